@@ -1,0 +1,96 @@
+"""The command line: `prefrontier bench`, `prefrontier report`, `prefrontier methods`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Compare ways of aligning language models with preferences.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def bench(
+    experiment: Annotated[
+        str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
+    ] = "default",
+    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo")] = "",
+    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,exact")] = "",
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes side by side; default: one per core.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Results folder; default: results/NAME.")
+    ] = None,
+) -> None:
+    """Run a comparison and write its report. What is done already is not done again."""
+    from bench.command import run_bench
+
+    status = run_bench(
+        experiment,
+        methods=_names(methods),
+        tasks=_names(tasks),
+        seeds=seeds,
+        jobs=jobs,
+        device=device,
+        out=out,
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) -> None:
+    """Make the figures and the report of a results folder anew."""
+    from bench.errors import UserError
+    from bench.report.build import build_report
+
+    if not (folder / "runs.csv").is_file():
+        raise UserError(f"{folder}: no results folder: it has no runs.csv")
+    typer.echo(build_report(folder))
+
+
+@app.command("methods")
+def list_methods() -> None:
+    """List the methods that can be compared."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.catalog import catalog, title
+
+    table = Table("method", "learns from", "grid", "what it is", box=None, pad_edge=False)
+    for name, found in catalog().items():
+        if isinstance(found, str):
+            table.add_row(name, "-", "-", f"[red]cannot be imported:[/] {found}")
+        else:
+            grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
+            source = "gold" if found.privileged else found.feedback
+            table.add_row(name, source, grid.replace("[", "\\["), title(found))
+    Console().print(table)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; the user's mistakes are one line and exit status 2."""
+    from bench.errors import UserError
+
+    try:
+        app(arguments)
+    except UserError as error:
+        print(f"prefrontier: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""`prefrontier bench`: from an experiment to a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from rich.console import Console
+
+from bench.errors import UserError
+from bench.experiment import Experiment, load_experiment, narrow
+
+
+def run_bench(
+    source: str,
+    *,
+    methods: list[str],
+    tasks: list[str],
+    seeds: int | None,
+    jobs: int | None,
+    device: str,
+    out: Path | None,
+) -> int:
+    """Run the experiment and write its results; return the exit status (1: something failed)."""
+    experiment = load_experiment(source)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds: must be 1 or more, not {seeds}")
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs: must be 1 or more, not {jobs}")
+    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    folder = out or Path("results") / experiment.name
+    check_writable(folder)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return _run(experiment, folder, resolve_device(device), jobs)
+
+
+def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) -> int:
+    # Imported here: these bring in torch, and a mistake in the options should not wait for it.
+    from bench.results import write_results
+    from bench.runner import Plan, Workers, default_jobs, default_store, execute, quiet
+
+    quiet()
+    console = Console(highlight=False)
+    started = time.time()
+    store = default_store()
+    check_writable(store.root)
+    plan = Plan.of(experiment, store, device)
+    workers = Workers(jobs or default_jobs(device))
+    console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")
+    for line in plan.lines():
+        console.print(f"  {line}", highlight=False)
+    from bench.progress import Progress
+
+    try:
+        problems = execute(plan, workers, Progress(console, workers.jobs))
+    except KeyboardInterrupt:
+        console.print("interrupted: what is done is kept; the same command goes on from here")
+        return 130
+    write_results(plan, problems, folder, started, command_line())
+    return show(folder, console, len(problems))
+
+
+def show(folder: Path, console: Console, failures: int) -> int:
+    """Build the report, print the table and where the report is; return the exit status."""
+    from bench.report.build import build_report
+    from bench.report.terminal import terminal_tables
+
+    report = build_report(folder)
+    for table in terminal_tables(folder):
+        console.print(table)
+    if failures:
+        console.print(f"[red]{failures} runs failed[/]: the report says which, and why")
+    console.print(f"report: {report}", soft_wrap=True)
+    return 1 if failures else 0
+
+
+def command_line() -> str:
+    """Return the command as the user may repeat it."""
+    return " ".join(["prefrontier", *sys.argv[1:]])
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder; raise a UserError where it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written to: {error.strerror}") from None
+
+
+def resolve_device(device: str) -> str:
+    """Return the device to use: auto is a CUDA GPU where there is one, else the CPU."""
+    name, _, number = device.partition(":")
+    if name not in ("auto", "cpu", "cuda") or (number and not (name == "cuda" and number.isdigit())):
+        raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda, cuda:N")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if available else "cpu"
+    if not available or int(number or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device: no device '{device}' here; allowed: cpu, or auto")
+    return device

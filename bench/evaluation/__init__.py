@@ -1,0 +1,1 @@
+"""How a policy is measured: one sampling law, KL, win rates, the limit."""

@@ -1,0 +1,54 @@
+"""The sequence KL to the SFT policy, in nats: the end token counts, cut-off responses have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy import ndarray
+
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import SamplingLaw
+
+
+def model_kl(
+    policy: ModelPolicy,
+    reference: ModelPolicy,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    law: SamplingLaw,
+) -> tuple[list[float], list[float]]:
+    """Return for each response of the policy an estimate of the KL, and of the entropy.
+
+    The sum over its prefixes of the KL (entropy) of the whole next-token distribution: unbiased,
+    never negative, and of less variance than log-ratios of the sampled tokens. Both models read
+    the same tokens, so they must share a tokenizer.
+    """
+    kls: list[float] = []
+    entropies: list[float] = []
+    for batch in policy.batches(prompts, responses):
+        ours = policy.next_token_logprobs(batch, law)
+        theirs = reference.next_token_logprobs(batch, law)
+        probabilities, mask = ours.exp(), batch.response_mask
+        # A reference probability of 0 where ours is 0 too adds nothing.
+        ratio = (ours - theirs).masked_fill(probabilities == 0, 0.0)
+        log = ours.masked_fill(probabilities == 0, 0.0)
+        kls += ((probabilities * ratio).sum(-1) * mask).double().sum(1).tolist()
+        entropies += (-(probabilities * log).sum(-1) * mask).double().sum(1).tolist()
+    return kls, entropies
+
+
+def best_of_n_kl(scores: Sequence[float], pools: Sequence[ndarray], n: int) -> list[float]:
+    """Return for each response of best of n an estimate of the KL.
+
+    scores: the reward by which it was picked. pools: for each response the scores of independent
+    reference samples for its prompt. log((F^n - F_-^n) / P(tie class)), with the response itself
+    counted into the pool; the usual log n - (n - 1) / n is only an upper bound, met without ties.
+    """
+    kls = []
+    for score, pool in zip(scores, pools, strict=True):
+        size = len(pool) + 1
+        upto = (np.count_nonzero(pool <= score) + 1) / size
+        below = np.count_nonzero(pool < score) / size
+        kls.append(float(np.log((upto**n - below**n) / (upto - below))))
+    return kls

@@ -1,0 +1,105 @@
+"""Metrics that stand on their own, as `evaluate.Metric` classes: load one and call `compute`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from numpy import ndarray
+
+_NUMBER = datasets.Value("float64")
+_GROUP = datasets.Value("int64")
+
+
+def _info(description: str, inputs: str, **features: Any) -> evaluate.MetricInfo:
+    return evaluate.MetricInfo(
+        description=description,
+        citation="",
+        inputs_description=inputs,
+        features=datasets.Features(features),
+    )
+
+
+class ClusteredMean(evaluate.Metric):
+    """A mean with the standard error that its clusters (here: prompts) allow."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Mean over clusters of the means within them, and its standard error.",
+            "predictions: numbers; references: the cluster of each.",
+            predictions=_NUMBER,
+            references=_GROUP,
+        )
+
+    def _compute(self, predictions: list[float], references: list[int]) -> dict[str, float]:
+        clusters = defaultdict(list)
+        for value, cluster in zip(predictions, references, strict=True):
+            clusters[cluster].append(value)
+        means = [sum(values) / len(values) for values in clusters.values()]
+        mean = sum(means) / len(means)
+        return {"mean": mean, "sem": sem(means)}
+
+
+class WinRate(evaluate.Metric):
+    """How often a reward beats another's on the same prompt, ties half: all pairs are compared."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Win rate of rewards over an opponent's on the same prompts.",
+            "predictions: one list of rewards for each prompt; references: the opponent's.",
+            predictions=datasets.Sequence(_NUMBER),
+            references=datasets.Sequence(_NUMBER),
+        )
+
+    def _compute(
+        self, predictions: list[list[float]], references: list[list[float]]
+    ) -> dict[str, float]:
+        rates = [
+            float(weighted_win_rate(np.array(ours), np.array(theirs)))
+            for ours, theirs in zip(predictions, references, strict=True)
+        ]
+        mean = sum(rates) / len(rates)
+        return {"win_rate": mean, "sem": sem(rates)}
+
+
+def weighted_win_rate(
+    ours: ndarray,
+    theirs: ndarray,
+    our_weights: ndarray | None = None,
+    their_weights: ndarray | None = None,
+) -> float:
+    """Return P(ours > theirs) + P(tie) / 2 for two weighted lists of rewards (default: evenly)."""
+    values, places = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
+    mine, other = places[: len(ours)], places[len(ours) :]
+    p = np.bincount(mine, our_weights, minlength=len(values))
+    q = np.bincount(other, their_weights, minlength=len(values))
+    p, q = p / p.sum(), q / q.sum()
+    below = np.concatenate([[0.0], np.cumsum(q)[:-1]])
+    return float((p * (below + 0.5 * q)).sum())
+
+
+def sem(means: list[float]) -> float:
+    """Return the standard error of a mean of independent means; not a number for one."""
+    return float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else float("nan")
+
+
+class DistinctN(evaluate.Metric):
+    """The share of n-grams of words that are distinct, over all texts together (Li et al., 2016)."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Distinct n-grams as a share of all n-grams.",
+            "predictions: texts; n: words in an n-gram.",
+            predictions=datasets.Value("string"),
+        )
+
+    def _compute(self, predictions: list[str], n: int = 2) -> dict[str, float]:
+        grams: Counter[tuple[str, ...]] = Counter()
+        for text in predictions:
+            words = text.split()
+            grams.update(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+        total = grams.total()
+        return {"distinct": len(grams) / total if total else float("nan")}

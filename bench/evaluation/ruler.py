@@ -1,0 +1,125 @@
+"""The ruler of a task and seed: what every policy is measured against, made once.
+
+Where all responses can be listed: all of them, with gold and proxy reward and reference
+log-probability. Elsewhere: samples of the SFT policy for every prompt, their gold reward (the limit
+and win rates are drawn from it), and for the first of them the proxy reward.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from bench.evaluation.enumeration import all_texts, model_logprobs
+from bench.evaluation.limit import Limit
+from bench.pipeline.world import ROOT, World
+from bench.store import digest, source_digest, write_json
+from methods.core.sampling import SamplingLaw
+
+SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("ruler", "enumeration")]
+POOL = 256
+KIND = "ruler"
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """A world, the sampling law, and how many samples the limit is drawn from."""
+
+    world: World
+    law: SamplingLaw
+    limit_samples: int
+
+    @property
+    def key(self) -> str:
+        return digest(
+            reward_model=self.world.key("reward_model"),
+            law=self.law,
+            samples=0 if self.listed else self.limit_samples,
+            code=source_digest(SOURCES),
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.world.store.folder(KIND, self.key)
+
+    @property
+    def listed(self) -> bool:
+        """Whether all responses are listed, so that nothing is estimated."""
+        return self.world.task.enumerable and self.law.is_softmax
+
+    def exists(self) -> bool:
+        return self.world.store.has(KIND, self.key)
+
+    def make(self) -> None:
+        """Sample or list, score, and keep."""
+        if self.exists():
+            return
+        with self.world.store.create(KIND, self.key) as folder:
+            started = time.perf_counter()
+            arrays = self._list() if self.listed else self._sample()
+            np.savez_compressed(folder / "ruler.npz", **arrays)  # type: ignore[arg-type]
+            write_json(folder / "stage.json", {"seconds": time.perf_counter() - started})
+
+    def _list(self) -> dict[str, ndarray]:
+        world, task = self.world, self.world.task
+        policy, reward = world.sft(), world.reward_model()
+        prompts = task.prompts("test")
+        texts = all_texts(policy.tokenizer, task.max_new_tokens)
+        proxy = [reward([prompt] * len(texts), texts) for prompt in prompts]
+        return {
+            "gold": np.array([task.gold([prompt] * len(texts), texts) for prompt in prompts]),
+            "proxy": np.array(proxy, dtype=np.float32),
+            "logprobs": model_logprobs(policy, prompts, self.law),
+        }
+
+    def _sample(self) -> dict[str, ndarray]:
+        world, task = self.world, self.world.task
+        policy, reward = world.sft(), world.reward_model()
+        arrays = {}
+        for number, split in enumerate(("validation", "test")):
+            prompts = task.prompts(split)  # type: ignore[arg-type]
+            count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
+            gold, proxy = [], []
+            for i, prompt in enumerate(prompts):
+                seed = 1000 * (10 * world.seed + number) + i
+                asked = [prompt] * count
+                responses = policy.generate(asked, seed, self.law)
+                gold.append(task.gold(asked, responses))
+                proxy.append(reward(asked[:POOL], responses[:POOL]))
+            arrays[f"gold_{split}"] = np.array(gold)
+            arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
+        return arrays
+
+    @cached_property
+    def _arrays(self) -> dict[str, ndarray]:
+        with np.load(self.folder / "ruler.npz") as arrays:
+            return dict(arrays)
+
+    def gold(self, split: str) -> ndarray:
+        """Return gold rewards [prompts, n] of the SFT policy's samples, or of all responses."""
+        return self._arrays["gold" if self.listed else f"gold_{split}"]
+
+    def proxy(self, split: str) -> ndarray:
+        """Return proxy rewards [prompts, at most 256], or of all responses."""
+        return self._arrays["proxy" if self.listed else f"proxy_{split}"]
+
+    @property
+    def logprobs(self) -> ndarray:
+        """Return the reference's log-probabilities [prompts, R] of all responses."""
+        return self._arrays["logprobs"]
+
+    @cached_property
+    def limit(self) -> Limit:
+        """The limit on test prompts."""
+        if self.listed:
+            return Limit.from_list(self.gold("test"), self.logprobs)
+        return Limit.from_samples(self.gold("test"))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -1,0 +1,199 @@
+"""What is compared: an experiment file, validated, and the runs that it asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from annotated_types import Ge, Gt, MinLen
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+from bench.catalog import find_method
+from bench.errors import UserError
+from bench.tasks import TASKS
+from bench.tasks.base import Task
+from methods.base import Method
+from methods.core.sampling import SamplingLaw
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+T = TypeVar("T")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Evaluation(Strict):
+    """How every policy is measured.
+
+    temperature, top_k: the one sampling law (temperature 0 is greedy, top_k 0 is no cut).
+    responses_per_prompt: sampled from each policy. limit_samples: reference samples for each test
+    prompt from which the limit is drawn, to a KL of log(limit_samples) - 3. temperatures: where
+    win rates against SFT are taken besides.
+    """
+
+    temperature: Annotated[float, Ge(0)] = 1.0
+    top_k: Annotated[int, Ge(0)] = 0
+    responses_per_prompt: Annotated[int, Gt(1)] = 24
+    limit_samples: Annotated[int, Ge(64)] = 4096
+    temperatures: list[Annotated[float, Ge(0)]] = []
+
+
+class TaskEntry(Strict):
+    """A task's dials, and what differs from the experiment's methods on it."""
+
+    dials: dict[str, Any] = {}
+    methods: dict[str, dict[str, Any]] = {}
+
+
+class Experiment(Strict):
+    """An experiment file.
+
+    seeds: how many. budget: the most training examples or episodes of any run. methods: for each
+    its settings, and under `grid` the values to try. tasks: see TaskEntry.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seeds: Annotated[int, Ge(1)] = 6
+    budget: Annotated[int, Ge(0)] = 1_000_000
+    tasks: Annotated[dict[str, TaskEntry], MinLen(1)]
+    methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]
+    evaluation: Evaluation = Evaluation()
+
+    @cached_property
+    def worlds(self) -> dict[str, Task]:
+        """Return the tasks, dials applied."""
+        return {name: make_task(name, entry.dials) for name, entry in self.tasks.items()}
+
+    def law(self, task: Task) -> SamplingLaw:
+        """Return the sampling law of training and evaluation on this task."""
+        return SamplingLaw(
+            self.evaluation.temperature, self.evaluation.top_k, task.max_new_tokens
+        )
+
+    def settings(self, task: str) -> Iterator[tuple[str, Method, dict[str, Any]]]:
+        """Yield each method's settings on a task: name, the method, the parameters that vary."""
+        for name, given in self.methods.items():
+            kind = find_method(name, "methods")
+            own = {**given, **self.tasks[task].methods.get(name, {})}
+            grid = own.pop("grid", kind.grid)
+            where = f"methods.{name}"
+            if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
+                raise UserError(f"{where}.grid: must map fields to lists of values")
+            for values in itertools.product(*grid.values()):
+                params = dict(zip(grid, values, strict=True))
+                yield name, build(kind, {**own, **params}, where), params
+
+    def check(self) -> Experiment:
+        """Raise a UserError unless every task, method and setting is valid."""
+        for task, entry in self.tasks.items():
+            if unknown := set(entry.methods) - set(self.methods):
+                raise UserError(
+                    f"tasks.{task}.methods: unknown method '{min(unknown)}'; "
+                    f"`methods` has {', '.join(self.methods)}"
+                )
+        for task in self.worlds:
+            list(self.settings(task))
+        return self
+
+
+def make_task(name: str, dials: dict[str, Any]) -> Task:
+    """Return the task with its dials set."""
+    if name not in TASKS:
+        raise UserError(f"tasks: unknown task '{name}'; there are {', '.join(TASKS)}")
+    return build(TASKS[name], dials, f"tasks.{name}.dials")
+
+
+def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Return the dataclass made from the values, types and ranges checked."""
+    allowed = [f.name for f in dataclasses.fields(kind) if f.init]  # type: ignore[arg-type]
+    for key in values:
+        if key not in allowed:
+            raise UserError(f"{where}: unknown key '{key}'; allowed: {', '.join(allowed)}")
+    try:
+        # Nested dataclasses keep the defaults of the outer one for what is not given.
+        return TypeAdapter(kind).validate_python(_with_defaults(kind, values))
+    except ValidationError as error:
+        raise UserError(describe(error, where)) from None
+
+
+def _with_defaults(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    filled = dict(values)
+    for field in dataclasses.fields(kind):
+        given = filled.get(field.name)
+        if isinstance(given, Mapping) and dataclasses.is_dataclass(field.default):
+            known = {f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)}
+            filled[field.name] = {**known, **given}
+    return filled
+
+
+def describe(error: ValidationError, where: str) -> str:
+    """Return pydantic's first complaint as one line."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    place = f"{where}.{path}" if path else where
+    if first["type"] == "extra_forbidden":
+        return f"{place}: unknown key"
+    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
+
+
+def load_experiment(source: str) -> Experiment:
+    """Return the experiment of this name, or in this file."""
+    file = EXPERIMENTS / f"{source}.yaml"
+    if not file.exists():
+        file = Path(source)
+    if not file.is_file():
+        names = ", ".join(sorted(f.stem for f in EXPERIMENTS.glob("*.yaml")))
+        raise UserError(f"experiment '{source}': no such file; built in are {names}")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: must be a mapping with the keys {', '.join(_keys())}")
+    if unknown := [key for key in content if key not in _keys()]:
+        raise UserError(f"{file}: unknown key '{unknown[0]}'; allowed: {', '.join(_keys())}")
+    content.setdefault("name", file.stem)
+    return _validated(content, str(file))
+
+
+def _keys() -> list[str]:
+    return list(Experiment.model_fields)
+
+
+def _validated(content: dict[str, Any], where: str) -> Experiment:
+    try:
+        return Experiment.model_validate(content).check()
+    except ValidationError as error:
+        raise UserError(describe(error, where)) from None
+
+
+def narrow(
+    experiment: Experiment,
+    *,
+    tasks: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: int | None = None,
+) -> Experiment:
+    """Return the experiment with only these tasks and methods, and this many seeds.
+
+    A method or task that the experiment lacks is added at its defaults. SFT stays: the others are
+    measured against it.
+    """
+    content = experiment.model_dump()
+    if tasks:
+        content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
+    if methods:
+        chosen = ["sft", *(name for name in methods if name != "sft")]
+        content["methods"] = {name: content["methods"].get(name, {}) for name in chosen}
+    for entry in content["tasks"].values():
+        own = entry.get("methods", {})
+        entry["methods"] = {name: own[name] for name in own if name in content["methods"]}
+    if seeds is not None:
+        content["seeds"] = seeds
+    return _validated(content, "options")

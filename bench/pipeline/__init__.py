@@ -1,0 +1,1 @@
+"""What all methods of a task and seed share: base model, SFT policy, feedback, reward model."""

@@ -1,0 +1,163 @@
+"""The shared stages of one task and seed: made once, in order, kept by content hash."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bench.pipeline.base_model import corpus, make_model, make_tokenizer
+from bench.pipeline.feedback import collect_pairs
+from bench.pipeline.language_model import fit_language_model
+from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
+from bench.store import Store, digest, source_digest, write_json
+from bench.tasks.base import Task
+from methods.core.feedback import Pair
+from methods.core.policy import ModelPolicy
+from methods.core.reward import RewardModel
+from methods.core.sampling import SamplingLaw
+
+STAGES = ("base_model", "sft", "feedback", "reward_model")
+# Dials that a stage does not depend on, because they come in only later.
+LATER = {
+    "base_model": ("sft", "pairs", "annotator", "reward"),
+    "sft": ("pairs", "annotator", "reward"),
+    "feedback": ("reward",),
+    "reward_model": (),
+}
+HELD_OUT_PAIRS = 256
+ROOT = Path(__file__).parents[2]
+SOURCES = [
+    *(ROOT / "bench" / "pipeline").glob("*.py"),
+    *(ROOT / "methods" / "core" / f"{name}.py" for name in ("text", "sampling", "policy", "reward")),
+    ROOT / "methods" / "core" / "training.py",
+    ROOT / "bench" / "tasks" / "base.py",
+]
+
+
+@dataclass(frozen=True)
+class World:
+    """A task at a seed, on a device, and where its stages lie."""
+
+    task: Task
+    seed: int
+    device: str
+    store: Store
+
+    def key(self, stage: str) -> str:
+        """Return the stage's content hash: its dials, its seed, its code and what it starts from."""
+        dials = {
+            field.name: getattr(self.task, field.name)
+            for field in dataclasses.fields(self.task)
+            if field.name not in LATER[stage]
+        }
+        return digest(
+            stage=stage,
+            task=self.task.name,
+            dials=dials,
+            seed=self.seed,
+            device=self.device.split(":")[0],
+            code=source_digest([*SOURCES, ROOT / "bench" / "tasks" / f"{self.task.name}.py"]),
+        )
+
+    def folder(self, stage: str) -> Path:
+        return self.store.folder(stage, self.key(stage))
+
+    def missing(self) -> list[str]:
+        """Return the stages that are yet to be made."""
+        return [stage for stage in STAGES if not self.store.has(stage, self.key(stage))]
+
+    def prepare(self) -> None:
+        """Make what is missing, in order."""
+        makers: dict[str, Callable[[Path], dict[str, Any]]] = {
+            "base_model": self._make_base_model,
+            "sft": self._make_sft,
+            "feedback": self._make_feedback,
+            "reward_model": self._make_reward_model,
+        }
+        for stage in self.missing():
+            with self.store.create(stage, self.key(stage)) as folder:
+                started = time.perf_counter()
+                figures = makers[stage](folder)
+                seconds = time.perf_counter() - started
+                write_json(folder / "stage.json", {"seconds": round(seconds, 2), **figures})
+
+    def figures(self, stage: str) -> dict[str, Any]:
+        """Return what the stage wrote about itself: seconds, and the reward model's accuracy."""
+        content: dict[str, Any] = json.loads((self.folder(stage) / "stage.json").read_text())
+        return content
+
+    def sft(self) -> ModelPolicy:
+        return ModelPolicy.load(self.folder("sft"), self.device)
+
+    def reward_model(self) -> RewardModel:
+        return RewardModel.load(self.folder("reward_model"), self.device)
+
+    def pairs(self, split: str) -> list[Pair]:
+        """Return the preference pairs of a split."""
+        lines = (self.folder("feedback") / f"{split}.jsonl").read_text().splitlines()
+        return [Pair(**json.loads(line)) for line in lines]
+
+    def _make_base_model(self, folder: Path) -> dict[str, Any]:
+        tokenizer = make_tokenizer(self.task.words())
+        model = make_model(self.task, tokenizer, self.seed)
+        text = corpus(self.task, self.seed)
+        self._fit(model, tokenizer, text, self.task.pretraining, answers_only=False)
+        ModelPolicy(model, tokenizer).save(folder)
+        return {}
+
+    def _make_sft(self, folder: Path) -> dict[str, Any]:
+        base = ModelPolicy.load(self.folder("base_model"), "cpu")
+        training = self.task.sft
+        shown = self.task.demonstrations(Random(f"sft {self.seed}"), training.examples)
+        self._fit(base.model, base.tokenizer, shown, training, answers_only=True)
+        base.save(folder)
+        return {}
+
+    def _fit(self, *args: Any, answers_only: bool) -> None:
+        workdir = self.store.workdir(f"trainer-{self.key('base_model')}")
+        fit_language_model(
+            *args, answers_only=answers_only, device=self.device, seed=self.seed, workdir=workdir
+        )
+        self.store.drop_workdir(workdir.name)
+
+    def _make_feedback(self, folder: Path) -> dict[str, Any]:
+        policy = self.sft()
+        counts = {"train": self.task.pairs, "validation": HELD_OUT_PAIRS, "test": HELD_OUT_PAIRS}
+        for number, (split, count) in enumerate(counts.items()):
+            prompts = self.task.prompts(split)  # type: ignore[arg-type]
+            pairs = collect_pairs(self.task, policy, prompts, count, 10 * self.seed + number)
+            lines = [json.dumps(pair._asdict(), ensure_ascii=False) + "\n" for pair in pairs]
+            (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+        return {"judgements": self.task.pairs}
+
+    def _make_reward_model(self, folder: Path) -> dict[str, Any]:
+        workdir = self.store.workdir(f"trainer-{self.key('reward_model')}")
+        reward = train_reward_model(
+            self.folder("sft"),
+            self.pairs("train"),
+            self.task.reward,
+            device=self.device,
+            seed=self.seed,
+            workdir=workdir,
+        )
+        self.store.drop_workdir(workdir.name)
+        reward.model.save_pretrained(folder, safe_serialization=True)
+        reward.tokenizer.save_pretrained(folder)
+        return {"reward_accuracy": self._reward_accuracy(reward)}
+
+    def _reward_accuracy(self, reward: RewardModel) -> float:
+        """Measure on fresh pairs for test prompts, against gold order."""
+        policy, task = self.sft(), self.task
+        prompts = task.prompts("test")
+        asked = [prompts[i % len(prompts)] for i in range(4 * HELD_OUT_PAIRS)]
+        law = SamplingLaw(max_new_tokens=task.max_new_tokens)
+        first = policy.generate(asked, 10 * self.seed + 7, law)
+        second = policy.generate(asked, 10 * self.seed + 8, law)
+        gold = list(zip(task.gold(asked, first), task.gold(asked, second), strict=True))
+        return gold_order_accuracy(reward, asked, list(zip(first, second, strict=True)), gold)

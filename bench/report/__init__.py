@@ -1,0 +1,1 @@
+"""The report: a pure function of the files that a run leaves."""

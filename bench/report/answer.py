@@ -1,0 +1,210 @@
+"""The answer in words. One test per task decides; everything else is an interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.display import count, listed, number, percent, seconds, setting
+from bench.report.results import Results
+from bench.report.selection import (
+    SEEDS_FOR_VERDICT,
+    Contrast,
+    contrast,
+    ranking,
+    select_settings,
+    selected_rows,
+)
+from bench.statistics import Interval
+
+# A mean efficiency just above 1 is sampling error; further above, the limit is wrong.
+EFFICIENCY_ALARM = 1.02
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one task says: a verdict, the figures behind it, and what to be wary of."""
+
+    task: str
+    verdict: str
+    sentences: list[str]
+    warnings: list[str]
+
+
+def answer(results: Results, task: str) -> Answer:
+    """Return the task's answer, as plain text that still has to be escaped."""
+    rows = selected_rows(results.runs, task)
+    ranked = ranking(results.runs, task, results.privileged)
+    warnings = _warnings(results, task, rows)
+    if not ranked:
+        nothing = "No verdict: no run of a method without privilege finished with a gold reward."
+        return Answer(task, nothing, [], warnings)
+    sentences = [
+        _reward(results, task, rows, ranked),
+        _limit(results, rows, ranked[0]),
+        _cost(results, rows, ranked),
+        *_privileged(results, rows, ranked[0]),
+    ]
+    return Answer(task, _verdict(results, rows, ranked), [s for s in sentences if s], warnings)
+
+
+def _verdict(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
+    """Test the best against the second-best, both named by validation prompts alone."""
+    if len(ranked) == 1:
+        return f"No verdict: {results.label(ranked[0])} has nothing to be compared with."
+    names = [results.label(method) for method in ranked[:2]]
+    primary = contrast(rows, *ranked[:2])
+    if not primary.enough_seeds:
+        return (
+            f"Too few seeds for a verdict: {names[0]} and {names[1]} share "
+            f"{primary.difference.n}, {SEEDS_FOR_VERDICT} are needed."
+        )
+    if not primary.significant:
+        return (
+            f"No verdict: the difference between {names[0]} and {names[1]} may be chance "
+            f"({_p(primary)})."
+        )
+    if primary.difference.mean < 0:
+        # Validation named the wrong one of the two, and the test prompts show it.
+        names.reverse()
+    return f"{names[0]} is better than {names[1]} ({_p(primary)})."
+
+
+def _p(primary: Contrast) -> str:
+    return f"sign-flip p = {primary.p:.2g}, {primary.difference.n} seeds"
+
+
+def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) -> str:
+    best = ranked[0]
+    params = select_settings(results.runs, task)[best]
+    chosen = f" (at {setting(params)})" if params != "{}" else ""
+    text = (
+        f"On validation prompts {results.label(best)}{chosen} has the most gold reward of the "
+        "methods that were not given it; on test prompts it gets "
+        f"{_mean(rows, best, 'gold_reward')}"
+    )
+    others = dict.fromkeys([other for other in ("sft", *ranked[1:2]) if other in ranked])
+    gains = [
+        _gain(
+            contrast(rows, best, other).difference,
+            "the SFT policy" if other == "sft" else f"the runner-up {results.label(other)}",
+        )
+        for other in others
+        if other != best
+    ]
+    return f"{text}: {listed(gains)}." if gains else f"{text}."
+
+
+def _gain(difference: Interval, other: str) -> str:
+    if not difference.n:
+        return f"on no seed comparable with {other}"
+    side = "above" if difference.mean >= 0 else "below"
+    plural = "" if difference.n == 1 else "s"
+    text = f"{number(abs(difference.mean))} {side} {other}"
+    if not math.isfinite(difference.half_width):
+        return f"{text} ({difference.n} seed{plural}, so no interval)"
+    low, high = sorted((abs(difference.low), abs(difference.high)))
+    if difference.low < 0 < difference.high:
+        bounds = f"{number(difference.low)} to {number(difference.high)}"
+    else:
+        bounds = f"{number(low)} to {number(high)}"
+    return f"{text} (95% interval {bounds}, {difference.n} seed{plural})"
+
+
+def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
+    """Say how far the method moved, and how much of what was possible there it got."""
+    if method == "sft":
+        return ""
+    efficiency, wins = _value(rows, method, "efficiency"), _value(rows, method, "win_rate_sft")
+    text = f"It moved {_mean(rows, method, 'kl')} nats from the SFT policy"
+    if math.isfinite(efficiency):
+        text += f" and has {percent(efficiency)} of the gain that is possible at that KL"
+    else:
+        text += "; how much is possible at that KL is not known"
+    return f"{text}. It wins {percent(wins)} of comparisons with the SFT policy."
+
+
+def _cost(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
+    parts = [
+        f"{results.label(method)} took {_training(_value(rows, method, 'train_seconds'))}, "
+        f"{_count(rows, method, 'responses_sampled')} sampled responses and "
+        f"{_count(rows, method, 'judgements')} judgements"
+        for method in ranked[:2]
+        if method != "sft"
+    ]
+    return f"Per seed, {'; '.join(parts)}." if parts else ""
+
+
+def _training(duration: float) -> str:
+    return "no training" if duration == 0 else f"{seconds(duration)} s of training"
+
+
+def _privileged(results: Results, rows: pd.DataFrame, best: str) -> list[str]:
+    """Split the gap to the limit between the learned reward and the optimizer."""
+    finished = list(dict.fromkeys(rows["method"]))
+    sentences = []
+    for method in (m for m in finished if m in results.privileged):
+        twin = method.removesuffix("_gold")
+        learned = twin if twin in finished and twin not in results.privileged else best
+        sentences.append(_split(results, rows, method, learned))
+    return sentences
+
+
+def _split(results: Results, rows: pd.DataFrame, gold: str, learned: str) -> str:
+    names = results.label(gold), results.label(learned)
+    reached, got = (_value(rows, method, "efficiency") for method in (gold, learned))
+    if not (math.isfinite(reached) and math.isfinite(got)):
+        return (
+            f"{names[0]}, trained on the gold reward itself and so no contender, gets "
+            f"{_mean(rows, gold, 'gold_reward')} at {_mean(rows, gold, 'kl')} nats; "
+            f"{names[1]} gets {_mean(rows, learned, 'gold_reward')} at "
+            f"{_mean(rows, learned, 'kl')}."
+        )
+    text = (
+        f"{names[0]}, trained on the gold reward itself and so no contender, gets "
+        f"{percent(reached)} of the limit's gain at its KL; {names[1]} gets {percent(got)} at its "
+        "own"
+    )
+    if reached <= got or got >= 1:
+        return f"{text}: the learned reward is not what holds {names[1]} back here."
+    missed, signal = 100 * (1 - got), 100 * (min(1.0, reached) - got)
+    return (
+        f"{text}. Of the {missed:.0f} points that {names[1]} misses, about {signal:.0f} are the "
+        f"learned reward's doing and {max(0.0, missed - signal):.0f} the optimizer's."
+    )
+
+
+def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
+    runs = results.runs[results.runs["task"] == task]
+    lost = runs[runs["status"] != "ok"].drop_duplicates(["method", "params", "seed"])
+    total = len(runs.drop_duplicates(["method", "params", "seed"]))
+    warnings = []
+    for status, own in lost.groupby("status"):
+        counts = own["method"].value_counts().items()
+        whose = listed([f"{n} of {results.label(str(method))}" for method, n in counts])
+        warnings.append(
+            f"{len(own)} of {total} runs {status}: {whose}. Their seeds are missing from the "
+            "figures below."
+        )
+    high = rows.groupby("method", sort=False)["efficiency"].mean()
+    warnings += [
+        f"{results.label(str(method))} seems to have {percent(share)} of what is possible. More "
+        "than 100% is no triumph: the limit is estimated too low there."
+        for method, share in high[high > EFFICIENCY_ALARM].items()
+    ]
+    return warnings
+
+
+def _value(rows: pd.DataFrame, method: str, column: str) -> float:
+    return float(rows.loc[rows["method"] == method, column].mean())
+
+
+def _count(rows: pd.DataFrame, method: str, column: str) -> str:
+    value = _value(rows, method, column)
+    return "no" if value == 0 else count(value)
+
+
+def _mean(rows: pd.DataFrame, method: str, column: str) -> str:
+    return number(_value(rows, method, column))

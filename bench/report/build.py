@@ -1,0 +1,163 @@
+"""From a results folder to its report: figures, report.md and one self-contained report.html."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench.report import tables
+from bench.report.answer import answer
+from bench.report.display import MISSING, count, seconds, setting
+from bench.report.plots import write_figures
+from bench.report.results import Results, described, load_results
+from bench.report.samples import sample_prompts
+from bench.report.words import WORDS
+
+LONG_HEADINGS = frozenset(["error", "title", "settings", "value"])
+TEXT_HEADINGS = LONG_HEADINGS | frozenset(
+    [
+        "selected",
+        "method",
+        "setting",
+        "task",
+        "stage",
+        "status",
+        "learns from",
+        "strength is",
+        "what",
+    ]
+)
+
+
+def build_report(folder: Path) -> Path:
+    """Write figures/, report.md and report.html from the folder's files; return report.html.
+
+    The same files give the same report. Raises FileNotFoundError without runs.csv.
+    """
+    results = load_results(folder)
+    figures = write_figures(results, folder / "figures")
+    content = _content(results, folder.resolve().name)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": markdown_text, "fenced": fenced}
+    environment.tests |= {
+        "text_heading": TEXT_HEADINGS.__contains__,
+        "long_heading": LONG_HEADINGS.__contains__,
+    }
+    inline = {name: _data_uri(folder / "figures" / f"{name}.svg") for name in figures}
+    markdown = environment.get_template("template.md.j2").render(**content, figures=figures)
+    page = environment.get_template("template.html.j2").render(**content, figures=inline)
+    _write(folder / "report.md", markdown)
+    return _write(folder / "report.html", page)
+
+
+def _content(results: Results, folder_name: str) -> dict[str, Any]:
+    manifest, runs, labels = results.manifest, results.runs, results.labels
+    return {
+        "name": manifest.get("name") or folder_name,
+        "about": _about(manifest),
+        "tasks": [_task(results, task) for task in results.tasks],
+        "failures": tables.failure_table(runs, labels),
+        "stages": tables.stage_table(results.stages),
+        "facts": _facts(manifest),
+        "experiment": results.experiment,
+        "words": WORDS,
+    }
+
+
+def _task(results: Results, task: str) -> dict[str, Any]:
+    runs, labels = results.runs, results.labels
+    own = runs[runs["task"] == task].drop_duplicates(["method", "params"])
+    tried = own["method"].value_counts(sort=False).items()
+    return {
+        "title": results.task_title(task),
+        "answer": answer(results, task),
+        "main": tables.main_table(runs, task, results.privileged, labels),
+        "cost": tables.cost_table(runs, task, labels),
+        "likelihood": tables.likelihood_table(runs, task, labels),
+        "objective": tables.objective_table(results.objective, task, labels),
+        "settings": tables.settings_table(runs, task, labels),
+        "tried": ", ".join(f"{labels[str(method)]} {number}" for method, number in tried),
+        "prompts": sample_prompts(results, task),
+    }
+
+
+def _about(manifest: dict[str, Any]) -> str:
+    """Return one line on when and where the run was made."""
+    duration = manifest.get("seconds")
+    parts = [
+        str(manifest.get("started") or ""),
+        f"{seconds(float(duration))} s" if isinstance(duration, int | float) else "",
+        str(manifest.get("device") or ""),
+        f"commit {str(manifest['commit'])[:12]}" if manifest.get("commit") else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _facts(manifest: dict[str, Any]) -> list[tuple[str, pd.DataFrame]]:
+    """Return the manifest's facts about methods, hardware and versions as small tables."""
+    methods = [
+        {
+            "method": name,
+            "title": str(about.get("title") or MISSING),
+            "learns from": str(about.get("feedback") or MISSING),
+            "strength is": str(about.get("strength") or MISSING),
+            "settings": setting(json.dumps(about.get("settings") or {})),
+        }
+        for name, about in described(manifest, "methods").items()
+    ]
+    run = {k: manifest.get(k) for k in ("command", "started", "finished", "device", "commit")}
+    blocks = {"Methods": methods}
+    for heading, values in (
+        ("Run", run),
+        ("Hardware", manifest.get("hardware") or {}),
+        ("Versions", manifest.get("versions") or {}),
+    ):
+        blocks[heading] = [
+            {"what": str(key).replace("_", " "), "value": _fact(value)}
+            for key, value in values.items()
+            if value is not None
+        ]
+    return [(heading, pd.DataFrame(lines)) for heading, lines in blocks.items() if lines]
+
+
+def _fact(value: object) -> str:
+    return count(value) if isinstance(value, int) else str(value)
+
+
+def markdown_text(value: object) -> str:
+    """Return any text so that Markdown shows it as it is, also inside a table's cell."""
+    text = html.escape(" ".join(str(value).split()), quote=False)
+    text = re.sub(r"([\\`*|\[\]~])", r"\\\1", text)
+    # Inside a word an underscore is no emphasis; method names stay readable.
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+
+
+def fenced(text: str) -> str:
+    """Return the text as a Markdown code block whose fence it cannot close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _data_uri(file: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode()
+
+
+def _write(file: Path, text: str) -> Path:
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+    return file

@@ -1,0 +1,67 @@
+"""Figures as people read them. A figure that is missing is a dash, never 0."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from bench.statistics import Interval
+
+MISSING = "—"
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Return the value with this many decimals, or with two digits where that would show 0."""
+    if not math.isfinite(value):
+        return MISSING
+    if 0 < abs(value) < 0.5 * 10**-decimals:
+        return f"{value:.2g}"
+    return f"{value:,.{decimals}f}"
+
+
+def count(value: float) -> str:
+    """Return a whole number with thousands marked."""
+    return f"{value:,.0f}" if math.isfinite(value) else MISSING
+
+
+def percent(value: float) -> str:
+    """Return a share in [0, 1] as a percentage."""
+    return f"{100 * value:.0f}%" if math.isfinite(value) else MISSING
+
+
+def seconds(value: float) -> str:
+    """Return a duration in seconds, one decimal below ten."""
+    return number(value, 1 if 0 < abs(value) < 10 else 0)
+
+
+def plus_minus(interval: Interval) -> str:
+    """Return the mean and the half-width of its interval."""
+    if not math.isfinite(interval.half_width):
+        return number(interval.mean)
+    return f"{number(interval.mean)} ± {number(interval.half_width)}"
+
+
+def signed(interval: Interval) -> str:
+    """Return a difference with its interval in brackets."""
+    if not math.isfinite(interval.mean):
+        return MISSING
+    mean = ("+" if interval.mean > 0 else "") + number(interval.mean)
+    if not math.isfinite(interval.half_width):
+        return mean
+    return f"{mean} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def setting(params: str) -> str:
+    """Return a run's params, JSON, as "name value, name value"."""
+    try:
+        values = json.loads(params)
+    except ValueError:
+        return params
+    if not isinstance(values, dict):
+        return params
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or MISSING
+
+
+def listed(names: list[str]) -> str:
+    """Return names as "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,113 @@
+"""The signature figure: gold reward against KL, below the limit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.report.averages import mean_curve, seed_curves
+from bench.report.results import Results
+from bench.report.selection import ok_rows, select_settings
+from bench.report.style import LIMIT_COLOR, SHADE, legend, looks, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TASKS_PER_ROW = 3
+
+
+def frontier(results: Results) -> Figure | None:
+    """Gold reward against KL: every setting and seed, below the limit."""
+    from matplotlib.lines import Line2D
+
+    tasks = [t for t in results.tasks if not _tested(results, t).empty]
+    if not tasks:
+        return None
+    columns = min(TASKS_PER_ROW, len(tasks))
+    figure, axes = panels(math.ceil(len(tasks) / columns), columns, 6.2, 5.0)
+    flat = [ax for row in axes for ax in row]
+    for ax, task in zip(flat, tasks, strict=False):
+        _frontier_panel(ax, results, task)
+    for ax in flat[len(tasks) :]:
+        ax.set_visible(False)
+    gray: dict[str, Any] = {"color": "#5f6b7a", "marker": "o", "ls": ""}
+    ring: dict[str, Any] = {
+        "markerfacecolor": "none",
+        "markeredgecolor": LIMIT_COLOR,
+        "markersize": 11,
+    }
+    extra = [
+        Line2D([], [], **gray, markersize=3.5, alpha=0.6, label="one seed"),
+        Line2D([], [], **gray, markersize=7, label="mean of a setting"),
+        Line2D([], [], **(gray | ring), label="selected setting"),
+    ]
+    legend(figure, looks(results.methods), results, extra)
+    return figure
+
+
+def _tested(results: Results, task: str) -> pd.DataFrame:
+    rows = ok_rows(results.runs)
+    rows = rows[(rows["task"] == task) & (rows["split"] == "test")]
+    return rows.dropna(subset=["kl", "gold_reward"])
+
+
+def _frontier_panel(ax: Axes, results: Results, task: str) -> None:
+    rows = _tested(results, task)
+    chosen = select_settings(results.runs, task)
+    right = max(1.08 * rows["kl"].max(), 0.5)
+    limit = results.frontier[results.frontier["task"] == task]
+    heights = list(rows["gold_reward"])
+    if seed_curves(limit, "kl", "reward"):
+        xs, ys = mean_curve(limit, "kl", "reward")
+        heights += ys[xs <= right].tolist()
+    span = (max(heights) - min(heights)) or 1.0
+    bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
+    ax.set(xlim=(-0.03 * right, right), ylim=(bottom, top), title=results.task_title(task))
+    ax.set(xlabel="KL to the SFT policy (nats)", ylabel="gold reward")
+    ax.grid(True)
+    if seed_curves(limit, "kl", "reward"):
+        _draw_limit(ax, limit, right, top)
+    for method, look in looks(results.methods).items():
+        own = rows[rows["method"] == method]
+        ax.scatter(own["kl"], own["gold_reward"], s=13, color=look.color, alpha=0.35, lw=0)
+        means = own.groupby("params")[["strength", "kl", "gold_reward"]].mean()
+        means = means.sort_values("strength")
+        shape: dict[str, Any] = {"color": look.color, "marker": look.marker}
+        white: dict[str, Any] = {"mec": "white", "mew": 0.9, "ms": 7.5}
+        ax.plot(means["kl"], means["gold_reward"], **shape, **white, lw=1.8, zorder=4)
+        ring = means[means.index == chosen.get(method)]
+        around: dict[str, Any] = {"mfc": "none", "mec": look.color, "mew": 1.6, "ms": 14}
+        ax.plot(ring["kl"], ring["gold_reward"], "o", **around, zorder=5)
+
+
+def _draw_limit(ax: Axes, limit: pd.DataFrame, right: float, top: float) -> None:
+    xs, ys = mean_curve(limit, "kl", "reward")
+    ax.fill_between(xs, ys, np.maximum(top, ys), color=SHADE, lw=0, zorder=0)
+    for own in seed_curves(limit, "kl", "reward"):
+        ax.plot(own["kl"], own["reward"], color=LIMIT_COLOR, lw=0.6, alpha=0.22, zorder=2)
+    ax.plot(xs, ys, color=LIMIT_COLOR, lw=2.0, zorder=3)
+    ax.annotate(
+        "not reachable",
+        (0, top),
+        xytext=(8, -8),
+        textcoords="offset points",
+        va="top",
+        color="#8a94a3",
+    )
+    # Just above the curve, where it is flat enough to run alongside the words.
+    place = 0.62 * min(right, xs[-1])
+    ax.annotate(
+        "the limit",
+        (place, float(np.interp(place, xs, ys))),
+        xytext=(-4, 5),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontweight="bold",
+        color=LIMIT_COLOR,
+        zorder=6,
+    )

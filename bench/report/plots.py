@@ -1,0 +1,171 @@
+"""The report's figures, on matplotlib's figure objects: no pyplot, so no global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bench.report.averages import mean_curve, seed_curves
+from bench.report.frontier_plot import frontier
+from bench.report.results import Results
+from bench.report.selection import contrast, select_settings, selected_rows
+from bench.report.style import RC, Look, legend, looks, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def write_figures(results: Results, folder: Path) -> list[str]:
+    """Write every figure that there is something to draw of, as PNG and SVG; return their names."""
+    from matplotlib import rc_context
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in FIGURES.items():
+        with rc_context(RC):
+            figure = draw(results)
+            for suffix in ("png", "svg"):
+                file = folder / f"{name}.{suffix}"
+                if figure is None:
+                    # A figure of earlier results must not pass for one of these.
+                    file.unlink(missing_ok=True)
+                    continue
+                partial = folder / f".{name}.{suffix}.partial"
+                metadata = {"Date": None} if suffix == "svg" else {}
+                figure.savefig(partial, format=suffix, dpi=180, metadata=metadata)
+                partial.replace(file)
+        written += [name] if figure is not None else []
+    return written
+
+
+def win_rates(results: Results) -> Figure | None:
+    """How often the method in the row beats the one in the column, mean over seeds."""
+    import seaborn
+
+    duels = results.head_to_head.dropna(subset=["win_rate"])
+    tasks = [task for task in results.tasks if (duels["task"] == task).any()]
+    if not tasks:
+        return None
+    size = max(4.4, 0.85 * len(results.methods) + 1.6)
+    figure, axes = panels(1, len(tasks), size, 0.84 * size)
+    for ax, task in zip(axes[0], tasks, strict=True):
+        table = duels[duels["task"] == task].pivot_table(
+            index="method", columns="opponent", values="win_rate"
+        )
+        order = [m for m in results.methods if m in table.index or m in table.columns]
+        table = table.reindex(index=order, columns=order)
+        names = [results.label(method) for method in order]
+        seaborn.heatmap(
+            table.set_axis(names, axis=0).set_axis(names, axis=1),
+            ax=ax,
+            cmap=seaborn.diverging_palette(30, 245, s=80, l=52, as_cmap=True),
+            vmin=0,
+            vmax=1,
+            annot=True,
+            fmt=".0%",
+            cbar=False,
+            linewidths=2,
+            linecolor="white",
+            square=True,
+        )
+        ax.set(title=results.task_title(task), xlabel="against", ylabel="wins")
+        ax.tick_params(length=0)
+        ax.tick_params(axis="x", rotation=30)
+        ax.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def cost(results: Results) -> Figure | None:
+    """Gold reward gained over SFT against what it took, selected settings."""
+    axis_of = {"train_seconds": "training, seconds", "judgements": "judgements asked for"}
+    tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
+    if not tasks:
+        return None
+    figure, axes = panels(len(tasks), len(axis_of), 5.4, 3.5)
+    shown = [method for method in results.methods if method != "sft"]
+    for task, line in zip(tasks, axes, strict=True):
+        rows = selected_rows(results.runs, task)
+        for ax, (column, words) in zip(line, axis_of.items(), strict=True):
+            for method in shown:
+                gain = contrast(rows, method, "sft").difference
+                used = rows.loc[rows["method"] == method, column].mean()
+                look = looks(results.methods)[method]
+                half = gain.half_width if math.isfinite(gain.half_width) else 0.0
+                ax.errorbar(
+                    used, gain.mean, yerr=half, fmt=look.marker, color=look.color, ms=7, capsize=4
+                )
+            ax.axhline(0, color="#8a94a3", lw=0.8)
+            _zero_based(ax, rows[column].dropna())
+            ax.set(title=results.task_title(task), xlabel=words, ylabel="gold gain over SFT")
+            ax.grid(True)
+    legend(figure, {m: looks(results.methods)[m] for m in shown}, results, [])
+    return figure
+
+
+def _zero_based(ax: Axes, values: pd.Series) -> None:
+    """Start the axis at 0; where costs differ much, make it logarithmic above the smallest."""
+    positive = values[values > 0]
+    if positive.empty:
+        return
+    low, high = float(positive.min()), float(positive.max())
+    if high / low > 30:
+        ax.set_xscale("symlog", linthresh=low)
+        ax.set_xlim(-0.3 * low, 2 * high)
+    else:
+        ax.set_xlim(-0.04 * high, 1.1 * high)
+
+
+def curves(results: Results) -> Figure | None:
+    """Training curves of the selected settings: reward and KL where logged, else the loss."""
+    kept = [_curve_points(results, task) for task in results.tasks]
+    points = pd.concat(kept) if kept else results.curves.iloc[:0]
+    if points.empty:
+        return None
+    metrics = [m for m in ("reward", "kl", "loss") if (points["metric"] == m).any()]
+    tasks = [task for task in results.tasks if (points["task"] == task).any()]
+    figure, axes = panels(len(tasks), len(metrics), 4.4, 3.0)
+    words = {"reward": "reward it trains on", "kl": "KL (nats)", "loss": "loss"}
+    for task, line in zip(tasks, axes, strict=True):
+        for ax, metric in zip(line, metrics, strict=True):
+            own = points[(points["task"] == task) & (points["metric"] == metric)]
+            for method, frame in own.groupby("method", sort=False):
+                _curve(ax, frame, looks(results.methods)[str(method)])
+            ax.set(title=results.task_title(task), xlabel="examples or episodes")
+            ax.set(ylabel=words[metric])
+            ax.grid(True)
+    logged = set(points["method"])
+    shown = {m: look for m, look in looks(results.methods).items() if m in logged}
+    legend(figure, shown, results, [])
+    return figure
+
+
+def _curve_points(results: Results, task: str) -> pd.DataFrame:
+    own = results.curves[results.curves["task"] == task].dropna(subset=["step", "value"])
+    own = own[own["params"] == own["method"].map(select_settings(results.runs, task))]
+    online = set(own.loc[own["metric"] == "reward", "method"])
+    wanted = (
+        own["metric"]
+        .isin(["reward", "kl"])
+        .where(own["method"].isin(online), own["metric"] == "loss")
+    )
+    return own[wanted.astype(bool)]
+
+
+def _curve(ax: Axes, frame: pd.DataFrame, look: Look) -> None:
+    for own in seed_curves(frame, "step", "value"):
+        ax.plot(own["step"], own["value"], color=look.color, lw=0.7, alpha=0.3)
+    xs, ys = mean_curve(frame, "step", "value")
+    ax.plot(xs, ys, color=look.color, lw=2)
+
+
+FIGURES: dict[str, Callable[[Results], Figure | None]] = {
+    "frontier": frontier,
+    "win_rates": win_rates,
+    "cost": cost,
+    "curves": curves,
+}

@@ -1,0 +1,130 @@
+"""Reading a results folder: only runs.csv must be there, what else is missing reads as empty."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LONGEST_LABEL = 24
+
+
+def _columns(names: str) -> list[str]:
+    return names.split()
+
+
+RUN_COLUMNS = _columns(
+    "task method params strength seed split status error gold_reward gold_reward_sem proxy_reward "
+    "proxy_reward_sem kl kl_sem win_rate_sft win_rate_sft_sem response_tokens entropy distinct_2 "
+    "ended_rate chosen_logp_change rejected_logp_change limit_reward efficiency judgements "
+    "prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb device"
+)
+FRONTIER_COLUMNS = _columns("task seed kl reward")
+HEAD_TO_HEAD_COLUMNS = _columns("task seed method opponent win_rate")
+CURVE_COLUMNS = _columns("task method params seed step metric value")
+STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy")
+OBJECTIVE_COLUMNS = _columns("task method params strength seed objective optimum reference share")
+SAMPLE_COLUMNS = _columns(
+    "task method params seed split prompt response gold proxy kl response_tokens"
+)
+TEXT_COLUMNS = frozenset(
+    _columns("task method params split status error device opponent metric stage prompt response")
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run left, in memory. Text that is missing is "", a figure that is missing is nan."""
+
+    runs: pd.DataFrame
+    frontier: pd.DataFrame
+    head_to_head: pd.DataFrame
+    curves: pd.DataFrame
+    stages: pd.DataFrame
+    objective: pd.DataFrame
+    samples: pd.DataFrame
+    manifest: dict[str, Any]
+    experiment: str
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks, in order of appearance."""
+        return list(dict.fromkeys(self.runs["task"]))
+
+    @property
+    def methods(self) -> list[str]:
+        """Methods, the SFT policy first, then in order of appearance."""
+        return method_order(self.runs)
+
+    @property
+    def privileged(self) -> frozenset[str]:
+        """Methods that were given the gold reward."""
+        methods = described(self.manifest, "methods")
+        return frozenset(name for name, about in methods.items() if about.get("privileged"))
+
+    def label(self, method: str) -> str:
+        """Return the method's title where it is short enough for a table, else its name."""
+        title = str(described(self.manifest, "methods").get(method, {}).get("title") or "")
+        return title if 0 < len(title) <= LONGEST_LABEL else method
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Every method's label."""
+        return {method: self.label(method) for method in self.methods}
+
+    def task_title(self, task: str) -> str:
+        """Return the task's title, or its name."""
+        return str(described(self.manifest, "tasks").get(task, {}).get("title") or task)
+
+
+def described(manifest: dict[str, Any], what: str) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of each method or task, as far as it says anything."""
+    return {name: about or {} for name, about in (manifest.get(what) or {}).items()}
+
+
+def method_order(runs: pd.DataFrame) -> list[str]:
+    """Return the methods, the SFT policy first, then in order of appearance."""
+    return sorted(dict.fromkeys(runs["method"]), key=lambda method: method != "sft")
+
+
+def load_results(folder: Path) -> Results:
+    """Read a results folder. Raises FileNotFoundError without runs.csv."""
+    manifest = folder / "manifest.json"
+    experiment = folder / "experiment.yaml"
+    samples = folder / "samples.parquet"
+    return Results(
+        runs=typed(_read_csv(folder / "runs.csv"), RUN_COLUMNS),
+        frontier=_optional(folder / "frontier.csv", FRONTIER_COLUMNS),
+        head_to_head=_optional(folder / "head_to_head.csv", HEAD_TO_HEAD_COLUMNS),
+        curves=_optional(folder / "curves.csv", CURVE_COLUMNS),
+        stages=_optional(folder / "stages.csv", STAGE_COLUMNS),
+        objective=_optional(folder / "objective.csv", OBJECTIVE_COLUMNS),
+        samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
+        manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
+        experiment=experiment.read_text("utf-8") if experiment.exists() else "",
+    )
+
+
+def typed(frame: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the frame with exactly these columns, text as str and figures as finite float."""
+    frame = (pd.DataFrame() if frame is None else frame).reindex(columns=list(columns))
+    for column in columns:
+        if column in TEXT_COLUMNS:
+            frame[column] = frame[column].astype(object).fillna("").astype(str)
+        else:
+            frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    return frame.replace([np.inf, -np.inf], np.nan)
+
+
+def _optional(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    return typed(_read_csv(file) if file.exists() and file.stat().st_size > 1 else None, columns)
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    # As text, so that a method or an error called "NA" stays what it is.
+    return pd.read_csv(file, dtype=str, keep_default_na=False)

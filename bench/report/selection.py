@@ -1,0 +1,79 @@
+"""Which setting of each method is compared (chosen on validation prompts), and paired gains."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import pandas as pd
+
+from bench.report.results import method_order
+from bench.statistics import Interval, paired_interval, sign_flip_p
+
+RUN_KEY = ["task", "method", "params", "seed"]
+SEEDS_FOR_VERDICT = 6
+SIGNIFICANCE = 0.05
+
+
+class Contrast(NamedTuple):
+    """How much more gold reward one method has than another, seed by seed, on test prompts."""
+
+    difference: Interval
+    p: float
+
+    @property
+    def enough_seeds(self) -> bool:
+        """Whether the test could come out significant at all."""
+        return self.difference.n >= SEEDS_FOR_VERDICT
+
+    @property
+    def significant(self) -> bool:
+        """Whether a verdict may be given."""
+        return self.enough_seeds and self.p < SIGNIFICANCE
+
+
+def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the runs that came through on every split."""
+    ok = (runs["status"] == "ok").groupby([runs[key] for key in RUN_KEY]).transform("all")
+    return runs[ok.astype(bool)]
+
+
+def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
+    """Return each method's params with the highest mean validation gold reward.
+
+    One choice for all seeds. Params with fewer finished seeds than others of the same method are
+    out: a setting must not win by losing its bad seeds. A method with no finished run is absent.
+    """
+    rows = ok_rows(runs)
+    rows = rows[(rows["task"] == task) & (rows["split"] == "validation")]
+    rows = rows[rows["gold_reward"].notna()]
+    chosen = {}
+    for method in method_order(rows):
+        gold = rows[rows["method"] == method].groupby("params", sort=False)["gold_reward"]
+        counts = gold.count()
+        chosen[method] = str(gold.mean()[counts == counts.max()].idxmax())
+    return chosen
+
+
+def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.DataFrame:
+    """Return the finished rows of the selected settings."""
+    rows = ok_rows(runs)
+    rows = rows[(rows["task"] == task) & (rows["split"] == split)]
+    chosen = rows["method"].map(select_settings(runs, task))
+    return rows[rows["params"] == chosen]
+
+
+def ranking(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> list[str]:
+    """Return the methods without privilege, best first, by validation gold reward."""
+    gold = selected_rows(runs, task, "validation").groupby("method")["gold_reward"].mean()
+    methods = [method for method in select_settings(runs, task) if method not in privileged]
+    return sorted(methods, key=lambda method: -gold[method])
+
+
+def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
+    """Compare two methods over the seeds that both finished. rows: from `selected_rows`."""
+    gold = rows.pivot_table(index="seed", columns="method", values="gold_reward")
+    pairs = gold.reindex(columns=[method, other]).dropna()
+    a, b = pairs.iloc[:, 0].tolist(), pairs.iloc[:, 1].tolist()
+    p = sign_flip_p([x - y for x, y in zip(a, b, strict=True)])
+    return Contrast(paired_interval(a, b), p)

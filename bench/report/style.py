@@ -1,0 +1,100 @@
+"""How figures look: one color and one marker per method, in every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.report.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Look(NamedTuple):
+    """A method's color and marker."""
+
+    color: str
+    marker: str
+
+
+# Okabe and Ito's palette, which color-blind readers can tell apart; markers for print in gray.
+KNOWN = {
+    "sft": Look("#5f6b7a", "o"),
+    "ppo": Look("#D55E00", "o"),
+    "dpo": Look("#0072B2", "s"),
+    "ppo_gold": Look("#E69F00", "D"),
+    "best_of_n": Look("#009E73", "^"),
+}
+OTHERS = (
+    Look("#CC79A7", "v"),
+    Look("#56B4E9", "P"),
+    Look("#5B3A8C", "X"),
+    Look("#8C5A2B", "h"),
+    Look("#1F2A44", "<"),
+    Look("#B5BD00", ">"),
+)
+LIMIT_COLOR = "#1d2733"
+SHADE = "#eef0f3"
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a94a3",
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": "#1d2733",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.axisbelow": True,
+    "text.color": "#1d2733",
+    "xtick.color": "#5f6b7a",
+    "ytick.color": "#5f6b7a",
+    "grid.color": "#dfe3e8",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    # Names are data: a dollar sign in one is no formula.
+    "text.parse_math": False,
+    # The same results must give the same file, byte for byte.
+    "svg.hashsalt": "prefrontier",
+}
+
+
+def looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Return each method's look; methods that are not built in share out what is left."""
+    plugins = [method for method in methods if method not in KNOWN]
+    shared = {method: OTHERS[i % len(OTHERS)] for i, method in enumerate(plugins)}
+    return {method: KNOWN.get(method) or shared[method] for method in methods}
+
+
+def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure and its axes; width and height of one panel in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows + 0.5), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False).tolist()
+
+
+def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list[Any]) -> None:
+    """Put one legend below all panels: the methods, then whatever else needs a key."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.color, marker=look.marker, lw=1.6, label=_name(results, method))
+        for method, look in shown.items()
+    ]
+    figure.legend(
+        handles=handles + extra,
+        loc="outside lower center",
+        # About as many as fit side by side at this width, in inches.
+        ncols=min(int(figure.get_figwidth() / 1.45), len(handles + extra)),
+    )
+
+
+def _name(results: Results, method: str) -> str:
+    label = results.label(method)
+    return f"{label} (privileged)" if method in results.privileged else label

@@ -1,0 +1,204 @@
+"""The report's tables: pure functions from frames of figures to frames of display strings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.report.display import (
+    MISSING,
+    count,
+    number,
+    percent,
+    plus_minus,
+    seconds,
+    setting,
+    signed,
+)
+from bench.report.results import method_order
+from bench.report.selection import contrast, ok_rows, select_settings, selected_rows
+from bench.statistics import mean_interval
+
+COSTS = (
+    "judgements",
+    "prompts_seen",
+    "responses_sampled",
+    "reward_calls",
+    "train_tokens",
+    "train_seconds",
+    "peak_memory_mb",
+)
+OF_MAIN = (
+    "gold_reward",
+    "proxy_reward",
+    "kl",
+    "efficiency",
+    "win_rate_sft",
+    "response_tokens",
+    "ended_rate",
+    "entropy",
+    "distinct_2",
+)
+SELECTED = "●"
+
+
+def main_table(
+    runs: pd.DataFrame,
+    task: str,
+    privileged: Collection[str] = (),
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Return one row of display strings per method: selected settings, test prompts.
+
+    runs: as `bench.report.results.typed` returns them. labels: method names to what is shown.
+    """
+    rows, chosen = selected_rows(runs, task), select_settings(runs, task)
+    lines = []
+    for method in method_order(runs[runs["task"] == task]):
+        own = rows[rows["method"] == method]
+        gain = contrast(rows, method, "sft").difference
+        figure = {column: mean_interval(own[column].dropna().tolist()) for column in OF_MAIN}
+        lines.append(
+            {
+                "method": _marked((labels or {}).get(method, method), method in privileged),
+                "setting": setting(chosen[method]) if method in chosen else MISSING,
+                "gold reward": plus_minus(figure["gold_reward"]),
+                "gain over SFT": MISSING if method == "sft" else signed(gain),
+                "proxy reward": number(figure["proxy_reward"].mean),
+                "KL (nats)": number(figure["kl"].mean),
+                "efficiency": percent(figure["efficiency"].mean),
+                "win rate vs SFT": percent(figure["win_rate_sft"].mean),
+                "tokens": number(figure["response_tokens"].mean, 1),
+                "ended": percent(figure["ended_rate"].mean),
+                "entropy": number(figure["entropy"].mean),
+                "distinct-2": number(figure["distinct_2"].mean),
+                "seeds": _seeds(runs, task, method, chosen.get(method)),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _marked(label: str, privileged: bool) -> str:
+    return f"{label} (privileged)" if privileged else label
+
+
+def _seeds(runs: pd.DataFrame, task: str, method: str, params: str | None) -> str:
+    """Return finished seeds of all seeds, of the selected setting where there is one."""
+    own = runs[(runs["task"] == task) & (runs["method"] == method)]
+    if params is not None:
+        own = own[own["params"] == params]
+    finished = 0 if params is None else ok_rows(own)["seed"].nunique()
+    return f"{finished}/{own['seed'].nunique()}"
+
+
+def cost_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return what each method's selected setting used: means over seeds."""
+    means = selected_rows(runs, task).groupby("method", sort=False)[list(COSTS)].mean()
+    lines = [
+        {"method": labels.get(method, method)}
+        | {name.replace("_", " ").replace("mb", "MB"): count(row[name]) for name in COSTS}
+        | {"train seconds": seconds(row["train_seconds"])}
+        for method, row in _in_order(means)
+    ]
+    return pd.DataFrame(lines)
+
+
+def likelihood_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return how the log-probability (nats) of the feedback's responses changed from SFT."""
+    columns = ["chosen_logp_change", "rejected_logp_change"]
+    means = selected_rows(runs, task).groupby("method", sort=False)[columns].mean()
+    lines = [
+        {
+            "method": labels.get(method, method),
+            "chosen": number(row["chosen_logp_change"]),
+            "rejected": number(row["rejected_logp_change"]),
+            "margin": number(row["chosen_logp_change"] - row["rejected_logp_change"]),
+        }
+        for method, row in _in_order(means.dropna())
+    ]
+    return pd.DataFrame(lines)
+
+
+def _in_order(means: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
+    """Return each method's means; means: one row per method."""
+    found = means.to_dict("index")
+    return [(method, found[method]) for method in method_order(means.reset_index())]
+
+
+def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return the share of the best objective's gain that each method and strength reached."""
+    own = objective[(objective["task"] == task) & objective["share"].notna()]
+    lines = []
+    for method in method_order(own):
+        shares = own[own["method"] == method].groupby("strength")["share"]
+        lines += [
+            {
+                "method": labels.get(method, method),
+                "strength": f"{strength:g}",
+                "share of the optimum": percent(values.mean()),
+                "worst seed": percent(values.min()),
+                "seeds": str(len(values)),
+            }
+            for strength, values in shares
+        ]
+    return pd.DataFrame(lines)
+
+
+def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return every setting tried, the selected ones marked."""
+    chosen = select_settings(runs, task)
+    own = runs[runs["task"] == task]
+    finished = ok_rows(own)
+    lines = []
+    for method in method_order(own):
+        tried = own[own["method"] == method].drop_duplicates("params").sort_values("strength")
+        for params in tried["params"]:
+            rows = finished[(finished["method"] == method) & (finished["params"] == params)]
+            test = rows[rows["split"] == "test"]
+            validation = rows[rows["split"] == "validation"]
+            lines.append(
+                {
+                    "selected": SELECTED if chosen.get(method) == params else "",
+                    "method": labels.get(method, method),
+                    "setting": setting(params),
+                    "validation gold": number(validation["gold_reward"].mean()),
+                    "test gold": number(test["gold_reward"].mean()),
+                    "KL (nats)": number(test["kl"].mean()),
+                    "efficiency": percent(test["efficiency"].mean()),
+                    "seeds": _seeds(runs, task, method, params),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def failure_table(runs: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return every run that failed or diverged, with its error."""
+    failed = runs[runs["status"] != "ok"].drop_duplicates(["task", "method", "params", "seed"])
+    lines = [
+        {
+            "task": row["task"],
+            "method": labels.get(row["method"], row["method"]),
+            "setting": setting(row["params"]),
+            "seed": count(row["seed"]),
+            "status": row["status"],
+            "error": row["error"],
+        }
+        for _, row in failed.iterrows()
+    ]
+    return pd.DataFrame(lines)
+
+
+def stage_table(stages: pd.DataFrame) -> pd.DataFrame:
+    """Return the shared stages: mean seconds, and how often the reward model agrees with gold."""
+    lines = [
+        {
+            "task": task,
+            "stage": str(stage).replace("_", " "),
+            "seconds": seconds(rows["seconds"].mean()),
+            "reward accuracy": percent(rows["reward_accuracy"].mean()),
+        }
+        for (task, stage), rows in stages.groupby(["task", "stage"], sort=False)
+    ]
+    return pd.DataFrame(lines)

@@ -1,0 +1,93 @@
+"""The report's standing text: what each section shows and what the terms mean."""
+
+from __future__ import annotations
+
+from bench.report.selection import SEEDS_FOR_VERDICT
+
+WORDS = {
+    "primary": (
+        "the best method against the second-best, both named by validation prompts, methods that "
+        "were given the gold reward left out. It is an exact two-sided sign-flip test on paired "
+        "test-prompt differences; with one test there is nothing to correct for. It needs "
+        f"{SEEDS_FOR_VERDICT} seeds, since with fewer its p cannot fall below 0.05. Every other "
+        "comparison on this page is exploratory: an interval and no verdict. The seeds that choose "
+        "are the seeds that test, on other prompts, so gains of chosen settings still flatter a "
+        "little."
+    ),
+    "main": (
+        "Settings chosen on validation prompts, figures from test prompts, means over seeds. After "
+        "± stands half a 95% t-interval, in brackets the 95% t-interval of the paired difference."
+    ),
+    "frontier": (
+        "Small dots are seeds, large markers the mean of a setting, lines join a method's settings "
+        "in order of strength, rings mark the selected ones. No policy can be above the "
+        "limit of its seed (thin; bold is their mean): what remains between a method and the curve "
+        "at its KL is what a better method could still win."
+    ),
+    "win_rates": (
+        "How often the row's response has more gold reward than the column's to the same test "
+        "prompt, ties counting half: selected settings, mean over seeds."
+    ),
+    "cost": (
+        "What training took at the selected setting, mean over seeds. What all methods share (base "
+        "model, SFT, feedback, reward model) is listed further down. Judgements are the answers an "
+        "annotator gave to what the method learned from; for a privileged method, each gold "
+        "reward. A method that trains nothing pays each time it answers (best-of-n: n responses "
+        "for one), which is not counted here."
+    ),
+    "likelihood": (
+        "Change of the mean log-probability (nats) of the feedback's responses, from the SFT "
+        "policy to the trained one. A pairwise loss only widens the margin: it can lower the "
+        "chosen responses too, as long as the rejected ones fall further, and the probability goes "
+        "to responses that nobody has judged."
+    ),
+    "curves": (
+        "Selected settings: the mean over seeds, each seed thin. These are the methods' own "
+        "numbers, never results; rewards of different kinds are not on one scale."
+    ),
+    "objective": (
+        "Here every response is listed, so J = E[reward] - strength · KL and its optimum are "
+        "exact. The share is (J - J of SFT) / (best J - J of SFT), with gold as the reward: 100% "
+        "is the best policy there is at that strength, below 0% is worse than not training."
+    ),
+    "settings": (
+        "Every setting counts, also those that lost. More settings are more chances: compare "
+        "methods only where they had the same number."
+    ),
+    "samples": "The first test prompts of the first seed, each method's first response.",
+    "terms": [
+        (
+            "KL",
+            "how far the policy moved from the SFT policy: the KL divergence of whole responses, "
+            "in nats, the end token included. At 0 it is the SFT policy.",
+        ),
+        (
+            "limit",
+            "the highest mean gold reward that any policy can have at that KL. It depends on the "
+            "task and the SFT policy alone, on no method.",
+        ),
+        (
+            "efficiency",
+            "the gain over SFT as a share of the limit's gain at the same KL. Above 100% the limit "
+            "is wrong, not the method good. Empty where the limit cannot be trusted.",
+        ),
+        (
+            "win rate vs SFT",
+            "the share of test prompts on which the response has more gold reward than the SFT "
+            "policy's, ties counting half.",
+        ),
+        ("gold and proxy", "the true reward, and the reward model's estimate of it."),
+        (
+            "privileged",
+            "trained on the gold reward itself. Such a method shows what the optimizer could do "
+            "with a perfect reward; it is never called best.",
+        ),
+        ("ended", "the share of responses that stopped by themselves."),
+        ("distinct-2", "the share of two-word sequences that are different: diversity."),
+        (
+            "seeds",
+            "finished of started. A seed is a world of its own (base model, SFT policy, feedback, "
+            "reward model), the same for every method.",
+        ),
+    ],
+}

@@ -1,0 +1,198 @@
+"""Runs the plan: shared stages first, then every run, in parallel; then writes the results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bench.evaluation.ruler import Ruler
+from bench.experiment import Experiment
+from bench.pipeline.world import STAGES, World
+from bench.progress import Progress
+from bench.runs import Run, attempt
+from bench.store import Store
+
+Job = TypeVar("Job")
+Outcome = tuple[str, str, float]
+
+
+@dataclass
+class Plan:
+    """All that an experiment asks for on a device."""
+
+    experiment: Experiment
+    device: str
+    worlds: list[World]
+    rulers: dict[World, Ruler]
+    runs: list[Run]
+
+    @classmethod
+    def of(cls, experiment: Experiment, store: Store, device: str) -> Plan:
+        """Lay out worlds and runs, seeds outermost within a task."""
+        evaluation = experiment.evaluation
+        worlds: list[World] = []
+        rulers: dict[World, Ruler] = {}
+        runs: list[Run] = []
+        for name, task in experiment.worlds.items():
+            settings = list(experiment.settings(name))
+            for seed in range(experiment.seeds):
+                world = World(task, seed, device, store)
+                worlds.append(world)
+                ruler = Ruler(world, experiment.law(task), evaluation.limit_samples)
+                rulers[world] = ruler
+                for method_name, method, params in settings:
+                    runs.append(
+                        Run(
+                            name=method_name,
+                            method=method,
+                            params=tuple(params.items()),
+                            world=world,
+                            ruler=ruler,
+                            budget=experiment.budget,
+                            per_prompt=evaluation.responses_per_prompt,
+                            temperatures=tuple(evaluation.temperatures),
+                        )
+                    )
+        return cls(experiment, device, worlds, rulers, runs)
+
+    def unready(self) -> list[World]:
+        """Return the worlds of which a stage or the ruler is missing."""
+        return [w for w in self.worlds if w.missing() or not self.rulers[w].exists()]
+
+    def unfinished(self) -> list[Run]:
+        return [run for run in self.runs if not run.finished()]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan in words, a line for each task."""
+        for name in self.experiment.worlds:
+            worlds = [w for w in self.worlds if w.task.name == name]
+            runs = [r for r in self.runs if r.world.task.name == name]
+            stages = len(worlds) * (len(STAGES) + 1)
+            to_make = sum(len(w.missing()) + (not self.rulers[w].exists()) for w in worlds)
+            trained = sum(run.trained() for run in runs)
+            to_run = sum(not run.finished() for run in runs)
+            methods = ", ".join(dict.fromkeys(run.name for run in runs))
+            yield (
+                f"{name}: {len(worlds)} seeds of {methods}; "
+                f"shared stages: {stages - to_make} cached, {to_make} to make; "
+                f"runs: {len(runs) - to_run} cached, {to_run} to do"
+                + (f" ({trained - len(runs) + to_run} of them trained)" if to_run else "")
+            )
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many processes work side by side, and with how many threads each."""
+
+    jobs: int
+    threads: int = 1
+
+    def each(
+        self, work: Callable[[Job], Outcome], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with its outcome, as they finish. A worker's death fails its job only."""
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        done: set[int] = set()
+        pool = Parallel(self.jobs, backend="loky", return_as="generator_unordered")
+        try:
+            calls = (delayed(_call)(self.threads, work, i, job) for i, job in enumerate(jobs))
+            for i, outcome in pool(calls):
+                done.add(i)
+                yield jobs[i], outcome
+        except TerminatedWorkerError:
+            # Which job killed its worker is not known: each that is left gets one of its own.
+            for i in sorted(set(range(len(jobs))) - done):
+                try:
+                    alone = Parallel(2, backend="loky")
+                    [(_, outcome)] = alone([delayed(_call)(self.threads, work, i, jobs[i])])
+                except TerminatedWorkerError as error:
+                    outcome = ("failed", f"worker died: {' '.join(str(error).split())[:200]}", 0.0)
+                yield jobs[i], outcome
+
+
+def _call(
+    threads: int, work: Callable[[Job], Outcome], number: int, job: Job
+) -> tuple[int, Outcome]:
+    quiet()
+    import torch
+
+    torch.set_num_threads(threads)
+    return number, work(job)
+
+
+def quiet() -> None:
+    """Turn off the libraries' progress bars, warnings and downloads."""
+    import warnings
+
+    os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """A world and its ruler, made ready in one job."""
+
+    world: World
+    ruler: Ruler
+
+
+def _prepare(job: _Preparation) -> Outcome:
+    import time
+
+    started = time.perf_counter()
+    try:
+        job.world.prepare()
+        job.ruler.make()
+        status, error = "ok", ""
+    except Exception as problem:  # the other worlds go on
+        status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+    return status, error, time.perf_counter() - started
+
+
+def execute(plan: Plan, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
+    """Make what is missing; return status and error of each run that is not ok, by its key."""
+    problems: dict[str, tuple[str, str]] = {}
+    broken: dict[World, str] = {}
+    unready = [_Preparation(world, plan.rulers[world]) for world in plan.unready()]
+    progress.start(len(unready), [run.name for run in plan.unfinished()])
+    for job, (status, error, seconds) in workers.each(_prepare, unready):
+        label = f"{job.world.task.name} shared stages, seed {job.world.seed}"
+        progress.advance("shared stages", label, status, error, seconds)
+        if status != "ok":
+            broken[job.world] = f"shared stage: {error}"
+    ready = []
+    for run in plan.unfinished():
+        if run.world in broken:
+            problems[run.key] = ("failed", broken[run.world])
+        else:
+            ready.append(run)
+    for run, (status, error, seconds) in workers.each(attempt, ready):
+        progress.advance(run.name, f"{run.label}, seed {run.world.seed}", status, error, seconds)
+        if status != "ok":
+            problems[run.key] = (status, error)
+    progress.stop()
+    return problems
+
+
+def default_jobs(device: str) -> int:
+    """Return as many workers as the machine has cores for on a CPU, and one on a GPU."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_store() -> Store:
+    """Return the cache: PREFRONTIER_CACHE, or .cache in the working directory."""
+    return Store(Path(os.environ.get("PREFRONTIER_CACHE", ".cache")).absolute())

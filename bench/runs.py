@@ -1,0 +1,214 @@
+"""One run: train a method at a setting and a seed, then measure the policy. Both are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.evaluation.measure import Measured, Row, measure
+from bench.evaluation.ruler import Ruler
+from bench.memory import PeakMemory
+from bench.pipeline.world import ROOT, World
+from bench.report.results import RUN_COLUMNS
+from bench.store import Store, digest, source_digest, write_json
+from methods.base import Context, Diverged, Method
+from methods.core.policy import Policy, load_policy
+
+SPLITS = ("validation", "test")
+POLICY, FIGURES_KIND = "policy", "figures"
+CORE = [ROOT / "methods" / "base.py", *(ROOT / "methods" / "core").glob("*.py")]
+MEASURING = [*(ROOT / "bench" / "evaluation").glob("*.py"), ROOT / "bench" / "runs.py"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method with its settings on a world. params: those that vary in the experiment."""
+
+    name: str
+    method: Method
+    params: tuple[tuple[str, Any], ...]
+    world: World
+    ruler: Ruler
+    budget: int
+    per_prompt: int
+    temperatures: tuple[float, ...] = ()
+
+    @property
+    def label(self) -> str:
+        setting = " ".join(f"{key}={value}" for key, value in self.params)
+        return " ".join(filter(None, [self.world.task.name, self.name, setting]))
+
+    @cached_property
+    def train_key(self) -> str:
+        """Return the hash of the trained policy: settings, seed, what it starts from, its code."""
+        return digest(
+            method=self.name,
+            settings=self.method,
+            stages=[self.world.key(stage) for stage in ("sft", "feedback", "reward_model")],
+            law=self.ruler.law,
+            budget=self.budget,
+            code=source_digest([*CORE, *method_files(type(self.method))]),
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Return the hash of the run's figures."""
+        return digest(
+            policy=self.train_key,
+            ruler=self.ruler.key,
+            per_prompt=self.per_prompt,
+            code=source_digest(MEASURING),
+        )
+
+    @property
+    def store(self) -> Store:
+        return self.world.store
+
+    def trained(self) -> bool:
+        return self.store.has(POLICY, self.train_key)
+
+    def finished(self) -> bool:
+        return self.store.has(FIGURES_KIND, self.key)
+
+    def execute(self) -> None:
+        """Train and measure, whatever of it is missing."""
+        if not self.trained():
+            self._train()
+        if not self.finished():
+            self._measure()
+
+    def _train(self) -> None:
+        world = self.world
+        workdir = self.store.workdir(self.train_key)
+        context = Context(
+            sft=world.folder("sft"),
+            prompts=world.task.prompts("train"),
+            pairs=world.pairs("train"),
+            law=self.ruler.law,
+            budget=self.budget,
+            seed=world.seed,
+            workdir=workdir,
+            device=world.device,
+            reward_function=self._reward(),
+            reward_folder=None if self.method.privileged else world.folder("reward_model"),
+        )
+        seed_everything(world.seed)
+        with PeakMemory(world.device) as memory:
+            policy = self.method.train(context)
+        costs = dataclasses.asdict(context.meter) | {
+            "train_seconds": round(context.seconds(), 2),
+            "peak_memory_mb": round(memory.megabytes, 1),
+            "judgements": self._judgements(context.meter.reward_calls),
+        }
+        with self.store.create(POLICY, self.train_key) as folder:
+            policy.save(folder)
+            write_json(folder / "costs.json", costs)
+            write_json(folder / "curves.json", context.curves)
+        self.store.drop_workdir(self.train_key)
+
+    def _reward(self) -> Any:
+        if self.method.feedback != "reward":
+            return None
+        return self.world.task.gold if self.method.privileged else self.world.reward_model()
+
+    def _judgements(self, reward_calls: int) -> int:
+        """Return how often the annotator was asked: for the pairs, or for each gold reward."""
+        if self.method.privileged:
+            return reward_calls
+        return 0 if self.method.feedback == "none" else self.world.task.pairs
+
+    def policy(self) -> Policy:
+        """Return the trained policy, loaded from disk as anybody else would."""
+        return load_policy(self.store.folder(POLICY, self.train_key), self.world.device)
+
+    def _measure(self) -> None:
+        policy = self.policy()
+        with self.store.create(FIGURES_KIND, self.key) as folder:
+            for split in SPLITS:
+                measured = measure(self.ruler, policy, split, self.per_prompt)
+                if not math.isfinite(measured.figures["gold_reward"]):
+                    raise Diverged("the gold reward is not finite")
+                write_json(folder / f"{split}.json", clean(measured.figures))
+                write_json(folder / f"{split}.samples.json", measured.samples)
+                weights = {} if measured.weights is None else {"weights": measured.weights}
+                np.savez_compressed(folder / f"{split}.npz", gold=measured.gold, **weights)
+
+    def measured(self, split: str) -> Measured:
+        """Return what was measured on a split."""
+        folder = self.store.folder(FIGURES_KIND, self.key)
+        with np.load(folder / f"{split}.npz") as arrays:
+            gold, weights = arrays["gold"], arrays.get("weights")
+        return Measured(
+            json.loads((folder / f"{split}.json").read_text()),
+            json.loads((folder / f"{split}.samples.json").read_text()),
+            gold,
+            weights,
+        )
+
+    def curves(self) -> list[dict[str, float]]:
+        """Return the training curves that the method logged."""
+        file = self.store.folder(POLICY, self.train_key) / "curves.json"
+        return list(json.loads(file.read_text()))
+
+    def row(self, split: str, status: str, error: str = "") -> Row:
+        """Return the run's row of `runs.csv` for a split."""
+        row: Row = dict.fromkeys(RUN_COLUMNS)
+        strength = self.method.strength
+        row |= {
+            "task": self.world.task.name,
+            "method": self.name,
+            "params": json.dumps(dict(self.params)),
+            "strength": getattr(self.method, strength) if strength else None,
+            "seed": self.world.seed,
+            "split": split,
+            "status": status,
+            "error": error,
+            "device": self.world.device,
+        }
+        if status != "ok":
+            return row
+        policy = self.store.folder(POLICY, self.train_key)
+        return row | json.loads((policy / "costs.json").read_text()) | self.measured(split).figures
+
+
+def method_files(method: type[Method]) -> list[Path]:
+    """Return the source files of a method and of the methods that it builds on."""
+    modules = {kind.__module__ for kind in method.__mro__ if kind.__module__ != "builtins"}
+    files = [sys.modules[name].__file__ or "" for name in modules if name in sys.modules]
+    return [Path(file) for file in files if "abc" not in Path(file).stem]
+
+
+def clean(figures: Row) -> Row:
+    """Return the figures with None where there is no number."""
+    return {
+        name: None if value is None or not math.isfinite(value) else float(value)
+        for name, value in figures.items()
+    }
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global random states that trainers draw from."""
+    importlib.import_module("transformers").set_seed(seed)
+
+
+def attempt(run: Run) -> tuple[str, str, float]:
+    """Execute a run; return its status, its error in one line, and the seconds it took."""
+    started = time.perf_counter()
+    try:
+        run.execute()
+        status, error = "ok", ""
+    except Diverged as problem:
+        status, error = "diverged", str(problem)
+    except Exception as problem:  # one failure never takes the rest down
+        status, error = "failed", f"{type(problem).__name__}: {problem}"
+    return status, " ".join(error.split())[:500], time.perf_counter() - started

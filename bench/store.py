@@ -1,0 +1,96 @@
+"""Artefacts by content hash: each is made once, and is either whole or not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers")
+
+
+def digest(**content: Any) -> str:
+    """Return a short hash of plain values and dataclasses, and of the libraries' versions."""
+    content["libraries"] = _versions()
+    text = json.dumps(content, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"kind": type(value).__name__, **dataclasses.asdict(value)}
+    raise TypeError(f"cannot hash {value!r}")
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
+
+
+def source_digest(files: Iterable[Path]) -> str:
+    """Return a hash of source files: a change of code makes anew what the code had made."""
+    total = hashlib.sha256()
+    for file in sorted(set(files)):
+        total.update(file.name.encode())
+        total.update(file.read_bytes())
+    return total.hexdigest()[:20]
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """A folder of artefacts, each a folder under its kind and hash."""
+
+    root: Path
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Return where the artefact lies, or will."""
+        return self.root / kind / key
+
+    def has(self, kind: str, key: str) -> bool:
+        """Return whether the artefact has been made."""
+        return self.folder(kind, key).is_dir()
+
+    def workdir(self, key: str) -> Path:
+        """Return a folder that stays until its artefact is made: what a run can go on from."""
+        folder = self.root / "work" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_workdir(self, key: str) -> None:
+        """Remove a work folder."""
+        shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+
+    @contextmanager
+    def create(self, kind: str, key: str) -> Iterator[Path]:
+        """Give an empty folder to write to; it becomes the artefact if nothing is raised."""
+        final = self.folder(kind, key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(mkdtemp(prefix=".partial-", dir=final.parent))
+        partial.chmod(0o755)
+        try:
+            yield partial
+            if not final.exists():
+                partial.rename(final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole: to a temporary name first, then renamed."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write JSON whole."""
+    write_text(file, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -1,0 +1,9 @@
+"""What methods are compared on. `TASKS` maps each name to its class."""
+
+from __future__ import annotations
+
+from bench.tasks.base import Task
+from bench.tasks.exact import Exact
+from bench.tasks.polite import Polite
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Exact)}

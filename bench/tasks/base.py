@@ -1,0 +1,89 @@
+"""What a task is: prompts, text to learn from, and a gold reward."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from annotated_types import Ge, Gt, Le
+
+Split = Literal["train", "validation", "test"]
+
+PAD, UNKNOWN, END = "<pad>", "<unk>", "</answer>"
+TAGS = ("<prompt>", "</prompt>", "<answer>")
+
+
+class Example(NamedTuple):
+    """A prompt and a response; the response carries its end token if it ended."""
+
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast a shared stage trains. learning_rate falls linearly to 0."""
+
+    examples: Annotated[int, Gt(0)]
+    epochs: Annotated[float, Gt(0)]
+    batch_size: Annotated[int, Gt(0)]
+    learning_rate: Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The size of the Llama model that the task pretrains."""
+
+    layers: Annotated[int, Gt(0)] = 2
+    hidden: Annotated[int, Gt(0)] = 64
+    heads: Annotated[int, Gt(0)] = 2
+    intermediate: Annotated[int, Gt(0)] = 176
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """A simulated annotator: Bradley-Terry with a temperature, a flip rate and ties.
+
+    P(a over b) = sigmoid((gold(a) - gold(b)) / temperature). With probability flip_rate the answer
+    is turned round. Two answers closer in gold than tie_margin are a tie, decided by a coin.
+    """
+
+    temperature: Annotated[float, Gt(0)] = 1.0
+    flip_rate: Annotated[float, Ge(0), Le(0.5)] = 0.0
+    tie_margin: Annotated[float, Ge(0)] = 0.0
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A world with a gold reward. Its fields are its dials; methods see neither them nor gold."""
+
+    name: ClassVar[str]
+    enumerable: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def max_new_tokens(self) -> int:
+        """The longest response, in tokens, its end token included."""
+
+    @abstractmethod
+    def words(self) -> list[str]:
+        """Return the task's words: the tokenizer's vocabulary, special tokens apart."""
+
+    @abstractmethod
+    def prompts(self, split: Split) -> list[str]:
+        """Return the prompts of a split."""
+
+    @abstractmethod
+    def corpus(self, random: Random, count: int) -> list[Example]:
+        """Return pretraining text."""
+
+    @abstractmethod
+    def demonstrations(self, random: Random, count: int) -> list[Example]:
+        """Return what the SFT policy is fine-tuned on."""
+
+    @abstractmethod
+    def gold(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        """Return the true reward of each response."""

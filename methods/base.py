@@ -1,0 +1,43 @@
+"""The trainer interface: `train(context) -> Policy`, on a frozen dataclass of hyper-parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from methods.core.context import Context
+from methods.core.policy import Policy
+
+__all__ = ["Context", "Count", "Diverged", "Method", "NonNegative", "Policy", "Positive", "Share"]
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Gt(0)]
+Feedback = Literal["none", "pairs", "reward"]
+
+
+class Diverged(RuntimeError):
+    """Training produced a number that is not finite."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way of aligning a policy. Fields are hyper-parameters; the file's stem is its name.
+
+    feedback: what it learns from. strength: the field that trades reward against KL, the
+    frontier's dial, and `grid` the values of it (or of any field) that a comparison tries.
+    privileged: it is given the gold reward instead of the learned one.
+    """
+
+    feedback: ClassVar[Feedback] = "none"
+    strength: ClassVar[str | None] = None
+    grid: ClassVar[dict[str, list[Any]]] = {}
+    privileged: ClassVar[bool] = False
+
+    @abstractmethod
+    def train(self, context: Context) -> Policy:
+        """Return the trained policy. Raise Diverged where a loss or a weight is not finite."""

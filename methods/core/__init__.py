@@ -1,0 +1,1 @@
+"""What methods are built from: policies, the context they train in, and loss functions."""

@@ -1,0 +1,160 @@
+"""The context: a method's only door to data, reward, randomness and disk, metered throughout."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from methods.core.feedback import Pair
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import SamplingLaw
+from methods.core.training import trainer_arguments
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
+PROGRESS_FILE = "progress.pt"
+
+
+@dataclass
+class Meter:
+    """What a run used. Training tokens are those that went forward with gradients on."""
+
+    prompts_seen: int = 0
+    responses_sampled: int = 0
+    reward_calls: int = 0
+    train_tokens: int = 0
+    train_seconds: float = 0.0
+
+
+@dataclass
+class Context:
+    """What `Method.train` gets.
+
+    sft: folder of the SFT policy. reward_folder: the reward model that `reward` is, where it is
+    one. pairs: the feedback. budget: the most training examples or episodes the method may use.
+    workdir: the only place it may write to.
+    """
+
+    sft: Path
+    prompts: list[str]
+    pairs: list[Pair]
+    law: SamplingLaw
+    budget: int
+    seed: int
+    workdir: Path
+    device: str
+    reward_function: Reward | None = None
+    reward_folder: Path | None = None
+    meter: Meter = field(default_factory=Meter)
+    curves: list[dict[str, float]] = field(default_factory=list)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def start(self) -> ModelPolicy:
+        """Return a fresh trainable copy of the SFT policy."""
+        return self._metered(ModelPolicy.load(self.sft, self.device))
+
+    @cached_property
+    def reference(self) -> ModelPolicy:
+        """The SFT policy, frozen."""
+        policy = ModelPolicy.load(self.sft, self.device)
+        policy.model.requires_grad_(False)
+        return self._metered(policy)
+
+    def value_model(self, start: Literal["reward_model", "zero"]) -> PreTrainedModel:
+        """Return a fresh sequence classifier over the policy's tokens, for a critic.
+
+        It starts from the reward model where that has the policy's vocabulary, else ("zero") from
+        the SFT policy's body with a head of zeros.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        shared = start == "reward_model" and self._reward_shares_tokens()
+        model = AutoModelForSequenceClassification.from_pretrained(
+            self.reward_folder if shared else self.sft, num_labels=1, use_safetensors=True
+        )
+        if not shared:
+            model.score.weight.data.zero_()
+        return self._count_tokens(model.eval().to(self.device))
+
+    def _reward_shares_tokens(self) -> bool:
+        from transformers import AutoTokenizer
+
+        if self.reward_folder is None:
+            return False
+        vocabulary = AutoTokenizer.from_pretrained(self.reward_folder).get_vocab()
+        return bool(vocabulary == self.reference.tokenizer.get_vocab())
+
+    @property
+    def feedback(self) -> list[Pair]:
+        """The preference pairs."""
+        self.meter.prompts_seen = max(self.meter.prompts_seen, len(self.pairs))
+        return list(self.pairs)
+
+    def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        """Return the reward of each response: the learned one, or gold to a privileged method."""
+        if self.reward_function is None:
+            raise PermissionError("this method declares no reward: set feedback = 'reward'")
+        self.meter.reward_calls += len(responses)
+        return self.reward_function(prompts, responses)
+
+    def log(self, step: int, **metrics: float) -> None:
+        """Keep a point of the training curves."""
+        self.curves.append({"step": step, **{k: float(v) for k, v in metrics.items()}})
+
+    def trainer_arguments(self, model: PreTrainedModel) -> dict[str, Any]:
+        """Return what any transformers or TRL trainer should be given on this device."""
+        return trainer_arguments(model, self.device, self.seed, self.workdir)
+
+    def seconds(self) -> float:
+        """Return the seconds trained so far, those before a stop included."""
+        return self.meter.train_seconds + time.perf_counter() - self._started
+
+    def save_progress(self, state: dict[str, Any]) -> None:
+        """Keep tensors and plain values on disk, so that a run that is killed can go on."""
+        import torch
+
+        meter = asdict(self.meter) | {"train_seconds": self.seconds()}
+        partial = self.workdir / (PROGRESS_FILE + ".partial")
+        torch.save({"state": state, "meter": meter, "curves": self.curves}, partial)
+        os.replace(partial, self.workdir / PROGRESS_FILE)
+
+    def load_progress(self) -> dict[str, Any] | None:
+        """Return the last saved state, with the meter set back to it, or None at a first start."""
+        import torch
+
+        file = self.workdir / PROGRESS_FILE
+        if not file.exists():
+            return None
+        saved = torch.load(file, map_location=self.device, weights_only=True)
+        self.meter = Meter(**saved["meter"])
+        self.curves = saved["curves"]
+        self._started = time.perf_counter()
+        state: dict[str, Any] = saved["state"]
+        return state
+
+    def _metered(self, policy: ModelPolicy) -> ModelPolicy:
+        policy.on_sample = self._count_samples
+        self._count_tokens(policy.model)
+        return policy
+
+    def _count_samples(self, count: int) -> None:
+        self.meter.responses_sampled += count
+
+    def _count_tokens(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Count tokens by a hook, so that no method can forget to."""
+        import torch
+
+        def count(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+            if torch.is_grad_enabled() and (mask := inputs.get("attention_mask")) is not None:
+                self.meter.train_tokens += int(mask.sum())
+
+        model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+        return model

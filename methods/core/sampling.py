@@ -1,0 +1,165 @@
+"""The sampling law, and batches of prompts and responses as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class SamplingLaw:
+    """How responses are drawn. One law holds for every method and every figure of a run.
+
+    temperature: 0 is greedy. top_k: 0 is no cut. max_new_tokens: the end token counts.
+    """
+
+    temperature: Annotated[float, Ge(0)] = 1.0
+    top_k: Annotated[int, Ge(0)] = 0
+    max_new_tokens: Annotated[int, Gt(0)] = 32
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether the law is a softmax over all tokens, so that its log-probabilities are finite."""
+        return self.temperature > 0 and self.top_k == 0
+
+
+@dataclass
+class Batch:
+    """Prompts padded left and responses padded right, so that all responses start at one column.
+
+    ids, mask: [B, P + T]; width: P. mask is by length, never by token id, so a sampled pad token
+    is a token like any other. response_mask: [B, T].
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    width: int
+
+    @property
+    def responses(self) -> torch.Tensor:
+        return self.ids[:, self.width :]
+
+    @property
+    def response_mask(self) -> torch.Tensor:
+        return self.mask[:, self.width :].bool()
+
+    @property
+    def positions(self) -> torch.Tensor:
+        return (self.mask.cumsum(1) - 1).clamp(min=0)
+
+
+def make_batch(
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    pad: int,
+    device: torch.device | str,
+) -> Batch:
+    """Lay token ids out as a Batch on the device."""
+    import torch
+
+    width = max(len(p) for p in prompts)
+    longest = max(len(r) for r in responses)
+    rows, masks = [], []
+    for prompt, response in zip(prompts, responses, strict=True):
+        left, right = width - len(prompt), longest - len(response)
+        rows.append([pad] * left + [*prompt, *response] + [pad] * right)
+        masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
+    return Batch(
+        torch.tensor(rows, device=device), torch.tensor(masks, device=device), width
+    )
+
+
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    law: SamplingLaw,
+    seed: int,
+) -> tuple[Batch, torch.Tensor]:
+    """Draw one response for each prompt, with transformers' own `generate`.
+
+    Returns the batch and the log-probabilities [B, T] of the sampled tokens under the law, taken
+    while sampling (nats; 0 past the end). The global random state is left as it was.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    device = model.device
+    start = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
+    greedy = law.temperature == 0
+    config = GenerationConfig(
+        max_new_tokens=law.max_new_tokens,
+        do_sample=not greedy,
+        temperature=None if greedy else law.temperature,
+        top_k=None if greedy else law.top_k,
+        top_p=None if greedy else 1.0,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.inference_mode():
+        torch.manual_seed(seed)
+        output = model.generate(
+            input_ids=start.ids, attention_mask=start.mask, generation_config=config
+        )
+        responses = output.sequences[:, start.width :]
+        logits = torch.stack(output.logits, dim=1)
+        logprobs = law_logprobs(logits, law).gather(2, responses.unsqueeze(2)).squeeze(2)
+    return _finish(start, responses.clone(), logprobs.clone(), tokenizer.eos_token_id)
+
+
+def _finish(
+    start: Batch, responses: torch.Tensor, logprobs: torch.Tensor, end: int
+) -> tuple[Batch, torch.Tensor]:
+    """Mask what `generate` padded behind each end token; the end token itself is kept."""
+    import torch
+
+    ended = responses == end
+    after_end = (ended.cumsum(1) - ended.long()) > 0
+    mask = torch.cat([start.mask, (~after_end).long()], dim=1)
+    ids = torch.cat([start.ids.clone(), responses], dim=1)
+    return Batch(ids, mask, start.width), logprobs.masked_fill(after_end, 0.0)
+
+
+def law_logprobs(logits: torch.Tensor, law: SamplingLaw) -> torch.Tensor:
+    """Return log-probabilities over the vocabulary under the law, in float32."""
+    import torch
+
+    logits = logits.float()
+    if law.temperature == 0:
+        chosen = logits.argmax(-1, keepdim=True)
+        return torch.full_like(logits, -torch.inf).scatter(-1, chosen, 0.0)
+    logits = logits / law.temperature
+    if law.top_k:
+        least = logits.topk(min(law.top_k, logits.shape[-1])).values[..., -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return logits.log_softmax(-1)
+
+
+def next_token_logprobs(model: PreTrainedModel, batch: Batch, law: SamplingLaw) -> torch.Tensor:
+    """Return log-probabilities [B, T, V] before each response token, under the law."""
+    steps = batch.responses.shape[1]
+    logits = model(
+        input_ids=batch.ids,
+        attention_mask=batch.mask,
+        position_ids=batch.positions,
+        use_cache=False,
+        logits_to_keep=steps + 1,
+    ).logits[:, :-1]
+    return law_logprobs(logits, law)
+
+
+def token_logprobs(model: PreTrainedModel, batch: Batch, law: SamplingLaw) -> torch.Tensor:
+    """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
+    table = next_token_logprobs(model, batch, law)
+    taken = table.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
+    return taken.masked_fill(~batch.response_mask, 0.0)

@@ -1,0 +1,54 @@
+"""Between text and token ids: prompts through the chat template, responses as they were sampled.
+
+A response is the text that the model sampled, its end token included when it ended. So a response
+that was cut off differs from one that ended, and text leads back to the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
+    """Return the prompt as the model reads it: one user turn and the opening of the answer."""
+    turns = [{"role": "user", "content": prompt}]
+    return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+
+
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of each prompt, chat template included."""
+    known = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+    ids = tokenizer(list(known.values()), add_special_tokens=False)["input_ids"]
+    by_prompt = dict(zip(known, ids, strict=True))
+    return [by_prompt[prompt] for prompt in prompts]
+
+
+def encode_responses(
+    tokenizer: PreTrainedTokenizerBase, responses: Sequence[str]
+) -> list[list[int]]:
+    """Return the token ids of each response; the end token is there only if the text has it."""
+    if not responses:
+        return []
+    return list(tokenizer(list(responses), add_special_tokens=False)["input_ids"])
+
+
+def decode_responses(
+    tokenizer: PreTrainedTokenizerBase, responses: Sequence[Sequence[int]]
+) -> list[str]:
+    """Return the text of each response, special tokens included (see the module's first lines)."""
+    return list(
+        tokenizer.batch_decode(
+            [list(ids) for ids in responses],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
+    )
+
+
+def has_ended(tokenizer: PreTrainedTokenizerBase, response: str) -> bool:
+    """Return whether the response was ended by the model rather than cut off."""
+    return response.endswith(str(tokenizer.eos_token))

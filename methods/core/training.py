@@ -1,0 +1,40 @@
+"""Settings that every transformers and TRL trainer of the suite shares, for the device at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Below this size bf16 costs precision and saves no time.
+BF16_FROM_PARAMETERS = 50_000_000
+
+
+def use_bf16(model: PreTrainedModel, device: str) -> bool:
+    """Return whether the model trains in bf16 on this device."""
+    import torch
+
+    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
+    return large and device.startswith("cuda") and torch.cuda.is_bf16_supported()
+
+
+def trainer_arguments(
+    model: PreTrainedModel, device: str, seed: int, workdir: Path
+) -> dict[str, Any]:
+    """Return keyword arguments for any `TrainingArguments`: nothing is saved, shown or reported."""
+    on_cuda = device.startswith("cuda")
+    return {
+        "output_dir": str(workdir),
+        "seed": seed,
+        "use_cpu": device == "cpu",
+        "bf16": use_bf16(model, device),
+        "gradient_checkpointing": False,
+        "optim": "adamw_torch_fused" if on_cuda else "adamw_torch",
+        "lr_scheduler_type": "linear",
+        "report_to": [],
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_cuda,
+    }

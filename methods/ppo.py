@@ -1,0 +1,246 @@
+"""Proximal policy optimisation against the learned reward (Schulman et al., 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from statistics import mean, pstdev
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from methods.base import Context, Count, Diverged, Method, NonNegative, Positive, Share
+from methods.core.policy import ModelPolicy
+from methods.core.ppo_losses import (
+    adapted_kl_coef,
+    gae,
+    policy_loss,
+    token_rewards,
+    value_loss,
+    whiten,
+)
+from methods.core.rollout import Rollout, collect, token_values
+from methods.core.sampling import token_logprobs
+from methods.core.training import use_bf16
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class PPO(Method):
+    """PPO as Ziegler et al. (2019) brought it to language models, with a value model of its own.
+
+    The reward is text in and floats out, so it may have any tokenizer or none. All four models run
+    without dropout; old log-probabilities are those taken while sampling, under the one law.
+
+    kl_coef: weight of the KL to the reference, in units of the reward per nat. episodes: responses
+    in all, cut to the budget. batch_size: responses between updates. epochs, minibatches: passes
+    over a batch, and parts of it per pass. clip, value_clip: the clipping ranges. value_coef: in
+    the joint loss (Adam makes value_learning_rate what counts). gamma, lam: of the advantages.
+    whiten: advantages to mean 0, variance 1 over response tokens. reward_scaling: "centre"
+    subtracts the mean on reference responses, "standardise" also divides by their standard
+    deviation (kl_coef is then in those units), "none" does neither. kl_target: off; a KL in nats
+    switches the adaptive coefficient on, with kl_horizon episodes. missing_end_score: off; a
+    number replaces the score of a response without end token. missing_end_penalty: subtracted from
+    it. max_grad_norm: of each model. value_init: the critic starts from the reward model, or from
+    the SFT policy with a head of zeros. save_every: updates between saves for resuming.
+    """
+
+    feedback: ClassVar = "reward"
+    strength: ClassVar = "kl_coef"
+    grid: ClassVar = {"kl_coef": [0.1, 0.2, 0.4, 0.8]}
+
+    kl_coef: NonNegative = 0.2
+    episodes: Count = 3072
+    batch_size: Count = 128
+    epochs: Count = 2
+    minibatches: Count = 2
+    learning_rate: Positive = 2e-3
+    value_learning_rate: Positive = 2e-3
+    clip: Positive = 0.1
+    value_clip: Positive = 0.2
+    value_coef: NonNegative = 0.1
+    gamma: Share = 1.0
+    lam: Share = 0.95
+    whiten: bool = True
+    reward_scaling: Literal["none", "centre", "standardise"] = "centre"
+    kl_target: Positive | None = None
+    kl_horizon: Count = 10000
+    missing_end_score: float | None = None
+    missing_end_penalty: NonNegative = 0.0
+    max_grad_norm: Positive | None = 1.0
+    value_init: Literal["reward_model", "zero"] = "reward_model"
+    save_every: Count = 20
+
+    def train(self, context: Context) -> ModelPolicy:
+        run = _Run(self, context)
+        run.resume()
+        while run.update < run.updates:
+            run.step()
+        return run.policy
+
+
+class _Run:
+    """One training run: the models, the optimiser, and what must survive a stop."""
+
+    def __init__(self, method: PPO, context: Context) -> None:
+        self.method, self.context = method, context
+        self.policy = context.start()
+        self.value_model = context.value_model(method.value_init)
+        self.updates = min(method.episodes, context.budget) // method.batch_size
+        self.update = 0
+        self.kl_coef = method.kl_coef
+        self.shift, self.scale = 0.0, 1.0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        import torch
+        from accelerate import Accelerator
+
+        device = self.context.device
+        groups = [
+            {"params": list(self.policy.model.parameters()), "lr": self.method.learning_rate},
+            {"params": list(self.value_model.parameters()), "lr": self.method.value_learning_rate},
+        ]
+        optimizer = torch.optim.Adam(groups, eps=1e-5, fused=device.startswith("cuda"))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1 - step / max(1, self.updates)
+        )
+        bf16 = use_bf16(self.policy.model, device)
+        self.accelerator = Accelerator(
+            cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no"
+        )
+        self.optimizer = self.accelerator.prepare(optimizer)
+
+    def resume(self) -> None:
+        """Go on from the last save, or measure the reward's scale at a first start."""
+        state = self.context.load_progress()
+        if state is None:
+            self._measure_reward()
+            return
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.update, self.kl_coef = state["update"], state["kl_coef"]
+        self.shift, self.scale = state["shift"], state["scale"]
+
+    def _save(self) -> None:
+        names = ("update", "kl_coef", "shift", "scale")
+        self.context.save_progress(
+            {name: part.state_dict() for name, part in self._parts().items()}
+            | {name: getattr(self, name) for name in names}
+        )
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.model,
+            "value_model": self.value_model,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+
+    def _prompts(self, update: int) -> list[str]:
+        """Return the update's prompts. They depend on seed and update alone: resuming needs no
+        random state."""
+        random = Random(f"{self.context.seed} {update}")
+        prompts: list[str] = []
+        while len(prompts) < self.method.batch_size:
+            prompts += random.sample(self.context.prompts, len(self.context.prompts))
+        return prompts[: self.method.batch_size]
+
+    def _measure_reward(self) -> None:
+        if self.method.reward_scaling == "none":
+            return
+        prompts = self._prompts(-1)
+        responses = self.context.reference.generate(prompts, self.context.seed, self.context.law)
+        scores = self.context.reward(prompts, responses)
+        self.shift = mean(scores)
+        if self.method.reward_scaling == "standardise":
+            self.scale = pstdev(scores) or 1.0
+
+    def step(self) -> None:
+        """Sample a batch of responses and learn from it."""
+        import torch
+
+        seed = self.context.seed * 1_000_003 + self.update
+        prompts = self._prompts(self.update)
+        rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
+        advantages, returns = self._advantages(rollout)
+        order = torch.Generator().manual_seed(seed)
+        for epoch in range(self.method.epochs):
+            shuffled = torch.randperm(len(prompts), generator=order)
+            for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
+                rows = rows.to(advantages.device)
+                first = self.update == epoch == number == 0
+                loss = self._loss(rollout.part(rows), advantages[rows], returns[rows], first)
+                self._descend(loss)
+        self.schedule.step()
+        self.update += 1
+        self._adapt(rollout)
+        if self.update % self.method.save_every == 0:
+            self._save()
+
+    def _advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
+        method, mask = self.method, rollout.mask
+        scores = (rollout.scores - self.shift) / self.scale
+        if method.missing_end_score is not None:
+            scores = scores.masked_fill(~rollout.ended, method.missing_end_score)
+        scores = scores - method.missing_end_penalty * ~rollout.ended
+        rewards = token_rewards(
+            scores, rollout.logprobs, rollout.reference_logprobs, mask, self.kl_coef
+        )
+        advantages, returns = gae(rewards, rollout.values, mask, method.gamma, method.lam)
+        return whiten(advantages, mask) if method.whiten else advantages, returns
+
+    def _loss(
+        self, part: Rollout, advantages: torch.Tensor, returns: torch.Tensor, first: bool
+    ) -> torch.Tensor:
+        method, mask = self.method, part.mask
+        with self.accelerator.autocast():
+            logprobs = token_logprobs(self.policy.model, part.batch, self.context.law)
+            values = token_values(self.value_model, part.batch)[:, :-1]
+        if first:
+            check_untouched(part, logprobs)
+        policy = policy_loss(logprobs, part.logprobs, advantages, mask, method.clip)
+        value = value_loss(values, part.values[:, :-1], returns, mask, method.value_clip)
+        return policy + method.value_coef * value
+
+    def _descend(self, loss: torch.Tensor) -> None:
+        import torch
+
+        if not torch.isfinite(loss):
+            raise Diverged(f"loss is {float(loss)} at update {self.update}")
+        self.accelerator.backward(loss)
+        if self.method.max_grad_norm is not None:
+            for model in (self.policy.model, self.value_model):
+                self.accelerator.clip_grad_norm_(model.parameters(), self.method.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _adapt(self, rollout: Rollout) -> None:
+        """Log the update, and move the KL coefficient if it has a target."""
+        kl, method = rollout.kl(), self.method
+        entropy = -float(rollout.logprobs.sum(1).mean())
+        self.context.log(
+            self.update * method.batch_size,
+            reward=float(rollout.scores.mean()),
+            kl=kl,
+            entropy=entropy,
+            response_tokens=float(rollout.mask.sum(1).float().mean()),
+        )
+        if method.kl_target is not None:
+            self.kl_coef = adapted_kl_coef(
+                self.kl_coef, kl, method.kl_target, method.kl_horizon, method.batch_size
+            )
+
+
+def check_untouched(rollout: Rollout, logprobs: torch.Tensor, tolerance: float = 1e-2) -> None:
+    """Raise unless, before the first update, every ratio is 1 and the KL is 0.
+
+    If they are not, sampling and scoring differ, and PPO would chase the difference.
+    """
+    ratios = float((logprobs - rollout.logprobs)[rollout.mask].abs().max())
+    kl = float((rollout.logprobs - rollout.reference_logprobs).abs().sum(1).max())
+    if ratios > tolerance or kl > 10 * tolerance:
+        raise RuntimeError(
+            f"before the first update log-ratios reach {ratios:.2g} and the KL {kl:.2g}, not 0: "
+            "sampling and scoring differ"
+        )

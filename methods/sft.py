@@ -1,0 +1,15 @@
+"""The baseline: the SFT policy as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from methods.base import Context, Method, Policy
+
+
+@dataclass(frozen=True)
+class SFT(Method):
+    """SFT only: no preferences are used; what every other method must beat."""
+
+    def train(self, context: Context) -> Policy:
+        return context.start()

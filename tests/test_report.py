@@ -1,0 +1,481 @@
+"""The report from synthetic results: what it says, what it must not say, and that it is safe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report.answer import answer
+from bench.report.build import build_report, fenced, markdown_text
+from bench.report.results import (
+    CURVE_COLUMNS,
+    OBJECTIVE_COLUMNS,
+    RUN_COLUMNS,
+    SAMPLE_COLUMNS,
+    Results,
+    load_results,
+    typed,
+)
+from bench.report.selection import contrast, ranking, select_settings, selected_rows
+from bench.report.tables import main_table
+from bench.statistics import paired_interval
+
+ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
+FIGURES = ("frontier", "win_rates", "cost", "curves")
+START = {"polite": 1.08, "exact": 0.1}
+HEIGHT = {"polite": 4.9, "exact": 3.2}
+SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
+GRID: dict[str, dict[str, list[float]]] = {
+    "sft": {},
+    "dpo": {"beta": [0.1, 0.2, 0.4, 0.8]},
+    "ppo": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
+    "ppo_gold": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
+    "best_of_n": {"n": [2, 4, 16, 64]},
+}
+
+
+def limit(task: str, kl: float) -> float:
+    return START[task] + HEIGHT[task] * (1 - float(np.exp(-0.75 * kl**0.8)))
+
+
+def _settings(method: str) -> list[tuple[str, float]]:
+    if not GRID[method]:
+        return [("{}", float("nan"))]
+    [(name, values)] = GRID[method].items()
+    return [(json.dumps({name: value}), value) for value in values]
+
+
+def _kl(method: str, strength: float) -> float:
+    if method == "sft":
+        return 0.0
+    return float(np.log(strength) * 0.9) if method == "best_of_n" else 0.55 / (strength + 0.06)
+
+
+def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
+    """Runs along the limit's shape, each method at its share of it, less where KL is high."""
+    random = np.random.default_rng(0)
+    rows = []
+    for task in tasks:
+        worlds = random.normal(0, 0.12, size=seeds)
+        for method in methods:
+            for params, strength in _settings(method):
+                for seed in range(seeds):
+                    kl = _kl(method, strength) * (1 + random.normal(0, 0.05))
+                    share = SHARE[method] * (1 - 0.02 * kl**2 * (method != "ppo_gold"))
+                    shared = {"task": task, "method": method, "params": params, "seed": seed}
+                    for split in ("validation", "test"):
+                        gain = share * (limit(task, kl) - START[task])
+                        gold = START[task] + worlds[seed] + gain + random.normal(0, 0.06)
+                        best = limit(task, kl) + worlds[seed]
+                        trained = method not in ("sft", "best_of_n")
+                        rows.append(
+                            shared
+                            | {
+                                "strength": strength,
+                                "split": split,
+                                "status": "ok",
+                                "gold_reward": gold,
+                                "proxy_reward": 0.4 * kl,
+                                "kl": kl,
+                                "win_rate_sft": 0.5 + 0.4 * share,
+                                "response_tokens": 18 + kl,
+                                "entropy": 9 - kl,
+                                "distinct_2": 0.4,
+                                "ended_rate": 0.98,
+                                "chosen_logp_change": -0.8 * kl if trained else np.nan,
+                                "rejected_logp_change": -2.1 * kl if trained else np.nan,
+                                "limit_reward": best,
+                                "efficiency": share if kl else np.nan,
+                                "judgements": 6144 if method == "ppo_gold" else 4096,
+                                "prompts_seen": 4096,
+                                "responses_sampled": 6144 if method.startswith("ppo") else 0,
+                                "reward_calls": 6272 if method.startswith("ppo") else 0,
+                                "train_tokens": 1.2e6 * trained,
+                                "train_seconds": {"dpo": 5.2}.get(method, 24.0) * trained,
+                                "peak_memory_mb": 812.0,
+                                "device": "cpu",
+                            }
+                        )
+    runs = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
+    sft = runs["method"] == "sft"
+    runs.loc[sft, ["win_rate_sft", "judgements"]] = [np.nan, 0]
+    return runs
+
+
+def fail(runs: pd.DataFrame, mask: pd.Series, error: str) -> pd.DataFrame:
+    """Turn runs into failed ones: no figures, an error."""
+    runs = runs.copy()
+    figures = [c for c in RUN_COLUMNS if c.endswith(("reward", "rate", "kl", "_sft", "efficiency"))]
+    runs.loc[mask, figures] = np.nan
+    runs["status"] = runs["status"].where(~mask, "failed")
+    runs["error"] = runs["error"].astype(object).where(~mask, error)
+    return runs
+
+
+def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
+    """Write a whole results folder around these runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks, methods = list(dict.fromkeys(runs["task"])), list(dict.fromkeys(runs["method"]))
+    seeds = sorted(set(runs["seed"]))
+    runs.to_csv(folder / "runs.csv", index=False)
+    pd.DataFrame(
+        [
+            (t, s, k, limit(t, k) + 0.04 * s - 0.1)
+            for t in tasks
+            for s in seeds
+            for k in np.linspace(0, 1, 60) ** 2 * (6 + 0.2 * s)
+        ],
+        columns=["task", "seed", "kl", "reward"],
+    ).to_csv(folder / "frontier.csv", index=False)
+    pd.DataFrame(
+        [
+            (t, s, a, b, 0.5 + 0.4 * (SHARE[a] - SHARE[b]))
+            for t in tasks
+            for s in seeds
+            for a in methods
+            for b in methods
+            if a != b
+        ],
+        columns=["task", "seed", "method", "opponent", "win_rate"],
+    ).to_csv(folder / "head_to_head.csv", index=False)
+    _write_curves(folder, tasks, methods, seeds)
+    stages = ["base_model", "sft", "feedback", "reward_model", "limit"]
+    pd.DataFrame(
+        [
+            (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None)
+            for t in tasks
+            for s in seeds
+            for stage in stages
+        ],
+        columns=["task", "seed", "stage", "seconds", "reward_accuracy"],
+    ).to_csv(folder / "stages.csv", index=False)
+    pd.DataFrame(
+        [
+            ("exact", m, p, x, s, 1.0, 2.0, 0.5, SHARE[m] - 0.01 * s)
+            for m in methods
+            if m != "sft"
+            for p, x in _settings(m)
+            for s in seeds
+            if "exact" in tasks
+        ],
+        columns=OBJECTIVE_COLUMNS,
+    ).to_csv(folder / "objective.csv", index=False)
+    pd.DataFrame(
+        [
+            (
+                t,
+                m,
+                p,
+                s,
+                "test",
+                prompt,
+                ATTACK if m == "ppo" else f"a reply of {m} </answer>",
+                1.5,
+                0.3,
+                2.0,
+                12,
+            )
+            for t in tasks
+            for m in methods
+            for p, _ in _settings(m)
+            for s in seeds[:2]
+            for prompt in ("why is my laptop frozen ?", "<b>why</b> ?", "c", "d")
+        ],
+        columns=SAMPLE_COLUMNS,
+    ).to_parquet(folder / "samples.parquet")
+    titles = {"sft": "SFT only", "dpo": "DPO", "ppo": "PPO", "ppo_gold": "PPO on gold"}
+    manifest = {
+        "name": "synthetic",
+        "command": "prefrontier run default.yaml",
+        "started": "2026-11-21 10:00",
+        "seconds": 512.3,
+        "device": "cpu",
+        "hardware": {"cpu": "A Processor", "cores": 2, "memory_gb": 16.0, "gpu": None},
+        "versions": {"python": "3.11.9", "torch": "2.11.0"},
+        "commit": "0123456789abcdef",
+        "methods": {
+            m: {"title": titles.get(m, m), "privileged": m == "ppo_gold", "settings": {"lr": 1e-3}}
+            for m in methods
+        },
+        "tasks": {"polite": {"title": "polite: support replies"}},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "experiment.yaml").write_text("name: synthetic\nseeds: 6\n")
+    return folder
+
+
+def _write_curves(folder: Path, tasks: list[str], methods: list[str], seeds: list[int]) -> None:
+    random, rows = np.random.default_rng(0), []
+    for task in tasks:
+        for method in (m for m in methods if m in ("dpo", "ppo", "ppo_gold")):
+            for params, _ in _settings(method):
+                for seed in seeds:
+                    for step in range(128, 6145, 256):
+                        grown = 1 - float(np.exp(-step / 2000)) + random.normal(0, 0.03)
+                        own = {"loss": 0.7 - 0.3 * grown}
+                        if method != "dpo":
+                            own = {"reward": 4 * grown, "kl": 2.5 * grown}
+                        rows += [(task, method, params, seed, step, k, v) for k, v in own.items()]
+    pd.DataFrame(rows, columns=CURVE_COLUMNS).to_csv(folder / "curves.csv", index=False)
+
+
+Build = Callable[..., Path]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Write a results folder; small unless more is asked for."""
+
+    def write(
+        tasks: tuple[str, ...] = ("polite",),
+        methods: tuple[str, ...] = ("sft", "dpo", "ppo", "ppo_gold"),
+        seeds: int = 2,
+        change: Callable[[pd.DataFrame], pd.DataFrame] = lambda runs: runs,
+    ) -> Path:
+        return write_folder(tmp_path / "run", change(make_runs(list(tasks), list(methods), seeds)))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two tasks, five methods, six seeds and one failed run."""
+    runs = make_runs(["polite", "exact"], list(GRID), 6)
+    lost = (runs["task"] == "polite") & (runs["method"] == "dpo") & (runs["seed"] == 3)
+    lost &= runs["strength"] == 0.1
+    runs = fail(runs, lost, "RuntimeError: <b>out of memory</b> | at step 3")
+    folder = write_folder(tmp_path_factory.mktemp("full"), runs)
+    build_report(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """Every tag of a page, and every attribute by name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.values: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+        self.values += [(name, value or "") for name, value in attrs]
+
+
+def test_all_files_are_there(full: Path) -> None:
+    files = {file.name for file in (full / "figures").iterdir()}
+    assert files == {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")}
+    assert (full / "report.md").exists()
+    assert not list(full.glob(".*")), "temporary files stay behind"
+
+
+def test_the_page_needs_nothing_else(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    page = Page(text)
+    links = [value for name, value in page.values if name in ("src", "href")]
+    assert links and all(link.startswith(("data:", "#")) for link in links)
+    assert not {"script", "link", "iframe", "object"} & set(page.found)
+    assert not re.search(r"https?://|@import|url\(", text)
+
+
+def test_every_link_in_the_page_leads_somewhere(full: Path) -> None:
+    page = Page((full / "report.html").read_text())
+    places = {value for name, value in page.values if name == "id"}
+    assert {value[1:] for name, value in page.values if name == "href"} <= places
+
+
+def test_what_a_model_writes_is_only_shown(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; | `code`" in text
+    assert "&lt;b&gt;why&lt;/b&gt;" in text and "<b>" not in text
+    outside = re.sub(r"(?ms)^(`{3,})text\n.*?\n\1$", "", (full / "report.md").read_text())
+    assert "alert" not in outside, "a response closed its fence"
+    assert "<b>" not in outside
+
+
+@pytest.mark.parametrize("text", ["a | b", "`code`", "*bold*", "[x](y)", "~~gone~~"])
+def test_markdown_cells_are_inert(text: str) -> None:
+    assert not re.search(r"(?<!\\)[|`*\[\]~]", markdown_text(text))
+    assert re.sub(r"\\(.)", r"\1", markdown_text(text)) == text
+
+
+def test_markdown_cells_keep_names_readable() -> None:
+    assert markdown_text("ppo_gold <b>\n_x_") == r"ppo_gold &lt;b&gt; \_x\_"
+
+
+def test_no_response_closes_its_fence() -> None:
+    assert fenced("a\n````\nb").startswith("`````text\n")
+
+
+def test_failures_are_loud(full: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (full / name).read_text()
+        first = text.index("1 of 102 runs failed: 1 of DPO")
+        assert first < text.index("Win rates</h2>" if name.endswith("html") else "## Win rates")
+        assert "out of memory" in text
+        assert "<b>out" not in text
+
+
+def test_the_sections_are_there(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    for words in ("Share of the optimum", "reward accuracy", "seeds: 6", "A Processor", "DPO 4"):
+        assert words in text
+    assert "<title>prefrontier: synthetic</title>" in text
+
+
+def test_the_same_files_give_the_same_report(build: Build) -> None:
+    folder = build(methods=("sft", "dpo"))
+    first = build_report(folder).read_bytes()
+    assert build_report(folder).read_bytes() == first
+
+
+def test_settings_are_chosen_on_validation() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo"], 2)
+    own = (runs["method"] == "dpo") & (runs["strength"] == 0.4)
+    runs.loc[own & (runs["split"] == "validation"), "gold_reward"] = 9.0
+    runs.loc[own & (runs["split"] == "test"), "gold_reward"] = -9.0
+    assert select_settings(runs, "polite")["dpo"] == '{"beta": 0.4}'
+    assert set(selected_rows(runs, "polite").query("method == 'dpo'")["gold_reward"]) == {-9.0}
+
+
+def test_a_setting_does_not_win_by_losing_seeds() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo"], 3)
+    own = (runs["method"] == "dpo") & (runs["strength"] == 0.4)
+    runs.loc[own, "gold_reward"] = 9.0
+    # Lost on test alone: the run is lost all the same.
+    lost = own & (runs["seed"] == 1) & (runs["split"] == "test")
+    assert select_settings(runs, "polite")["dpo"] == '{"beta": 0.4}'
+    assert select_settings(fail(runs, lost, "lost"), "polite")["dpo"] != '{"beta": 0.4}'
+
+
+def _results(runs: pd.DataFrame, tmp_path: Path) -> Results:
+    return load_results(write_folder(tmp_path, runs))
+
+
+def test_differences_are_paired_by_seed() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 4)
+    lost = (runs["method"] == "dpo") & (runs["seed"] == 2)
+    rows = selected_rows(fail(runs, lost, "lost").sample(frac=1, random_state=0), "polite")
+    found = contrast(rows, "ppo", "dpo").difference
+    by_seed = {
+        m: rows[rows["method"] == m].set_index("seed")["gold_reward"] for m in ("ppo", "dpo")
+    }
+    a, b = ([float(by_seed[m][seed]) for seed in (0, 1, 3)] for m in ("ppo", "dpo"))
+    assert found == pytest.approx(paired_interval(a, b))
+
+
+@pytest.mark.parametrize("seeds", [1, 5, 6])
+def test_a_verdict_needs_six_seeds(seeds: int, tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], seeds)
+    runs.loc[runs["method"] == "ppo", "gold_reward"] += 0.5
+    said = answer(_results(runs, tmp_path), "polite")
+    assert ("PPO is better than DPO" in said.verdict) == (seeds == 6)
+    assert ("Too few seeds" in said.verdict) == (seeds < 6)
+    assert not any("is better" in sentence for sentence in said.sentences)
+
+
+def test_the_test_prompts_decide_which_way(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    chosen = (runs["method"] == "dpo") & (runs["split"] == "validation")
+    runs.loc[chosen, "gold_reward"] += 5
+    said = answer(_results(runs, tmp_path), "polite")
+    assert said.verdict.startswith("PPO is better than DPO")
+    assert "below the runner-up PPO" in said.sentences[0]
+
+
+def test_no_verdict_on_chance(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    runs["gold_reward"] = np.random.default_rng(0).normal(size=len(runs))
+    assert "may be chance" in answer(_results(runs, tmp_path), "polite").verdict
+
+
+def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
+    results = _results(make_runs(["polite"], list(GRID), 6), tmp_path)
+    assert ranking(results.runs, "polite", results.privileged)[0] == "ppo"
+    assert ranking(results.runs, "polite")[0] == "ppo_gold"
+    said = answer(results, "polite")
+    assert "gold" not in said.verdict
+    assert "PPO on gold" not in said.sentences[0]
+    assert any("no contender" in sentence for sentence in said.sentences)
+    table = main_table(results.runs, "polite", results.privileged, results.labels)
+    assert [m for m in table["method"] if "privileged" in m] == ["PPO on gold (privileged)"]
+
+
+def test_the_gap_is_split(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "ppo", "ppo_gold"], 2)
+    for method, efficiency in (("ppo", 0.6), ("ppo_gold", 0.9)):
+        runs.loc[runs["method"] == method, "efficiency"] = efficiency
+    said = " ".join(answer(_results(runs, tmp_path), "polite").sentences)
+    assert "Of the 40 points that PPO misses, about 30 are the learned reward's" in said
+    assert "10 the optimizer's" in said
+
+
+def test_beating_the_limit_is_an_alarm(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "ppo"], 2)
+    runs.loc[runs["method"] == "ppo", "efficiency"] = 1.2
+    assert "no triumph" in " ".join(answer(_results(runs, tmp_path), "polite").warnings)
+
+
+def test_the_main_table_shows_intervals_and_dashes() -> None:
+    runs = typed(make_runs(["polite"], ["sft", "best_of_n", "ppo"], 3), RUN_COLUMNS)
+    table = main_table(runs, "polite").set_index("method")
+    rows = selected_rows(runs, "polite")
+    gain = contrast(rows, "ppo", "sft").difference
+    expected = f"+{gain.mean:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
+    assert table.loc["ppo", "gain over SFT"] == expected
+    assert table.loc["sft", "gain over SFT"] == "—"
+    assert table.loc["sft", "efficiency"] == "—"
+    assert " ± " in table.loc["ppo", "gold reward"]
+    assert list(table["seeds"]) == ["3/3"] * 3
+
+
+def test_results_that_are_barely_there(build: Build) -> None:
+    folder = build(methods=("sft",), seeds=1)
+    for file in folder.iterdir():
+        if file.name != "runs.csv":
+            file.unlink()
+    assert "nothing to be compared with" in build_report(folder).read_text()
+    assert {f.name for f in (folder / "figures").iterdir()} == {"frontier.png", "frontier.svg"}
+
+
+def test_figures_of_earlier_results_go(build: Build) -> None:
+    folder = build(methods=("sft",))
+    (folder / "figures").mkdir()
+    (folder / "figures" / "cost.png").write_bytes(b"old")
+    build_report(folder)
+    assert not (folder / "figures" / "cost.png").exists()
+
+
+def test_one_seed(build: Build) -> None:
+    text = build_report(build(seeds=1)).read_text()
+    assert "so no interval" in text and "nan" not in re.sub(r"data:[^\"]*", "", text)
+
+
+def test_a_limit_that_is_not_known(build: Build) -> None:
+    folder = build(change=lambda runs: runs.assign(limit_reward=np.nan, efficiency=np.nan))
+    (folder / "frontier.csv").unlink()
+    assert "at that KL is not known" in build_report(folder).read_text()
+
+
+@pytest.mark.parametrize("method", ["dpo", "sft"])
+def test_all_runs_of_a_method_failed(build: Build, method: str) -> None:
+    def change(runs: pd.DataFrame) -> pd.DataFrame:
+        failed = fail(runs, runs["method"] == method, "KeyError: 'NA'")
+        return failed[~((failed["method"] == method) & (failed["split"] == "test"))]
+
+    text = build_report(build(change=change)).read_text()
+    assert "0/2" in text and "KeyError" in text
+
+
+def test_everything_failed(build: Build) -> None:
+    folder = build(change=lambda runs: fail(runs, runs["seed"] >= 0, "no disk"))
+    assert "No verdict" in build_report(folder).read_text()
