@@ -95,7 +95,9 @@ def check_writable(folder: Path) -> None:
 def resolve_device(device: str) -> str:
     """Return the device to use: auto is a CUDA GPU where there is one, else the CPU."""
     name, _, number = device.partition(":")
-    if name not in ("auto", "cpu", "cuda") or (number and not (name == "cuda" and number.isdigit())):
+    if name not in ("auto", "cpu", "cuda") or (
+        number and not (name == "cuda" and number.isdigit())
+    ):
         raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda, cuda:N")
     if device == "cpu":
         return "cpu"

@@ -72,9 +72,7 @@ class Experiment(Strict):
 
     def law(self, task: Task) -> SamplingLaw:
         """Return the sampling law of training and evaluation on this task."""
-        return SamplingLaw(
-            self.evaluation.temperature, self.evaluation.top_k, task.max_new_tokens
-        )
+        return SamplingLaw(self.evaluation.temperature, self.evaluation.top_k, task.max_new_tokens)
 
     def settings(self, task: str) -> Iterator[tuple[str, Method, dict[str, Any]]]:
         """Yield each method's settings on a task: name, the method, the parameters that vary."""
@@ -127,7 +125,9 @@ def _with_defaults(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     for field in dataclasses.fields(kind):
         given = filled.get(field.name)
         if isinstance(given, Mapping) and dataclasses.is_dataclass(field.default):
-            known = {f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)}
+            known = {
+                f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)
+            }
             filled[field.name] = {**known, **given}
     return filled
 

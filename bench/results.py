@@ -74,7 +74,7 @@ def write_csv(file: Path, frame: pd.DataFrame) -> None:
 def write_parquet(file: Path, frame: pd.DataFrame) -> None:
     partial = file.with_name(f".{file.name}.partial")
     frame.to_parquet(partial, index=False)
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def identity(run: Run) -> list[Any]:
@@ -180,7 +180,8 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
         "commit": commit(),
         "tasks": {
             name: {
-                "title": (type(task).__doc__ or name).splitlines()[0],
+                "title": name,
+                "about": (type(task).__doc__ or name).splitlines()[0],
                 "enumerable": task.enumerable,
                 "dials": dataclasses.asdict(task),
             }
@@ -194,7 +195,12 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
             for run in done
         ],
         "stages": [
-            {"task": w.task.name, "seed": w.seed, "stage": stage, "folder": f"{stage}/{w.key(stage)}"}
+            {
+                "task": w.task.name,
+                "seed": w.seed,
+                "stage": stage,
+                "folder": f"{stage}/{w.key(stage)}",
+            }
             for w in plan.worlds
             for stage in STAGES
         ],

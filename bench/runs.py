@@ -22,7 +22,7 @@ from bench.pipeline.world import ROOT, World
 from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from methods.base import Context, Diverged, Method
-from methods.core.policy import Policy, load_policy
+from methods.core.policy import ModelPolicy, Policy, load_policy
 
 SPLITS = ("validation", "test")
 POLICY, FIGURES_KIND = "policy", "figures"
@@ -105,6 +105,7 @@ class Run:
         seed_everything(world.seed)
         with PeakMemory(world.device) as memory:
             policy = self.method.train(context)
+            check_finite(policy)
         costs = dataclasses.asdict(context.meter) | {
             "train_seconds": round(context.seconds(), 2),
             "peak_memory_mb": round(memory.megabytes, 1),
@@ -140,8 +141,10 @@ class Run:
                     raise Diverged("the gold reward is not finite")
                 write_json(folder / f"{split}.json", clean(measured.figures))
                 write_json(folder / f"{split}.samples.json", measured.samples)
-                weights = {} if measured.weights is None else {"weights": measured.weights}
-                np.savez_compressed(folder / f"{split}.npz", gold=measured.gold, **weights)
+                arrays = {"gold": measured.gold}
+                if measured.weights is not None:
+                    arrays["weights"] = measured.weights
+                np.savez_compressed(folder / f"{split}.npz", **arrays)  # type: ignore[arg-type]
 
     def measured(self, split: str) -> Measured:
         """Return what was measured on a split."""
@@ -194,6 +197,14 @@ def clean(figures: Row) -> Row:
         name: None if value is None or not math.isfinite(value) else float(value)
         for name, value in figures.items()
     }
+
+
+def check_finite(policy: Policy) -> None:
+    """Raise Diverged where a weight is not a finite number."""
+    if isinstance(policy, ModelPolicy):
+        for name, weight in policy.model.named_parameters():
+            if not bool(weight.isfinite().all()):
+                raise Diverged(f"{name} is not finite")
 
 
 def seed_everything(seed: int) -> None:

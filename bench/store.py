@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ def write_text(file: Path, text: str) -> None:
     """Write a file whole: to a temporary name first, then renamed."""
     partial = file.with_name(f".{file.name}.partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def write_json(file: Path, content: Any) -> None:

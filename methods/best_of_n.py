@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BestOfN(Method):
-    """Best-of-n sampling (Stiennon et al., 2020): no training; n is paid at every answer."""
+    """Best-of-n sampling from the SFT policy.
+
+    Stiennon et al. (2020). There is no training; n samples are paid for at every answer.
+    """
 
     feedback: ClassVar = "reward"
     strength: ClassVar = "n"
@@ -50,9 +53,7 @@ class BestOfNPolicy(Policy):
             best.append(responses[max(group, key=scores.__getitem__)])
         return best
 
-    def logprobs(
-        self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw
-    ) -> None:
+    def logprobs(self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw) -> None:
         return None
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Direct preference optimisation (Rafailov et al., 2023), by TRL's DPOTrainer."""
+"""Direct preference optimization (Rafailov et al., 2023), by TRL's DPOTrainer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import ClassVar
 
 from methods.base import Context, Count, Diverged, Method, Policy, Positive, Share
 from methods.core.preference_data import PairCollator, pair_rows
+from methods.core.training import train_quietly
 
 
 @dataclass(frozen=True)
 class DPO(Method):
-    """DPO: a logistic loss on the difference of log-ratios, equation 7 of the paper.
+    """Direct preference optimization.
+
+    A logistic loss on the difference of log-ratios, equation 7 of Rafailov et al. (2023).
 
     beta: KL strength, in units of the annotator's reward per nat. examples: pairs to train on in
     all, repeats included, cut to the budget. warmup: share of the steps.
@@ -56,7 +59,7 @@ class DPO(Method):
             data_collator=PairCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
         )
-        trainer.train()
+        train_quietly(trainer)
         for entry in trainer.state.log_history:
             if "loss" in entry:
                 self._log(context, entry)

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation against the learned reward (Schulman et al., 2017)."""
+"""Proximal policy optimization against the learned reward (Schulman et al., 2017)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PPO(Method):
-    """PPO as Ziegler et al. (2019) brought it to language models, with a value model of its own.
+    """Proximal policy optimization on the learned reward.
 
-    The reward is text in and floats out, so it may have any tokenizer or none. All four models run
+    As Ziegler et al. (2019) brought it to language models, with a value model of its own. The
+    reward is text in and floats out, so it may have any tokenizer or none. All four models run
     without dropout; old log-probabilities are those taken while sampling, under the one law.
 
     kl_coef: weight of the KL to the reference, in units of the reward per nat. episodes: responses
@@ -80,7 +81,7 @@ class PPO(Method):
 
 
 class _Run:
-    """One training run: the models, the optimiser, and what must survive a stop."""
+    """One training run: the models, the optimizer, and what must survive a stop."""
 
     def __init__(self, method: PPO, context: Context) -> None:
         self.method, self.context = method, context

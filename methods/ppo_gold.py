@@ -10,8 +10,10 @@ from methods.ppo import PPO
 
 @dataclass(frozen=True)
 class PPOGold(PPO):
-    """PPO on the gold reward, which no other method sees. Its critic starts from zero: it has no
-    reward model to start from."""
+    """PPO on the gold reward, which no other method sees.
+
+    Its critic starts from zero: it has no reward model to start from.
+    """
 
     privileged: ClassVar = True
 

@@ -9,7 +9,10 @@ from methods.base import Context, Method, Policy
 
 @dataclass(frozen=True)
 class SFT(Method):
-    """SFT only: no preferences are used; what every other method must beat."""
+    """The SFT policy, untouched.
+
+    No preferences are used: what every other method must beat.
+    """
 
     def train(self, context: Context) -> Policy:
         return context.start()

@@ -15,7 +15,6 @@ from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, weighted
 from bench.evaluation.ruler import POOL, Ruler
 from methods.best_of_n import BestOfNPolicy
 from methods.core.policy import ModelPolicy, Policy
-from methods.core.reward import RewardModel
 from methods.core.sampling import SamplingLaw
 from methods.core.text import has_ended
 
@@ -159,7 +158,7 @@ def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | No
 
 
 def logprob_changes(ruler: Ruler, policy: Policy, split: str) -> Row:
-    """Return the mean change in log-probability (nats) of held-out chosen and rejected responses."""
+    """Return the mean change in log-probability (nats) of held-out chosen and rejected ones."""
     pairs = ruler.world.pairs(split)
     reference = ruler.world.sft()
     prompts = [pair.prompt for pair in pairs]
@@ -198,6 +197,3 @@ def head_to_head(ours: Measured, theirs: Measured) -> float:
         for i in range(len(ours.gold))
     ]
     return float(np.mean(rates))
-
-
-

@@ -87,7 +87,7 @@ def sem(means: list[float]) -> float:
 
 
 class DistinctN(evaluate.Metric):
-    """The share of n-grams of words that are distinct, over all texts together (Li et al., 2016)."""
+    """The share of n-grams of words that are distinct, over all texts (Li et al., 2016)."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(

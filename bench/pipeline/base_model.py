@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from bench.tasks.base import END, PAD, TAGS, UNKNOWN, Task
@@ -58,8 +57,3 @@ def make_model(task: Task, tokenizer: PreTrainedTokenizerBase, seed: int) -> Pre
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
-
-
-def corpus(task: Task, seed: int) -> list:
-    """Return the pretraining text of this seed."""
-    return task.corpus(Random(f"corpus {seed}"), task.pretraining.examples)

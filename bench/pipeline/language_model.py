@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.tasks.base import Example, Training
 from methods.core.text import encode_prompts, encode_responses
-from methods.core.training import trainer_arguments
+from methods.core.training import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -50,6 +50,7 @@ def fit_language_model(
         max_length=None,
         logging_strategy="no",
     )
-    SFTTrainer(
+    trainer = SFTTrainer(
         model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
-    ).train()
+    )
+    train_quietly(trainer)

@@ -10,7 +10,7 @@ from bench.tasks.base import Training
 from methods.core.feedback import Pair
 from methods.core.reward import RewardModel
 from methods.core.text import encode_prompts, encode_responses
-from methods.core.training import trainer_arguments
+from methods.core.training import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -41,7 +41,9 @@ def train_reward_model(
         logging_strategy="no",
     )
     rows = Dataset.from_list(token_rows(tokenizer, pairs[: training.examples]))
-    RewardTrainer(model, args=arguments, train_dataset=rows, processing_class=tokenizer).train()
+    train_quietly(
+        RewardTrainer(model, args=arguments, train_dataset=rows, processing_class=tokenizer)
+    )
     return RewardModel(model, tokenizer)
 
 
@@ -59,7 +61,9 @@ def new_reward_model(sft: Path, seed: int) -> PreTrainedModel:
     return model
 
 
-def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[dict]:
+def token_rows(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
+) -> list[dict[str, list[int]]]:
     """Return the pairs as RewardTrainer's token columns (from text it would add an end token)."""
     prompts = encode_prompts(tokenizer, [p.prompt for p in pairs])
     chosen = encode_responses(tokenizer, [p.chosen for p in pairs])
@@ -71,7 +75,9 @@ def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> lis
 
 
 def gold_order_accuracy(
-    reward: RewardModel, prompts: Sequence[str], pairs: Sequence[tuple[str, str]],
+    reward: RewardModel,
+    prompts: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
     gold: Sequence[tuple[float, float]],
 ) -> float:
     """Return how often the reward model ranks two responses as gold does; gold's ties left out."""

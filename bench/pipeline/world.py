@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.pipeline.base_model import corpus, make_model, make_tokenizer
+from bench.pipeline.base_model import make_model, make_tokenizer
 from bench.pipeline.feedback import collect_pairs
 from bench.pipeline.language_model import fit_language_model
 from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
@@ -34,7 +34,10 @@ HELD_OUT_PAIRS = 256
 ROOT = Path(__file__).parents[2]
 SOURCES = [
     *(ROOT / "bench" / "pipeline").glob("*.py"),
-    *(ROOT / "methods" / "core" / f"{name}.py" for name in ("text", "sampling", "policy", "reward")),
+    *(
+        ROOT / "methods" / "core" / f"{name}.py"
+        for name in ("text", "sampling", "policy", "reward")
+    ),
     ROOT / "methods" / "core" / "training.py",
     ROOT / "bench" / "tasks" / "base.py",
 ]
@@ -50,7 +53,7 @@ class World:
     store: Store
 
     def key(self, stage: str) -> str:
-        """Return the stage's content hash: its dials, its seed, its code and what it starts from."""
+        """Return the stage's content hash: its dials, its seed and its code."""
         dials = {
             field.name: getattr(self.task, field.name)
             for field in dataclasses.fields(self.task)
@@ -106,8 +109,9 @@ class World:
     def _make_base_model(self, folder: Path) -> dict[str, Any]:
         tokenizer = make_tokenizer(self.task.words())
         model = make_model(self.task, tokenizer, self.seed)
-        text = corpus(self.task, self.seed)
-        self._fit(model, tokenizer, text, self.task.pretraining, answers_only=False)
+        training = self.task.pretraining
+        text = self.task.corpus(Random(f"corpus {self.seed}"), training.examples)
+        self._fit(model, tokenizer, text, training, answers_only=False)
         ModelPolicy(model, tokenizer).save(folder)
         return {}
 

@@ -107,7 +107,7 @@ def _gain(difference: Interval, other: str) -> str:
         return f"{text} ({difference.n} seed{plural}, so no interval)"
     low, high = sorted((abs(difference.low), abs(difference.high)))
     if difference.low < 0 < difference.high:
-        bounds = f"{number(difference.low)} to {number(difference.high)}"
+        bounds = f"{number(difference.low)} to +{number(difference.high)}"
     else:
         bounds = f"{number(low)} to {number(high)}"
     return f"{text} (95% interval {bounds}, {difference.n} seed{plural})"
@@ -123,7 +123,9 @@ def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
         text += f" and has {percent(efficiency)} of the gain that is possible at that KL"
     else:
         text += "; how much is possible at that KL is not known"
-    return f"{text}. It wins {percent(wins)} of comparisons with the SFT policy."
+    if math.isfinite(wins):
+        text += f". It wins {percent(wins)} of comparisons with the SFT policy"
+    return f"{text}."
 
 
 def _cost(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:

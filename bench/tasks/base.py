@@ -58,10 +58,20 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A world with a gold reward. Its fields are its dials; methods see neither them nor gold."""
+    """A world with a gold reward. Its fields are its dials; methods see neither them nor gold.
+
+    pairs: how many the annotator judges. pretraining, sft, reward: how the shared stages train.
+    """
 
     name: ClassVar[str]
     enumerable: ClassVar[bool] = False
+
+    pairs: Annotated[int, Gt(0)] = 4096
+    annotator: Annotator = Annotator()
+    architecture: Architecture = Architecture()
+    pretraining: Training = Training(32768, 1, 64, 6e-3)
+    sft: Training = Training(4096, 1, 64, 2e-3)
+    reward: Training = Training(4096, 3, 64, 3e-3)
 
     @property
     @abstractmethod

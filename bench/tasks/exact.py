@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Annotator, Architecture, Example, Split, Task, Training
+from bench.tasks.base import END, Architecture, Example, Split, Task, Training
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
@@ -34,7 +34,6 @@ class Exact(Task):
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
     pairs: Annotated[int, Gt(0)] = 16384
-    annotator: Annotator = Annotator()
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)

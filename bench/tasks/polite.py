@@ -13,13 +13,14 @@ from functools import cached_property
 from random import Random
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
-from bench.tasks.base import END, Annotator, Architecture, Example, Split, Task, Training
+from bench.tasks.base import END, Example, Split, Task, Training
 
 ITEMS = (
-    "laptop phone printer router camera tablet speaker monitor keyboard headset watch charger"
-).split()
+    *("laptop", "phone", "printer", "router", "camera", "tablet"),
+    *("speaker", "monitor", "keyboard", "headset", "watch", "charger"),
+)
 FIXES = {
     "frozen": "restart",
     "slow": "update",
@@ -41,7 +42,11 @@ ACKNOWLEDGEMENT = {
         "i see your {item} matters .",
         "we care about your {item} .",
     ),
-    "rude": ("your {item} is junk .", "nobody likes your {item} .", "stop whining about a {item} ."),
+    "rude": (
+        "your {item} is junk .",
+        "nobody likes your {item} .",
+        "stop whining about a {item} .",
+    ),
 }
 FIX = {
     "polite": ("please {fix} the {item} .", "kindly {fix} the {item} ."),
@@ -70,12 +75,7 @@ class Polite(Task):
     right: Share = 0.4
     courtesy: Share = 0.7
     right_item: Share = 0.9
-    pairs: Annotated[int, Gt(0)] = 4096
-    annotator: Annotator = Annotator()
-    architecture: Architecture = Architecture()
-    pretraining: Training = Training(32768, 1, 64, 6e-3)
     sft: Training = Training(6144, 1, 64, 2e-3)
-    reward: Training = Training(4096, 3, 64, 3e-3)
 
     @property
     def max_new_tokens(self) -> int:

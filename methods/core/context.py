@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,6 @@ from methods.core.sampling import SamplingLaw
 from methods.core.training import trainer_arguments
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
@@ -124,7 +122,7 @@ class Context:
         meter = asdict(self.meter) | {"train_seconds": self.seconds()}
         partial = self.workdir / (PROGRESS_FILE + ".partial")
         torch.save({"state": state, "meter": meter, "curves": self.curves}, partial)
-        os.replace(partial, self.workdir / PROGRESS_FILE)
+        partial.replace(self.workdir / PROGRESS_FILE)
 
     def load_progress(self) -> dict[str, Any] | None:
         """Return the last saved state, with the meter set back to it, or None at a first start."""

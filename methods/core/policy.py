@@ -70,11 +70,12 @@ class ModelPolicy(Policy):
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        batch_size: int = 256,
+        batch_size: int | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.batch_size = batch_size
+        # Logits are what fills memory: few rows for a large vocabulary, many for a small one.
+        self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
         self.on_sample: Callable[[int], None] = lambda count: None
 
     def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:

@@ -17,11 +17,14 @@ class RewardModel:
     """Text in, floats out. It has a tokenizer of its own, so it need not share the policy's."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int = 256
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.batch_size = batch_size
+        self.batch_size = batch_size or max(8, min(1024, 65_536 // model.config.hidden_size))
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Return the score of each response, read at its last token."""

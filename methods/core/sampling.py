@@ -26,7 +26,7 @@ class SamplingLaw:
 
     @property
     def is_softmax(self) -> bool:
-        """Whether the law is a softmax over all tokens, so that its log-probabilities are finite."""
+        """Whether the law is a softmax over all tokens, so that every log-probability is finite."""
         return self.temperature > 0 and self.top_k == 0
 
 
@@ -71,9 +71,7 @@ def make_batch(
         left, right = width - len(prompt), longest - len(response)
         rows.append([pad] * left + [*prompt, *response] + [pad] * right)
         masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
-    return Batch(
-        torch.tensor(rows, device=device), torch.tensor(masks, device=device), width
-    )
+    return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
 
 
 def sample(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, Trainer
 
 # Below this size bf16 costs precision and saves no time.
 BF16_FROM_PARAMETERS = 50_000_000
@@ -38,3 +38,11 @@ def trainer_arguments(
         "disable_tqdm": True,
         "dataloader_pin_memory": on_cuda,
     }
+
+
+def train_quietly(trainer: Trainer) -> None:
+    """Run a trainer without the log that it would print."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()

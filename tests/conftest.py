@@ -1,0 +1,105 @@
+"""Small worlds that the tests train in: minutes would be too long, so a few hundred steps at most."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+
+from bench.runner import quiet
+from bench.tasks.base import Annotator, Architecture, Training
+from bench.tasks.exact import Exact
+from methods.core.context import Context, Reward
+from methods.core.feedback import Pair
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import SamplingLaw
+
+torch.set_num_threads(1)
+quiet()
+
+LETTERS = ["a", "b", "c", "d"]
+LAW = SamplingLaw(max_new_tokens=3)
+PROMPTS = ["a", "b", "a b c"]
+
+
+@pytest.fixture(scope="session")
+def tiny_exact() -> Exact:
+    """The exact world with as little training as its machinery needs."""
+    return Exact(
+        length=3,
+        pairs=256,
+        annotator=Annotator(),
+        architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
+        pretraining=Training(512, 1, 64, 3e-3),
+        sft=Training(256, 1, 64, 1e-3),
+        reward=Training(256, 1, 64, 1e-3),
+    )
+
+
+@pytest.fixture(scope="session")
+def sft_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random policy over four letters, saved as an SFT policy is."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from bench.pipeline.base_model import make_tokenizer
+
+    tokenizer = make_tokenizer(LETTERS)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.3,
+    )
+    folder = tmp_path_factory.mktemp("sft")
+    ModelPolicy(LlamaForCausalLM(config), tokenizer).save(folder)
+    return folder
+
+
+def likes_a(prompts: object, responses: list[str]) -> list[float]:
+    """A trivial preference: the share of the letter a in the response."""
+    return [response.split().count("a") / 3 for response in responses]
+
+
+@pytest.fixture
+def make_context(sft_folder: Path, tmp_path: Path) -> Callable[..., Context]:
+    """Return a maker of contexts on the small policy."""
+
+    def make(seed: int = 0, reward: Reward | None = likes_a, **changes: object) -> Context:
+        workdir = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
+        workdir.mkdir()
+        settings: dict[str, object] = {
+            "sft": sft_folder,
+            "prompts": PROMPTS,
+            "pairs": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
+            "law": LAW,
+            "budget": 10**6,
+            "seed": seed,
+            "workdir": workdir,
+            "device": "cpu",
+            "reward_function": reward,
+        }
+        return Context(**(settings | changes))  # type: ignore[arg-type]
+
+    return make
+
+
+def weights(policy: ModelPolicy) -> list[torch.Tensor]:
+    """Return all weights of a policy."""
+    return [parameter.detach().clone() for parameter in policy.model.parameters()]
+
+
+def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
+    """Return whether two lists of tensors are equal to the last bit."""
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
