@@ -43,7 +43,8 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     from bench.runner import Plan, Workers, default_jobs, default_store, execute, quiet
 
     quiet()
-    console = Console(highlight=False)
+    # Without a terminal to fit into, tables are given the room that they need.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     started = time.time()
     store = default_store()
     check_writable(store.root)

@@ -54,6 +54,7 @@ def write_results(
     write_csv(folder / "stages.csv", stages(plan))
     write_csv(folder / "head_to_head.csv", matrix(runs, done))
     write_csv(folder / "objective.csv", objective(done))
+    write_csv(folder / "temperatures.csv", temperatures(done))
     write_parquet(folder / "samples.parquet", samples(done))
     write_text(
         folder / "experiment.yaml",
@@ -151,6 +152,17 @@ def objective(runs: list[Run]) -> pd.DataFrame:
         share = (reached - start) / (best - start)
         rows.append([*identity(run)[:3], strength, run.world.seed, reached, best, start, share])
     return table(rows, OBJECTIVE_COLUMNS)
+
+
+def temperatures(runs: list[Run]) -> pd.DataFrame:
+    """Return gold reward and win rate against SFT at other temperatures than the law's."""
+    columns = ["temperature", "gold_reward", "win_rate_sft"]
+    rows = [
+        [*identity(run), *(row[column] for column in columns)]
+        for run in runs
+        for row in run.at_temperatures()
+    ]
+    return table(rows, ["task", "method", "params", "seed", *columns])
 
 
 def samples(runs: list[Run]) -> pd.DataFrame:

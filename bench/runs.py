@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.measure import Measured, Row, measure
+from bench.evaluation.measure import Measured, Row, at_temperatures, measure
 from bench.evaluation.ruler import Ruler
 from bench.memory import PeakMemory
 from bench.pipeline.world import ROOT, World
@@ -25,6 +25,8 @@ from methods.base import Context, Diverged, Method
 from methods.core.policy import ModelPolicy, Policy, load_policy
 
 SPLITS = ("validation", "test")
+# Responses per prompt for win rates at other temperatures than that of the sampling law.
+AT_TEMPERATURES = 8
 POLICY, FIGURES_KIND = "policy", "figures"
 CORE = [ROOT / "methods" / "base.py", *(ROOT / "methods" / "core").glob("*.py")]
 MEASURING = [*(ROOT / "bench" / "evaluation").glob("*.py"), ROOT / "bench" / "runs.py"]
@@ -67,6 +69,7 @@ class Run:
             policy=self.train_key,
             ruler=self.ruler.key,
             per_prompt=self.per_prompt,
+            temperatures=self.temperatures,
             code=source_digest(MEASURING),
         )
 
@@ -135,6 +138,10 @@ class Run:
     def _measure(self) -> None:
         policy = self.policy()
         with self.store.create(FIGURES_KIND, self.key) as folder:
+            write_json(
+                folder / "temperatures.json",
+                at_temperatures(self.ruler, policy, self.temperatures, AT_TEMPERATURES),
+            )
             for split in SPLITS:
                 measured = measure(self.ruler, policy, split, self.per_prompt)
                 if not math.isfinite(measured.figures["gold_reward"]):
@@ -161,6 +168,11 @@ class Run:
     def curves(self) -> list[dict[str, float]]:
         """Return the training curves that the method logged."""
         file = self.store.folder(POLICY, self.train_key) / "curves.json"
+        return list(json.loads(file.read_text()))
+
+    def at_temperatures(self) -> list[Row]:
+        """Return gold reward and win rate at other temperatures."""
+        file = self.store.folder(FIGURES_KIND, self.key) / "temperatures.json"
         return list(json.loads(file.read_text()))
 
     def row(self, split: str, status: str, error: str = "") -> Row:

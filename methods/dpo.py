@@ -23,11 +23,11 @@ class DPO(Method):
 
     feedback: ClassVar = "pairs"
     strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.1, 0.2, 0.4, 0.8]}
+    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
 
-    beta: Positive = 0.2
-    learning_rate: Positive = 1e-3
-    examples: Count = 12288
+    beta: Positive = 1.0
+    learning_rate: Positive = 5e-4
+    examples: Count = 8192
     batch_size: Count = 64
     warmup: Share = 0.1
 

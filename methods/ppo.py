@@ -38,7 +38,7 @@ class PPO(Method):
     over a batch, and parts of it per pass. clip, value_clip: the clipping ranges. value_coef: in
     the joint loss (Adam makes value_learning_rate what counts). gamma, lam: of the advantages.
     whiten: advantages to mean 0, variance 1 over response tokens. reward_scaling: "centre"
-    subtracts the mean on reference responses, "standardise" also divides by their standard
+    subtracts the mean on reference responses, "standardize" also divides by their standard
     deviation (kl_coef is then in those units), "none" does neither. kl_target: off; a KL in nats
     switches the adaptive coefficient on, with kl_horizon episodes. missing_end_score: off; a
     number replaces the score of a response without end token. missing_end_penalty: subtracted from
@@ -63,7 +63,7 @@ class PPO(Method):
     gamma: Share = 1.0
     lam: Share = 0.95
     whiten: bool = True
-    reward_scaling: Literal["none", "centre", "standardise"] = "centre"
+    reward_scaling: Literal["none", "centre", "standardize"] = "centre"
     kl_target: Positive | None = None
     kl_horizon: Count = 10000
     missing_end_score: float | None = None
@@ -154,7 +154,7 @@ class _Run:
         responses = self.context.reference.generate(prompts, self.context.seed, self.context.law)
         scores = self.context.reward(prompts, responses)
         self.shift = mean(scores)
-        if self.method.reward_scaling == "standardise":
+        if self.method.reward_scaling == "standardize":
             self.scale = pstdev(scores) or 1.0
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""Small worlds that the tests train in: minutes would be too long, so a few hundred steps at most."""
+"""Small worlds that the tests train in, for seconds at most."""
 
 from __future__ import annotations
 

@@ -83,7 +83,9 @@ def test_text_leads_back_to_the_tokens(policy: ModelPolicy) -> None:
     rows = zip(batch.responses.tolist(), batch.response_mask.tolist(), strict=True)
     assert ids == [[t for t, kept in zip(*row, strict=True) if kept] for row in rows]
     assert any(text.endswith("</answer>") for text in texts)
-    assert any(len(row) == 3 and "</answer>" not in text for row, text in zip(ids, texts, strict=True))
+    assert any(
+        len(row) == 3 and "</answer>" not in text for row, text in zip(ids, texts, strict=True)
+    )
 
 
 def test_greedy_and_top_k(policy: ModelPolicy) -> None:
@@ -107,7 +109,9 @@ def test_reward_model_reads_the_last_real_token(sft_folder: Path) -> None:
     model = new_reward_model(sft_folder, 0)
     prompts, responses = ["a", "a b c", "b"], ["a", "b c </answer>", "c c"]
     together = RewardModel(model, tokenizer)(prompts, responses)
-    alone = [RewardModel(model, tokenizer)([p], [r])[0] for p, r in zip(prompts, responses, strict=True)]
+    alone = [
+        RewardModel(model, tokenizer)([p], [r])[0] for p, r in zip(prompts, responses, strict=True)
+    ]
     assert together == pytest.approx(alone, abs=1e-5)
     ids = torch.tensor([encode_prompts(tokenizer, ["b"])[0] + tokenizer("c c")["input_ids"]])
     assert together[2] == pytest.approx(float(model(ids).logits), abs=1e-5)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,34 @@ def against_limit(ruler: Ruler, figures: Row) -> Row:
         "limit_reward": ruler.limit.reward(kl),
         "efficiency": ruler.limit.efficiency(figures["gold_reward"], kl),
     }
+
+
+def at_temperatures(
+    ruler: Ruler, policy: Policy, temperatures: Sequence[float], per_prompt: int
+) -> list[Row]:
+    """Return gold reward and win rate against SFT on test prompts at other temperatures."""
+    world = ruler.world
+    prompts = world.task.prompts("test")
+    asked = [prompt for prompt in prompts for _ in range(per_prompt)]
+    rows = []
+    for temperature in temperatures:
+        law = replace(ruler.law, temperature=temperature)
+        gold = [
+            np.reshape(world.task.gold(asked, of.generate(asked, seed, law)), (len(prompts), -1))
+            for seed, of in (
+                (2_000_000 + world.seed, policy),
+                (3_000_000 + world.seed, world.sft()),
+            )
+        ]
+        won = WinRate().compute(predictions=gold[0].tolist(), references=gold[1].tolist())
+        rows.append(
+            {
+                "temperature": temperature,
+                "gold_reward": float(gold[0].mean()),
+                "win_rate_sft": won["win_rate"],
+            }
+        )
+    return rows
 
 
 def head_to_head(ours: Measured, theirs: Measured) -> float:

@@ -139,7 +139,8 @@ class Polite(Task):
 
         def times(wordings: Sequence[str], named: str) -> int:
             filled = (w.format(item=named, fix=FIXES[problem]) for w in wordings)
-            return sum(text.count(f" {w} ") for w in filled)
+            # No space behind it, or two in a row would share one and count once.
+            return sum(text.count(f" {w}") for w in filled)
 
         score = 0.0 if ended else -2.0
         for part in COURTESIES:

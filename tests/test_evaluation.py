@@ -1,0 +1,152 @@
+"""Measuring, against enumeration and closed forms."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import LAW, PROMPTS
+
+from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
+from bench.evaluation.kl import best_of_n_kl, model_kl
+from bench.evaluation.limit import Limit
+from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, weighted_win_rate
+from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
+from methods.core.policy import ModelPolicy
+
+
+@pytest.fixture(scope="module")
+def reference(sft_folder: Path) -> ModelPolicy:
+    return ModelPolicy.load(sft_folder, "cpu")
+
+
+@pytest.fixture(scope="module")
+def other(sft_folder: Path) -> ModelPolicy:
+    """A policy some way from the reference."""
+    policy = ModelPolicy.load(sft_folder, "cpu")
+    torch.manual_seed(1)
+    for parameter in policy.model.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return policy
+
+
+def test_kl_estimator_against_enumeration(reference: ModelPolicy, other: ModelPolicy) -> None:
+    ours, theirs = (model_logprobs(policy, PROMPTS, LAW) for policy in (other, reference))
+    exact = float((np.exp(ours) * (ours - theirs)).sum(1).mean())
+    assert exact > 0.1
+    prompts = PROMPTS * 1000
+    responses = other.generate(prompts, 0, LAW)
+    kls, entropies = model_kl(other, reference, prompts, responses, LAW)
+    assert min(kls) >= -1e-6
+    assert abs(np.mean(kls) - exact) < 4 * np.std(kls) / len(kls) ** 0.5
+    entropy = float(-(np.exp(ours) * ours).sum(1).mean())
+    assert abs(np.mean(entropies) - entropy) < 4 * np.std(entropies) / len(entropies) ** 0.5
+
+
+def test_kl_of_the_reference_to_itself_is_0(reference: ModelPolicy) -> None:
+    responses = reference.generate(PROMPTS * 10, 0, LAW)
+    kls, _ = model_kl(reference, reference, PROMPTS * 10, responses, LAW)
+    assert kls == pytest.approx([0.0] * 30, abs=1e-6)
+
+
+def world() -> tuple[np.ndarray, np.ndarray]:
+    """Rewards and reference log-probabilities of a small random world."""
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(3, 200))
+    return random.normal(size=(3, 200)), logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 5.0])
+def test_optimum_and_limit_against_the_closed_form(beta: float) -> None:
+    rewards, reference = world()
+    limit = Limit.from_list(rewards, reference)
+    tilted = np.exp(reference + rewards / beta)
+    best = tilted / tilted.sum(1, keepdims=True)
+    kl = float((best * (np.log(best) - reference)).sum(1).mean())
+    reward = float((best * rewards).sum(1).mean())
+    assert limit.optimum(beta) == pytest.approx(reward - beta * kl, abs=1e-9)
+    assert limit.kl(beta) == pytest.approx(kl, abs=1e-9)
+    assert limit.reward(kl) == pytest.approx(reward, abs=1e-6)
+    assert limit.efficiency(reward, kl) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_limit_starts_at_the_reference_and_cannot_be_beaten() -> None:
+    rewards, reference = world()
+    limit = Limit.from_list(rewards, reference)
+    start = float((np.exp(reference) * rewards).sum(1).mean())
+    assert limit.reward(0.0) == pytest.approx(start)
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        logits = reference + random.normal(size=rewards.shape) * random.uniform(0, 2)
+        policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        kl = float((policy * (np.log(policy) - reference)).sum(1).mean())
+        assert float((policy * rewards).sum(1).mean()) <= float(limit.reward(kl) or np.inf) + 1e-9
+
+
+def test_sampled_limit_comes_near_the_exact_one_and_stops_where_it_cannot() -> None:
+    rewards, reference = world()
+    exact = Limit.from_list(rewards, reference)
+    random = np.random.default_rng(2)
+    drawn = [random.choice(200, size=4096, p=np.exp(row)) for row in reference]
+    sampled = Limit.from_samples(np.stack([r[i] for r, i in zip(rewards, drawn, strict=True)]))
+    assert sampled.reward(math.log(4096) - 2.9) is None
+    start = exact.reference_reward()
+    for kl in (0.5, 1.0, 2.0):
+        gain = float(exact.reward(kl) or 0) - start
+        assert abs(float(sampled.reward(kl) or 0) - float(exact.reward(kl) or 0)) < 0.04 * gain
+
+
+def test_best_of_n_by_hand_with_a_tie() -> None:
+    # Scores 0, 1, 1 with probabilities .5, .25, .25; n = 2: P(0) = .25, the tied share .75 evenly.
+    probabilities = best_of_n_probabilities(np.array([0.5, 0.25, 0.25]), np.array([0, 1, 1]), 2)
+    assert probabilities.tolist() == pytest.approx([0.25, 0.375, 0.375])
+
+
+def test_best_of_n_by_enumeration_against_sampling(reference: ModelPolicy) -> None:
+    texts = all_texts(reference.tokenizer, LAW.max_new_tokens)
+    listed = model_logprobs(reference, PROMPTS, LAW)
+    lengths = np.array([float(len(set(text.split()))) for text in texts])
+
+    def score(prompts: object, responses: list[str]) -> list[float]:
+        return [float(len(set(response.split()))) for response in responses]
+
+    policy = BestOfNPolicy(reference, score, 4)  # type: ignore[arg-type]
+    exact = listed_logprobs(policy, PROMPTS, texts, LAW, listed, np.tile(lengths, (3, 1)))
+    assert exact is not None
+    expected = float((np.exp(exact) * lengths).sum(1).mean())
+    drawn = score(None, policy.generate(PROMPTS * 500, 0, LAW))
+    assert abs(np.mean(drawn) - expected) < 4 * np.std(drawn) / len(drawn) ** 0.5
+
+
+def test_best_of_n_kl_without_ties_is_the_formula_and_with_ties_is_less() -> None:
+    random = np.random.default_rng(0)
+    n = 8
+    pools = [random.normal(size=256) for _ in range(2000)]
+    best = [random.normal(size=n).max() for _ in range(2000)]
+    formula = math.log(n) - (n - 1) / n
+    assert np.mean(best_of_n_kl(best, pools, n)) == pytest.approx(formula, abs=0.05)
+    tied = [np.round(pool) for pool in pools]
+    assert np.mean(best_of_n_kl(np.round(best).tolist(), tied, n)) < formula - 0.1
+
+
+def test_win_rate_by_hand_and_its_swap() -> None:
+    assert weighted_win_rate(np.array([1.0, 3.0]), np.array([2.0, 3.0])) == pytest.approx(0.375)
+    assert weighted_win_rate(np.array([2.0, 3.0]), np.array([1.0, 3.0])) == pytest.approx(0.625)
+    weighted = weighted_win_rate(np.array([1.0, 3.0]), np.array([2.0]), np.array([0.9, 0.1]))
+    assert weighted == pytest.approx(0.1)
+    result = WinRate().compute(predictions=[[1.0, 3.0], [0.0]], references=[[2.0, 3.0], [0.0]])
+    assert result["win_rate"] == pytest.approx((0.375 + 0.5) / 2)
+
+
+def test_clustered_mean_by_hand() -> None:
+    result = ClusteredMean().compute(predictions=[1.0, 3.0, 10.0, 20.0], references=[0, 0, 1, 1])
+    assert result["mean"] == pytest.approx(8.5)
+    assert result["sem"] == pytest.approx(np.std([2, 15], ddof=1) / 2**0.5)
+
+
+def test_distinct_2_by_hand() -> None:
+    result = DistinctN().compute(predictions=["a b a b", "b a"], n=2)
+    assert result["distinct"] == pytest.approx(2 / 4)
