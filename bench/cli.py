@@ -27,7 +27,7 @@ def bench(
     jobs: Annotated[
         int | None, typer.Option(help="Processes side by side; default: one per core.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Results folder; default: results/NAME.")] = None,
 ) -> None:
     """Run a comparison and write its report. What is done already is not done again."""

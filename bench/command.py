@@ -95,11 +95,8 @@ def check_writable(folder: Path) -> None:
 
 def resolve_device(device: str) -> str:
     """Return the device to use: auto is a CUDA GPU where there is one, else the CPU."""
-    name, _, number = device.partition(":")
-    if name not in ("auto", "cpu", "cuda") or (
-        number and not (name == "cuda" and number.isdigit())
-    ):
-        raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda, cuda:N")
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda")
     if device == "cpu":
         return "cpu"
     import torch
@@ -107,6 +104,6 @@ def resolve_device(device: str) -> str:
     available = torch.cuda.is_available()
     if device == "auto":
         return "cuda" if available else "cpu"
-    if not available or int(number or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device: no device '{device}' here; allowed: cpu, or auto")
-    return device
+    if not available:
+        raise UserError("--device: there is no CUDA device here; allowed: auto, cpu")
+    return "cuda"

@@ -39,7 +39,7 @@ class Evaluation(Strict):
 
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
-    responses_per_prompt: Annotated[int, Gt(1)] = 24
+    responses_per_prompt: Annotated[int, Gt(1)] = 16
     limit_samples: Annotated[int, Ge(64)] = 4096
     temperatures: list[Annotated[float, Ge(0)]] = []
 
@@ -79,8 +79,11 @@ class Experiment(Strict):
         for name, given in self.methods.items():
             kind = find_method(name, "methods")
             own = {**given, **self.tasks[task].methods.get(name, {})}
-            grid = own.pop("grid", kind.grid)
+            # A field that is set is not varied, unless the experiment's own grid says so.
+            usual = {field: values for field, values in kind.grid.items() if field not in own}
+            grid = own.pop("grid", usual)
             where = f"methods.{name}"
+            build(kind, own, where)
             if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
                 raise UserError(f"{where}.grid: must map fields to lists of values")
             for values in itertools.product(*grid.values()):

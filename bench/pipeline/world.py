@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,6 +44,16 @@ SOURCES = [
 ]
 
 
+@lru_cache(maxsize=2)
+def _policy(folder: Path, device: str) -> ModelPolicy:
+    return ModelPolicy.load(folder, device)
+
+
+@lru_cache(maxsize=2)
+def _reward_model(folder: Path, device: str) -> RewardModel:
+    return RewardModel.load(folder, device)
+
+
 @dataclass(frozen=True)
 class World:
     """A task at a seed, on a device, and where its stages lie."""
@@ -64,7 +75,7 @@ class World:
             task=self.task.name,
             dials=dials,
             seed=self.seed,
-            device=self.device.split(":")[0],
+            device=self.device,
             code=source_digest([*SOURCES, ROOT / "bench" / "tasks" / f"{self.task.name}.py"]),
         )
 
@@ -96,10 +107,11 @@ class World:
         return content
 
     def sft(self) -> ModelPolicy:
-        return ModelPolicy.load(self.folder("sft"), self.device)
+        """Return the SFT policy. It is shared by what reads it: nothing may train it."""
+        return _policy(self.folder("sft"), self.device)
 
     def reward_model(self) -> RewardModel:
-        return RewardModel.load(self.folder("reward_model"), self.device)
+        return _reward_model(self.folder("reward_model"), self.device)
 
     def pairs(self, split: str) -> list[Pair]:
         """Return the preference pairs of a split."""

@@ -33,11 +33,11 @@ class Exact(Task):
     world: Annotated[int, Ge(0)] = 0
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
-    pairs: Annotated[int, Gt(0)] = 16384
+    pairs: Annotated[int, Gt(0)] = 8192
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)
-    reward: Training = Training(16384, 4, 256, 1e-2)
+    reward: Training = Training(8192, 4, 256, 1e-2)
 
     @property
     def max_new_tokens(self) -> int:

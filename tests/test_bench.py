@@ -1,0 +1,252 @@
+"""The whole way, on a world of a few seconds: results, cache, failures, and kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from bench.report.results import RUN_COLUMNS
+
+TINY = {
+    "name": "tiny",
+    "seeds": 2,
+    "tasks": {
+        "exact": {
+            "dials": {
+                "length": 3,
+                "pairs": 256,
+                "architecture": {"layers": 1, "hidden": 16},
+                "pretraining": {"examples": 1024},
+                "sft": {"examples": 256},
+                "reward": {"examples": 256, "epochs": 1},
+            }
+        }
+    },
+    "methods": {
+        "sft": {},
+        "dpo": {"grid": {"beta": [0.5]}, "examples": 256},
+        "ppo": {"grid": {"kl_coef": [0.5]}, "episodes": 2048, "batch_size": 64, "save_every": 2},
+        "best_of_n": {"grid": {"n": [2, 4]}},
+    },
+    "evaluation": {"responses_per_prompt": 4, "temperatures": [0]},
+}
+TIMES = ["train_seconds", "peak_memory_mb"]
+
+
+def command(folder: Path, content: dict[str, object], *options: str) -> subprocess.Popen[str]:
+    """Start `prefrontier bench` on an experiment, with its cache and results in the folder."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "tiny.yaml"
+    file.write_text(yaml.safe_dump(content))
+    arguments = ["bench", str(file), "--out", str(folder / "out"), "--device", "cpu", *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *arguments],
+        env=os.environ | {"PREFRONTIER_CACHE": str(folder / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=300)
+    return output
+
+
+def figures(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "out" / "runs.csv").drop(columns=TIMES)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = command(folder, TINY, "--jobs", "2")
+    output = finish(process)
+    assert process.returncode == 0, output
+    (folder / "output").write_text(output)
+    return folder
+
+
+def test_what_a_run_leaves(finished: Path) -> None:
+    out = finished / "out"
+    runs = pd.read_csv(out / "runs.csv")
+    assert list(runs.columns) == RUN_COLUMNS
+    assert len(runs) == 2 * 2 * 5
+    assert (runs["status"] == "ok").all()
+    assert set(runs["split"]) == {"validation", "test"}
+    for name in ("report.html", "report.md", "curves.csv", "samples.parquet", "experiment.yaml"):
+        assert (out / name).stat().st_size > 0, name
+    for suffix in ("png", "svg"):
+        assert (out / "figures" / f"frontier.{suffix}").stat().st_size > 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    for policy in manifest["policies"]:
+        folder = finished / "cache" / policy["folder"]
+        assert (folder / "model.safetensors").exists()
+        assert not list(folder.glob("*.bin"))
+
+
+def test_figures_of_an_enumerated_task_are_exact(finished: Path) -> None:
+    runs = pd.read_csv(finished / "out" / "runs.csv")
+    sft = runs[runs["method"] == "sft"]
+    assert sft["kl"].abs().max() < 1e-9
+    assert sft["win_rate_sft"].tolist() == pytest.approx([0.5] * len(sft))
+    assert (runs["kl"] >= -1e-9).all()
+    assert (runs["gold_reward_sem"] == 0).all()
+    test = runs[(runs["split"] == "test") & runs["efficiency"].notna()]
+    assert test["efficiency"].max() <= 1 + 1e-6
+    assert runs[runs["method"] == "best_of_n"]["chosen_logp_change"].isna().all()
+    assert (runs[runs["method"] == "ppo"]["judgements"] == 256).all()
+
+
+def test_head_to_head_is_antisymmetric(finished: Path) -> None:
+    table = pd.read_csv(finished / "out" / "head_to_head.csv")
+    turned = table.rename(columns={"method": "opponent", "opponent": "method"})
+    both = table.merge(turned, on=["task", "seed", "method", "opponent"])
+    assert len(both) == len(table) > 0
+    assert (both["win_rate_x"] + both["win_rate_y"]).tolist() == pytest.approx([1.0] * len(both))
+
+
+def test_terminal_shows_plan_progress_table_and_report(finished: Path) -> None:
+    output = (finished / "output").read_text()
+    assert "10 to make; runs: 0 cached, 10 to do" in output
+    assert "[12/12]" in output and "left" in output
+    assert "gain over SFT" in output
+    assert output.strip().splitlines()[-1].endswith("report.html")
+
+
+def test_a_second_run_trains_nothing(finished: Path) -> None:
+    before = figures(finished)
+    policies = {p: p.stat().st_mtime_ns for p in (finished / "cache").rglob("*.safetensors")}
+    started = time.perf_counter()
+    output = finish(command(finished, TINY, "--jobs", "2"))
+    assert time.perf_counter() - started < 60
+    assert "0 to make; runs: 10 cached, 0 to do" in output
+    after = {p: p.stat().st_mtime_ns for p in (finished / "cache").rglob("*.safetensors")}
+    assert after == policies
+    pd.testing.assert_frame_equal(before, figures(finished))
+
+
+def test_killed_and_started_again_gives_the_same_figures(finished: Path, tmp_path: Path) -> None:
+    process = command(tmp_path, TINY, "--jobs", "1")
+    work = tmp_path / "cache" / "work"
+    deadline = time.time() + 120
+    # The hardest moment: in the middle of PPO, right after one of its saves.
+    while not list(work.glob("*/progress.pt")):
+        assert time.time() < deadline and process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "runs.csv").exists()
+    again = command(tmp_path, TINY, "--jobs", "2")
+    output = finish(again)
+    assert again.returncode == 0, output
+    assert "0 to make" not in output.splitlines()[0]
+    # Another process, another number of jobs, another folder: the same figures.
+    pd.testing.assert_frame_equal(figures(finished), figures(tmp_path))
+
+
+BROKEN = '''
+"""Plug-ins that go wrong."""
+from dataclasses import dataclass
+from methods.base import Method
+
+
+@dataclass(frozen=True)
+class Broken(Method):
+    """Broken on purpose."""
+
+    diverges: bool = False
+
+    def train(self, context):
+        policy = context.start()
+        if not self.diverges:
+            raise ValueError("not | today\\nnor <b>tomorrow</b>")
+        next(iter(policy.model.parameters())).data.fill_(float("nan"))
+        return policy
+'''
+
+
+def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "plugin"
+    (package / "broken-1.dist-info").mkdir(parents=True)
+    (package / "broken.py").write_text(BROKEN)
+    (package / "broken-1.dist-info" / "METADATA").write_text("Name: broken\nVersion: 1\n")
+    (package / "broken-1.dist-info" / "entry_points.txt").write_text(
+        "[prefrontier.methods]\nbroken = broken:Broken\nmissing = nowhere:Nothing\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    content = TINY | {
+        "seeds": 1,
+        "methods": {"sft": {}, "broken": {"grid": {"diverges": [False, True]}}},
+    }
+    process = command(tmp_path, content, "--jobs", "1")
+    output = finish(process)
+    assert process.returncode == 1, output
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    status = runs[runs["split"] == "test"].set_index(["method", "params"])["status"]
+    assert status["sft", "{}"] == "ok"
+    assert status["broken", '{"diverges": false}'] == "failed"
+    assert status["broken", '{"diverges": true}'] == "diverged"
+    errors = runs[runs["method"] == "broken"]["error"]
+    assert errors.str.contains("ValueError: not \\| today nor").any()
+    assert runs[runs["method"] == "broken"]["gold_reward"].isna().all()
+    assert "<b>tomorrow</b>" not in (tmp_path / "out" / "report.html").read_text()
+    assert "2 runs failed" in output
+    unknown = command(tmp_path, content, "--methods", "missing")
+    assert "ModuleNotFoundError" in finish(unknown)
+    assert unknown.returncode == 2
+
+
+def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
+    """Twenty lines that know nothing of this code get the same change in log-probability."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    manifest = json.loads((finished / "out" / "manifest.json").read_text())
+    cache = finished / "cache"
+    stages = {(s["seed"], s["stage"]): cache / s["folder"] for s in manifest["stages"]}
+
+    def mean_logprob(folder: Path, pairs: list[dict[str, str]]) -> float:
+        model, tokenizer = (
+            AutoModelForCausalLM.from_pretrained(folder),
+            AutoTokenizer.from_pretrained(folder),
+        )
+        total = 0.0
+        for pair in pairs:
+            turn = [{"role": "user", "content": pair["prompt"]}]
+            text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+            start = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+            ids = torch.tensor(
+                [tokenizer(text + pair["chosen"], add_special_tokens=False)["input_ids"]]
+            )
+            with torch.no_grad():
+                table = model(ids).logits.log_softmax(-1)[0, :-1]
+            taken = table.gather(1, ids[0, 1:, None]).squeeze(1)
+            total += float(taken[start - 1 :].sum())
+        return total / len(pairs)
+
+    runs = pd.read_csv(finished / "out" / "runs.csv")
+    for policy in manifest["policies"]:
+        if policy["method"] not in ("dpo", "ppo"):
+            continue
+        lines = (stages[policy["seed"], "feedback"] / "test.jsonl").read_text().splitlines()
+        pairs = [json.loads(line) for line in lines]
+        reference = mean_logprob(stages[policy["seed"], "sft"], pairs)
+        change = mean_logprob(cache / policy["folder"], pairs) - reference
+        mine = (
+            runs[["method", "seed", "split"]] == [policy["method"], policy["seed"], "test"]
+        ).all(axis=1)
+        assert runs[mine]["chosen_logp_change"].item() == pytest.approx(change, abs=1e-4)

@@ -1,0 +1,155 @@
+"""Experiment files and options: what is wrong is said in one line, with what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.cli import main
+from bench.errors import UserError
+from bench.experiment import EXPERIMENTS, load_experiment, narrow
+from bench.tasks.base import Training
+from methods.dpo import DPO
+
+GOOD = {
+    "name": "mine",
+    "seeds": 2,
+    "tasks": {"exact": {"methods": {"dpo": {"grid": {"beta": [0.3]}}}}, "polite": {}},
+    "methods": {"sft": {}, "dpo": {"learning_rate": 1e-3}},
+}
+
+
+def write(folder: Path, content: object) -> str:
+    file = folder / "experiment.yaml"
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return str(file)
+
+
+def changed(*path: str, value: object) -> dict[str, object]:
+    content = yaml.safe_load(yaml.safe_dump(GOOD))
+    place = content
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    return content
+
+
+def test_built_in_experiments_are_valid() -> None:
+    names = [file.stem for file in EXPERIMENTS.glob("*.yaml")]
+    assert {"default", "quick"} <= set(names)
+    for name in names:
+        assert load_experiment(name).name == name
+
+
+def test_default_compares_five_methods_at_four_strengths_and_six_seeds() -> None:
+    experiment = load_experiment("default")
+    assert experiment.seeds == 6
+    counts: dict[str, int] = {}
+    for name, _, _ in experiment.settings("polite"):
+        counts[name] = counts.get(name, 0) + 1
+    assert counts == {"sft": 1, "dpo": 4, "ppo": 4, "ppo_gold": 4, "best_of_n": 4}
+
+
+def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
+    experiment = load_experiment(write(tmp_path, GOOD))
+    on_exact = [(n, m, p) for n, m, p in experiment.settings("exact") if n == "dpo"]
+    assert on_exact == [("dpo", DPO(beta=0.3, learning_rate=1e-3), {"beta": 0.3})]
+    assert len([1 for n, _, _ in experiment.settings("polite") if n == "dpo"]) == 4
+
+
+def test_a_field_that_is_set_is_not_varied(tmp_path: Path) -> None:
+    experiment = load_experiment(write(tmp_path, changed("methods", "dpo", value={"beta": 0.3})))
+    assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [0.3]
+
+
+def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> None:
+    content = changed("tasks", "polite", value={"dials": {"sft": {"examples": 7}}})
+    task = load_experiment(write(tmp_path, content)).worlds["polite"]
+    assert task.sft == Training(7, 1, 64, 2e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (changed("colour", value=1), ["unknown key 'colour'", "seeds"]),
+        (changed("seeds", value=0), ["seeds", "greater than or equal to 1"]),
+        (changed("seeds", value="many"), ["seeds", "integer", "many"]),
+        (changed("name", value="../up"), ["name", "pattern"]),
+        (changed("methods", "ppp", value={}), ["unknown method 'ppp'", "ppo", "dpo"]),
+        (changed("methods", "dpo", value={"bete": 1}), ["methods.dpo", "'bete'", "beta"]),
+        (changed("methods", "dpo", value={"grid": {"bete": [1]}}), ["'bete'", "beta"]),
+        (changed("methods", "dpo", value={"grid": {"beta": 1}}), ["methods.dpo.grid", "list"]),
+        (changed("methods", "dpo", value={"grid": {"beta": [-1]}}), ["beta", "greater than 0"]),
+        (changed("methods", "dpo", value={"beta": "x"}), ["methods.dpo.beta", "number", "'x'"]),
+        (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, exact"]),
+        (changed("tasks", "polite", value={"dials": {"x": 1}}), ["polite.dials", "'x'", "pairs"]),
+        (
+            changed("tasks", "polite", value={"dials": {"sft": {"examples": 0}}}),
+            ["polite.dials.sft.examples", "greater than 0"],
+        ),
+        (changed("tasks", "exact", "methods", value={"ppo": {}}), ["unknown method 'ppo'"]),
+        (changed("evaluation", value={"temperature": -1}), ["evaluation.temperature"]),
+        ("a: [", ["not readable as YAML"]),
+        ("- 1", ["must be a mapping"]),
+        ("tasks: !!python/object/apply:os.system ['true']", ["not readable as YAML"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, words: list[str]
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", write(tmp_path, content), "--out", str(out)])
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and message.startswith("prefrontier: ")
+    assert all(word in message for word in words), message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--methods", "nope"], ["unknown method 'nope'", "ppo_gold"]),
+        (["--tasks", "nope"], ["unknown task 'nope'", "polite"]),
+        (["--seeds", "0"], ["--seeds", "1 or more"]),
+        (["--jobs", "0"], ["--jobs", "1 or more"]),
+        (["--device", "tpu"], ["--device", "cuda"]),
+    ],
+)
+def test_wrong_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "quick", "--out", str(tmp_path / "out"), *options])
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert all(word in message for word in words), message
+
+
+def test_results_folder_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        main(["bench", "quick", "--out", str(tmp_path / "file" / "out")])
+    assert stopped.value.code == 2
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_missing_experiment_lists_what_there_is() -> None:
+    with pytest.raises(UserError, match="built in are default, quick"):
+        load_experiment("nope")
+
+
+def test_narrowing_keeps_sft_to_measure_against() -> None:
+    experiment = narrow(load_experiment("default"), methods=["ppo"], tasks=["exact"], seeds=1)
+    assert list(experiment.methods) == ["sft", "ppo"]
+    assert list(experiment.tasks) == ["exact"]
+    assert [p for n, _, p in experiment.settings("exact") if n == "ppo"] == [
+        {"kl_coef": 0.25},
+        {"kl_coef": 0.5},
+    ]
