@@ -22,8 +22,8 @@ install: $(INSTALLED)  ## make .venv and install the pinned dependencies
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch setuptools
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt torch setuptools
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt \
 		--no-build-isolation --editable '.[dev]'
 	touch $@
 

@@ -1,4 +1,4 @@
-"""Artefacts by content hash: each is made once, and is either whole or not there."""
+"""Artifacts by content hash: each is made once, and is either whole or not there."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ def source_digest(files: Iterable[Path]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Store:
-    """A folder of artefacts, each a folder under its kind and hash."""
+    """A folder of artifacts, each a folder under its kind and hash."""
 
     root: Path
 
     def folder(self, kind: str, key: str) -> Path:
-        """Return where the artefact lies, or will."""
+        """Return where the artifact lies, or will."""
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
-        """Return whether the artefact has been made."""
+        """Return whether the artifact has been made."""
         return self.folder(kind, key).is_dir()
 
     def workdir(self, key: str) -> Path:
-        """Return a folder that stays until its artefact is made: what a run can go on from."""
+        """Return a folder that stays until its artifact is made: what a run can go on from."""
         folder = self.root / "work" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -70,7 +70,7 @@ class Store:
 
     @contextmanager
     def create(self, kind: str, key: str) -> Iterator[Path]:
-        """Give an empty folder to write to; it becomes the artefact if nothing is raised."""
+        """Give an empty folder to write to; it becomes the artifact if nothing is raised."""
         final = self.folder(kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(mkdtemp(prefix=".partial-", dir=final.parent))

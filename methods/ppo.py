@@ -37,7 +37,7 @@ class PPO(Method):
     in all, cut to the budget. batch_size: responses between updates. epochs, minibatches: passes
     over a batch, and parts of it per pass. clip, value_clip: the clipping ranges. value_coef: in
     the joint loss (Adam makes value_learning_rate what counts). gamma, lam: of the advantages.
-    whiten: advantages to mean 0, variance 1 over response tokens. reward_scaling: "centre"
+    whiten: advantages to mean 0, variance 1 over response tokens. reward_scaling: "center"
     subtracts the mean on reference responses, "standardize" also divides by their standard
     deviation (kl_coef is then in those units), "none" does neither. kl_target: off; a KL in nats
     switches the adaptive coefficient on, with kl_horizon episodes. missing_end_score: off; a
@@ -63,7 +63,7 @@ class PPO(Method):
     gamma: Share = 1.0
     lam: Share = 0.95
     whiten: bool = True
-    reward_scaling: Literal["none", "centre", "standardize"] = "centre"
+    reward_scaling: Literal["none", "center", "standardize"] = "center"
     kl_target: Positive | None = None
     kl_horizon: Count = 10000
     missing_end_score: float | None = None

@@ -73,7 +73,7 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (changed("colour", value=1), ["unknown key 'colour'", "seeds"]),
+        (changed("color", value=1), ["unknown key 'color'", "seeds"]),
         (changed("seeds", value=0), ["seeds", "greater than or equal to 1"]),
         (changed("seeds", value="many"), ["seeds", "integer", "many"]),
         (changed("name", value="../up"), ["name", "pattern"]),
