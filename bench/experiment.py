@@ -40,7 +40,7 @@ class Evaluation(Strict):
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
     responses_per_prompt: Annotated[int, Gt(1)] = 16
-    limit_samples: Annotated[int, Ge(64)] = 4096
+    limit_samples: Annotated[int, Ge(64)] = 3072
     temperatures: list[Annotated[float, Ge(0)]] = []
 
 

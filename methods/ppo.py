@@ -51,7 +51,7 @@ class PPO(Method):
     grid: ClassVar = {"kl_coef": [0.1, 0.2, 0.4, 0.8]}
 
     kl_coef: NonNegative = 0.2
-    episodes: Count = 3072
+    episodes: Count = 2560
     batch_size: Count = 128
     epochs: Count = 2
     minibatches: Count = 2
@@ -106,9 +106,9 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 1 - step / max(1, self.updates)
         )
-        bf16 = use_bf16(self.policy.model, device)
+        self.bf16 = use_bf16(self.policy.model, device)
         self.accelerator = Accelerator(
-            cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no"
+            cpu=device == "cpu", mixed_precision="bf16" if self.bf16 else "no"
         )
         self.optimizer = self.accelerator.prepare(optimizer)
 
@@ -163,7 +163,9 @@ class _Run:
 
         seed = self.context.seed * 1_000_003 + self.update
         prompts = self._prompts(self.update)
-        rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
+        # Sampled at the precision that is trained at, or the ratios would not start at 1.
+        with self.accelerator.autocast():
+            rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
         advantages, returns = self._advantages(rollout)
         order = torch.Generator().manual_seed(seed)
         for epoch in range(self.method.epochs):
@@ -199,7 +201,7 @@ class _Run:
             logprobs = token_logprobs(self.policy.model, part.batch, self.context.law)
             values = token_values(self.value_model, part.batch)[:, :-1]
         if first:
-            check_untouched(part, logprobs)
+            check_untouched(part, logprobs, 0.5 if self.bf16 else 1e-2)
         policy = policy_loss(logprobs, part.logprobs, advantages, mask, method.clip)
         value = value_loss(values, part.values[:, :-1], returns, mask, method.value_clip)
         return policy + method.value_coef * value
@@ -233,7 +235,7 @@ class _Run:
             )
 
 
-def check_untouched(rollout: Rollout, logprobs: torch.Tensor, tolerance: float = 1e-2) -> None:
+def check_untouched(rollout: Rollout, logprobs: torch.Tensor, tolerance: float) -> None:
     """Raise unless, before the first update, every ratio is 1 and the KL is 0.
 
     If they are not, sampling and scoring differ, and PPO would chase the difference.

@@ -100,7 +100,7 @@ def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
     groups = [row["group"] for row in samples]
     for name, column in names.items():
         values = [row[column] for row in samples]
-        result = ClusteredMean().compute(predictions=values, references=groups)
+        result = ClusteredMean(keep_in_memory=True).compute(predictions=values, references=groups)
         figures[name], figures[f"{name}_sem"] = result["mean"], result["sem"]
     for name, column in {
         "response_tokens": "response_tokens",
@@ -109,7 +109,7 @@ def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
     }.items():
         figures[name] = float(np.mean([row[column] for row in samples]))
     gold = np.array([row["gold"] for row in samples]).reshape(max(groups) + 1, -1)
-    won = WinRate().compute(
+    won = WinRate(keep_in_memory=True).compute(
         predictions=gold.tolist(), references=ruler.gold(split)[:, :POOL].tolist()
     )
     figures["win_rate_sft"], figures["win_rate_sft_sem"] = won["win_rate"], won["sem"]
@@ -119,7 +119,7 @@ def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
 
 def distinct_2(samples: list[Row]) -> float:
     texts = [row["response"] for row in samples]
-    return float(DistinctN().compute(predictions=texts, n=2)["distinct"])
+    return float(DistinctN(keep_in_memory=True).compute(predictions=texts, n=2)["distinct"])
 
 
 def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | None:
@@ -203,7 +203,9 @@ def at_temperatures(
                 (3_000_000 + world.seed, world.sft()),
             )
         ]
-        won = WinRate().compute(predictions=gold[0].tolist(), references=gold[1].tolist())
+        won = WinRate(keep_in_memory=True).compute(
+            predictions=gold[0].tolist(), references=gold[1].tolist()
+        )
         rows.append(
             {
                 "temperature": temperature,

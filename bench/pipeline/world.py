@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.pipeline.base_model import make_model, make_tokenizer
 from bench.pipeline.feedback import collect_pairs
-from bench.pipeline.language_model import fit_language_model
+from bench.pipeline.language_model import fine_tune, pretrain
 from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
 from bench.store import Store, digest, source_digest, write_json
 from bench.tasks.base import Task
@@ -123,7 +123,7 @@ class World:
         model = make_model(self.task, tokenizer, self.seed)
         training = self.task.pretraining
         text = self.task.corpus(Random(f"corpus {self.seed}"), training.examples)
-        self._fit(model, tokenizer, text, training, answers_only=False)
+        self._fit(pretrain, model, tokenizer, text, training)
         ModelPolicy(model, tokenizer).save(folder)
         return {}
 
@@ -131,15 +131,13 @@ class World:
         base = ModelPolicy.load(self.folder("base_model"), "cpu")
         training = self.task.sft
         shown = self.task.demonstrations(Random(f"sft {self.seed}"), training.examples)
-        self._fit(base.model, base.tokenizer, shown, training, answers_only=True)
+        self._fit(fine_tune, base.model, base.tokenizer, shown, training)
         base.save(folder)
         return {}
 
-    def _fit(self, *args: Any, answers_only: bool) -> None:
+    def _fit(self, train: Callable[..., None], *args: Any) -> None:
         workdir = self.store.workdir(f"trainer-{self.key('base_model')}")
-        fit_language_model(
-            *args, answers_only=answers_only, device=self.device, seed=self.seed, workdir=workdir
-        )
+        train(*args, device=self.device, seed=self.seed, workdir=workdir)
         self.store.drop_workdir(workdir.name)
 
     def _make_feedback(self, folder: Path) -> dict[str, Any]:

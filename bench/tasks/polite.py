@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import Annotated, ClassVar
 
@@ -137,10 +137,8 @@ class Polite(Task):
         words = response.removesuffix(END).split()
         text = f" {' '.join(words)} "
 
-        def times(wordings: Sequence[str], named: str) -> int:
-            filled = (w.format(item=named, fix=FIXES[problem]) for w in wordings)
-            # No space behind it, or two in a row would share one and count once.
-            return sum(text.count(f" {w}") for w in filled)
+        def times(wordings: tuple[str, ...], named: str) -> int:
+            return sum(text.count(words) for words in filled(wordings, named, FIXES[problem]))
 
         score = 0.0 if ended else -2.0
         for part in COURTESIES:
@@ -154,3 +152,12 @@ class Polite(Task):
         elif times(FIX["rude"], item):
             score += 1.5
         return score - 0.1 * max(0, len(words) - WORD_LIMIT)
+
+
+@cache
+def filled(wordings: tuple[str, ...], item: str, fix: str) -> tuple[str, ...]:
+    """Return the wordings with item and fix named, as they stand in a text of words.
+
+    With no space behind them, or two in a row would share it and count once.
+    """
+    return tuple(f" {wording.format(item=item, fix=fix)}" for wording in wordings)
