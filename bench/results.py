@@ -29,6 +29,7 @@ from bench.report.results import (
     RUN_COLUMNS,
     SAMPLE_COLUMNS,
     STAGE_COLUMNS,
+    TEMPERATURE_COLUMNS,
     typed,
 )
 from bench.report.selection import select_settings
@@ -156,13 +157,13 @@ def objective(runs: list[Run]) -> pd.DataFrame:
 
 def temperatures(runs: list[Run]) -> pd.DataFrame:
     """Return gold reward and win rate against SFT at other temperatures than the law's."""
-    columns = ["temperature", "gold_reward", "win_rate_sft"]
+    columns = TEMPERATURE_COLUMNS[4:]
     rows = [
         [*identity(run), *(row[column] for column in columns)]
         for run in runs
         for row in run.at_temperatures()
     ]
-    return table(rows, ["task", "method", "params", "seed", *columns])
+    return table(rows, TEMPERATURE_COLUMNS)
 
 
 def samples(runs: list[Run]) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "answer": answer(results, task),
         "main": tables.main_table(runs, task, results.privileged, labels),
         "cost": tables.cost_table(runs, task, labels),
+        "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
         "likelihood": tables.likelihood_table(runs, task, labels),
         "objective": tables.objective_table(results.objective, task, labels),
         "settings": tables.settings_table(runs, task, labels),

@@ -29,6 +29,7 @@ HEAD_TO_HEAD_COLUMNS = _columns("task seed method opponent win_rate")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
 STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy")
 OBJECTIVE_COLUMNS = _columns("task method params strength seed objective optimum reference share")
+TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
 SAMPLE_COLUMNS = _columns(
     "task method params seed split prompt response gold proxy kl response_tokens"
 )
@@ -47,6 +48,7 @@ class Results:
     curves: pd.DataFrame
     stages: pd.DataFrame
     objective: pd.DataFrame
+    temperatures: pd.DataFrame
     samples: pd.DataFrame
     manifest: dict[str, Any]
     experiment: str
@@ -104,6 +106,7 @@ def load_results(folder: Path) -> Results:
         curves=_optional(folder / "curves.csv", CURVE_COLUMNS),
         stages=_optional(folder / "stages.csv", STAGE_COLUMNS),
         objective=_optional(folder / "objective.csv", OBJECTIVE_COLUMNS),
+        temperatures=_optional(folder / "temperatures.csv", TEMPERATURE_COLUMNS),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",

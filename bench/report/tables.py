@@ -146,6 +146,24 @@ def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str
     return pd.DataFrame(lines)
 
 
+def temperature_table(
+    temperatures: pd.DataFrame, runs: pd.DataFrame, task: str, labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the selected settings' win rates against SFT at other sampling temperatures."""
+    own = temperatures[temperatures["task"] == task]
+    own = own[own["params"] == own["method"].map(select_settings(runs, task))]
+    lines = [
+        {
+            "method": labels.get(str(method), str(method)),
+            "temperature": f"{temperature:g}",
+            "gold reward": number(rows["gold_reward"].mean()),
+            "win rate vs SFT": percent(rows["win_rate_sft"].mean()),
+        }
+        for (temperature, method), rows in own.groupby(["temperature", "method"], sort=False)
+    ]
+    return pd.DataFrame(lines)
+
+
 def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
     """Return every setting tried, the selected ones marked."""
     chosen = select_settings(runs, task)

@@ -28,6 +28,10 @@ WORDS = {
         "How often the row's response has more gold reward than the column's to the same test "
         "prompt, ties counting half: selected settings, mean over seeds."
     ),
+    "temperatures": (
+        "The same comparison at other sampling temperatures than the one that all other figures "
+        "are taken at; 0 is greedy. Both sides are sampled at that temperature."
+    ),
     "cost": (
         "What training took at the selected setting, mean over seeds. What all methods share (base "
         "model, SFT, feedback, reward model) is listed further down. Judgements are the answers an "
