@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 CONFIG ?= default
-OPTIONS = $(if $(METHODS),--methods $(METHODS)) $(if $(TASKS),--tasks $(TASKS)) \
+OPTIONS = $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
           $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
-          $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out $(OUT))
+          $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench quick test lint clean
@@ -16,7 +16,7 @@ OPTIONS = $(if $(METHODS),--methods $(METHODS)) $(if $(TASKS),--tasks $(TASKS)) 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
-	@echo '  options of bench and quick: CONFIG=path METHODS=ppo,dpo TASKS=polite SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
+	@echo '  options of bench and quick (CONFIG for bench only): CONFIG=path METHODS=ppo,dpo TASKS=polite SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
 
 install: $(INSTALLED)  ## make .venv and install the pinned dependencies
 
@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 bench: $(INSTALLED)  ## run the comparison and write its report to results/default
-	$(BIN)/prefrontier bench $(CONFIG) $(OPTIONS)
+	$(BIN)/prefrontier bench '$(CONFIG)' $(OPTIONS)
 
 quick: $(INSTALLED)  ## the same comparison, small
 	$(BIN)/prefrontier bench quick $(OPTIONS)

@@ -60,6 +60,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) ->
 def list_methods() -> None:
     """List the methods that can be compared."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from bench.catalog import catalog, title
@@ -67,11 +68,11 @@ def list_methods() -> None:
     table = Table("method", "learns from", "grid", "what it is", box=None, pad_edge=False)
     for name, found in catalog().items():
         if isinstance(found, str):
-            table.add_row(name, "-", "-", f"[red]cannot be imported:[/] {found}")
+            table.add_row(name, "-", "-", f"[red]cannot be imported:[/] {escape(found)}")
         else:
             grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
             source = "gold" if found.privileged else found.feedback
-            table.add_row(name, source, grid.replace("[", "\\["), title(found))
+            table.add_row(name, source, escape(grid), escape(title(found)))
     Console().print(table)
 
 

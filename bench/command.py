@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -80,7 +81,7 @@ def show(folder: Path, console: Console, failures: int) -> int:
 
 def command_line() -> str:
     """Return the command as the user may repeat it."""
-    return " ".join(["prefrontier", *sys.argv[1:]])
+    return shlex.join(["prefrontier", *sys.argv[1:]])
 
 
 def check_writable(folder: Path) -> None:

@@ -78,14 +78,10 @@ class Experiment(Strict):
         """Yield each method's settings on a task: name, the method, the parameters that vary."""
         for name, given in self.methods.items():
             kind = find_method(name, "methods")
-            own = {**given, **self.tasks[task].methods.get(name, {})}
-            # A field that is set is not varied, unless the experiment's own grid says so.
-            usual = {field: values for field, values in kind.grid.items() if field not in own}
-            grid = own.pop("grid", usual)
-            where = f"methods.{name}"
+            where, here = f"methods.{name}", self.tasks[task].methods.get(name, {})
+            own = {key: value for key, value in {**given, **here}.items() if key != "grid"}
+            grid = grid_of(kind, given, here, where)
             build(kind, own, where)
-            if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
-                raise UserError(f"{where}.grid: must map fields to lists of values")
             for values in itertools.product(*grid.values()):
                 params = dict(zip(grid, values, strict=True))
                 yield name, build(kind, {**own, **params}, where), params
@@ -103,6 +99,24 @@ class Experiment(Strict):
         return self
 
 
+def grid_of(
+    kind: type[Method], given: Mapping[str, Any], here: Mapping[str, Any], where: str
+) -> dict[str, list[Any]]:
+    """Return the values to try: the task's grid, else the experiment's, else the method's own.
+
+    A field that is set, at the same place or nearer to the task, is not varied.
+    """
+    levels = [(kind.grid, {**given, **here}), (given.get("grid"), here), (here.get("grid"), {})]
+    grid, fixed = [level for level in levels if level[0] is not None][-1]
+    if not isinstance(grid, Mapping) or not all(isinstance(v, list) and v for v in grid.values()):
+        raise UserError(f"{where}.grid: must map fields to lists of one value or more")
+    return {
+        field: [value for i, value in enumerate(values) if value not in values[:i]]
+        for field, values in grid.items()
+        if field not in fixed
+    }
+
+
 def make_task(name: str, dials: dict[str, Any]) -> Task:
     """Return the task with its dials set."""
     if name not in TASKS:
@@ -118,12 +132,12 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
             raise UserError(f"{where}: unknown key '{key}'; allowed: {', '.join(allowed)}")
     try:
         # Nested dataclasses keep the defaults of the outer one for what is not given.
-        return TypeAdapter(kind).validate_python(_with_defaults(kind, values))
+        return TypeAdapter(kind).validate_python(_with_defaults(kind, values, where))
     except ValidationError as error:
         raise UserError(describe(error, where)) from None
 
 
-def _with_defaults(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     filled = dict(values)
     for field in dataclasses.fields(kind):
         given = filled.get(field.name)
@@ -131,6 +145,10 @@ def _with_defaults(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
             known = {
                 f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)
             }
+            if unknown := [key for key in given if key not in known]:
+                raise UserError(
+                    f"{where}.{field.name}: unknown key '{unknown[0]}'; allowed: {', '.join(known)}"
+                )
             filled[field.name] = {**known, **given}
     return filled
 
@@ -162,6 +180,9 @@ def load_experiment(source: str) -> Experiment:
     if unknown := [key for key in content if key not in _keys()]:
         raise UserError(f"{file}: unknown key '{unknown[0]}'; allowed: {', '.join(_keys())}")
     content.setdefault("name", file.stem)
+    if isinstance(content.get("methods"), dict):
+        # What the others are measured against.
+        content["methods"] = {"sft": {}, **content["methods"]}
     return _validated(content, str(file))
 
 

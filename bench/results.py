@@ -142,11 +142,10 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
 def objective(runs: list[Run]) -> pd.DataFrame:
     """Return how much of J* - J(ref) each run has, where all responses are listed."""
     rows = []
-    for run in (run for run in runs if run.ruler.listed and run.method.strength):
+    for run in (run for run in runs if run.ruler.listed and run.method.strength_is_kl):
         row = run.row("test", "ok")
         strength, limit = float(row["strength"]), run.ruler.limit
-        # Best of n has no coefficient: its n is not in units of reward per nat.
-        if strength <= 0 or run.method.strength == "n" or row["kl"] is None:
+        if strength <= 0 or row["kl"] is None:
             continue
         reached = row["gold_reward"] - strength * row["kl"]
         best, start = limit.optimum(strength), limit.reference_reward()

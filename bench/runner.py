@@ -95,22 +95,30 @@ class Workers:
     ) -> Iterator[tuple[Job, Outcome]]:
         """Yield each job with its outcome, as they finish. A worker's death fails its job only."""
         from joblib import Parallel, delayed
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
+        from joblib.externals.loky.process_executor import BrokenProcessPool
 
         done: set[int] = set()
-        pool = Parallel(self.jobs, backend="loky", return_as="generator_unordered")
+        # With one job joblib would start no process, and a crash would end everything. So there
+        # are always two, of which one waits if only one job is wanted.
+        pool = Parallel(
+            max(2, self.jobs),
+            backend="loky",
+            return_as="generator_unordered",
+            pre_dispatch=1 if self.jobs == 1 else "2 * n_jobs",
+            batch_size=1,
+        )
         try:
             calls = (delayed(_call)(self.threads, work, i, job) for i, job in enumerate(jobs))
             for i, outcome in pool(calls):
                 done.add(i)
                 yield jobs[i], outcome
-        except TerminatedWorkerError:
+        except BrokenProcessPool:
             # Which job killed its worker is not known: each that is left gets one of its own.
             for i in sorted(set(range(len(jobs))) - done):
                 try:
                     alone = Parallel(2, backend="loky")
                     [(_, outcome)] = alone([delayed(_call)(self.threads, work, i, jobs[i])])
-                except TerminatedWorkerError as error:
+                except BrokenProcessPool as error:
                     outcome = ("failed", f"worker died: {' '.join(str(error).split())[:200]}", 0.0)
                 yield jobs[i], outcome
 

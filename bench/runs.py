@@ -8,7 +8,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from methods.base import Context, Diverged, Method
 from methods.core.policy import ModelPolicy, Policy, load_policy
+from methods.core.sampling import SamplingLaw
 
 SPLITS = ("validation", "test")
 # Responses per prompt for win rates at other temperatures than that of the sampling law.
@@ -93,11 +94,12 @@ class Run:
     def _train(self) -> None:
         world = self.world
         workdir = self.store.workdir(self.train_key)
+        seed_everything(world.seed)
         context = Context(
             sft=world.folder("sft"),
             prompts=world.task.prompts("train"),
             pairs=world.pairs("train"),
-            law=self.ruler.law,
+            law=training_law(self.ruler.law),
             budget=self.budget,
             seed=world.seed,
             workdir=workdir,
@@ -105,7 +107,6 @@ class Run:
             reward_function=self._reward(),
             reward_folder=None if self.method.privileged else world.folder("reward_model"),
         )
-        seed_everything(world.seed)
         with PeakMemory(world.device) as memory:
             policy = self.method.train(context)
             check_finite(policy)
@@ -199,8 +200,14 @@ class Run:
 def method_files(method: type[Method]) -> list[Path]:
     """Return the source files of a method and of the methods that it builds on."""
     modules = {kind.__module__ for kind in method.__mro__ if kind.__module__ != "builtins"}
-    files = [sys.modules[name].__file__ or "" for name in modules if name in sys.modules]
-    return [Path(file) for file in files if "abc" not in Path(file).stem]
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in modules - {"abc"}]
+    return [Path(file) for file in files if file]
+
+
+def training_law(law: SamplingLaw) -> SamplingLaw:
+    """Return the law that online methods sample by: that of the evaluation, or temperature 1 with
+    no cut where that is greedy or cut, and so has no gradient or no finite log-probability."""
+    return law if law.is_softmax else replace(law, temperature=law.temperature or 1.0, top_k=0)
 
 
 def clean(figures: Row) -> Row:
@@ -232,6 +239,6 @@ def attempt(run: Run) -> tuple[str, str, float]:
         status, error = "ok", ""
     except Diverged as problem:
         status, error = "diverged", str(problem)
-    except Exception as problem:  # one failure never takes the rest down
+    except (Exception, SystemExit) as problem:  # one failure never takes the rest down
         status, error = "failed", f"{type(problem).__name__}: {problem}"
     return status, " ".join(error.split())[:500], time.perf_counter() - started

@@ -63,14 +63,3 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     signs = np.random.default_rng(0).choice((1.0, -1.0), size=(DRAWS, data.size))
     # The observed pattern is one of the possible ones, so p is never 0.
     return float((1 + (np.abs(signs @ data) >= observed).sum()) / (1 + DRAWS))
-
-
-def holm(pvalues: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values, in the order given."""
-    order = sorted(range(len(pvalues)), key=lambda i: pvalues[i])
-    adjusted = [0.0] * len(pvalues)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(pvalues) - rank) * pvalues[i]))
-        adjusted[i] = largest
-    return adjusted

@@ -30,11 +30,14 @@ class Method(ABC):
 
     feedback: what it learns from. strength: the field that trades reward against KL, the
     frontier's dial, and `grid` the values of it (or of any field) that a comparison tries.
+    strength_is_kl: the dial is the coefficient of the KL, in units of reward per nat, so that
+    E[r] - strength KL is what the method maximizes.
     privileged: it is given the gold reward instead of the learned one.
     """
 
     feedback: ClassVar[Feedback] = "none"
     strength: ClassVar[str | None] = None
+    strength_is_kl: ClassVar[bool] = False
     grid: ClassVar[dict[str, list[Any]]] = {}
     privileged: ClassVar[bool] = False
 

@@ -23,6 +23,7 @@ class DPO(Method):
 
     feedback: ClassVar = "pairs"
     strength: ClassVar = "beta"
+    strength_is_kl: ClassVar = True
     grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
 
     beta: Positive = 1.0
@@ -51,6 +52,7 @@ class DPO(Method):
             max_length=None,
             remove_unused_columns=False,
             logging_steps=10,
+            logging_nan_inf_filter=False,
         )
         trainer = DPOTrainer(
             policy.model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
 from statistics import mean, pstdev
@@ -9,14 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from methods.base import Context, Count, Diverged, Method, NonNegative, Positive, Share
 from methods.core.policy import ModelPolicy
-from methods.core.ppo_losses import (
-    adapted_kl_coef,
-    gae,
-    policy_loss,
-    token_rewards,
-    value_loss,
-    whiten,
-)
 from methods.core.rollout import Rollout, collect, token_values
 from methods.core.sampling import token_logprobs
 from methods.core.training import use_bf16
@@ -48,6 +41,7 @@ class PPO(Method):
 
     feedback: ClassVar = "reward"
     strength: ClassVar = "kl_coef"
+    strength_is_kl: ClassVar = True
     grid: ClassVar = {"kl_coef": [0.1, 0.2, 0.4, 0.8]}
 
     kl_coef: NonNegative = 0.2
@@ -182,6 +176,8 @@ class _Run:
             self._save()
 
     def _advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
+        from methods.core.ppo_losses import gae, token_rewards, whiten
+
         method, mask = self.method, rollout.mask
         scores = (rollout.scores - self.shift) / self.scale
         if method.missing_end_score is not None:
@@ -196,6 +192,8 @@ class _Run:
     def _loss(
         self, part: Rollout, advantages: torch.Tensor, returns: torch.Tensor, first: bool
     ) -> torch.Tensor:
+        from methods.core.ppo_losses import policy_loss, value_loss
+
         method, mask = self.method, part.mask
         with self.accelerator.autocast():
             logprobs = token_logprobs(self.policy.model, part.batch, self.context.law)
@@ -207,19 +205,20 @@ class _Run:
         return policy + method.value_coef * value
 
     def _descend(self, loss: torch.Tensor) -> None:
-        import torch
-
-        if not torch.isfinite(loss):
-            raise Diverged(f"loss is {float(loss)} at update {self.update}")
         self.accelerator.backward(loss)
-        if self.method.max_grad_norm is not None:
-            for model in (self.policy.model, self.value_model):
-                self.accelerator.clip_grad_norm_(model.parameters(), self.method.max_grad_norm)
+        largest = math.inf if self.method.max_grad_norm is None else self.method.max_grad_norm
+        for model in (self.policy.model, self.value_model):
+            norm = float(self.accelerator.clip_grad_norm_(model.parameters(), largest))
+            # Before it is stepped into the weights. A loss that is not finite shows here too.
+            if not math.isfinite(norm):
+                raise Diverged(f"loss {float(loss)}, gradient {norm} at update {self.update}")
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def _adapt(self, rollout: Rollout) -> None:
         """Log the update, and move the KL coefficient if it has a target."""
+        from methods.core.ppo_losses import adapted_kl_coef
+
         kl, method = rollout.kl(), self.method
         entropy = -float(rollout.logprobs.sum(1).mean())
         self.context.log(

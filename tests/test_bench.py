@@ -158,6 +158,7 @@ def test_killed_and_started_again_gives_the_same_figures(finished: Path, tmp_pat
 
 BROKEN = '''
 """Plug-ins that go wrong."""
+import os
 from dataclasses import dataclass
 from methods.base import Method
 
@@ -166,11 +167,13 @@ from methods.base import Method
 class Broken(Method):
     """Broken on purpose."""
 
-    diverges: bool = False
+    how: str = "raises"
 
     def train(self, context):
         policy = context.start()
-        if not self.diverges:
+        if self.how == "dies":
+            os._exit(9)
+        if self.how == "raises":
             raise ValueError("not | today\\nnor <b>tomorrow</b>")
         next(iter(policy.model.parameters())).data.fill_(float("nan"))
         return policy
@@ -190,7 +193,7 @@ def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
     monkeypatch.setenv("PYTHONPATH", str(package))
     content = TINY | {
         "seeds": 1,
-        "methods": {"sft": {}, "broken": {"grid": {"diverges": [False, True]}}},
+        "methods": {"sft": {}, "broken": {"grid": {"how": ["dies", "raises", "diverges"]}}},
     }
     process = command(tmp_path, content, "--jobs", "1")
     output = finish(process)
@@ -198,13 +201,16 @@ def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
     runs = pd.read_csv(tmp_path / "out" / "runs.csv")
     status = runs[runs["split"] == "test"].set_index(["method", "params"])["status"]
     assert status["sft", "{}"] == "ok"
-    assert status["broken", '{"diverges": false}'] == "failed"
-    assert status["broken", '{"diverges": true}'] == "diverged"
+    assert status["broken", '{"how": "raises"}'] == "failed"
+    assert status["broken", '{"how": "diverges"}'] == "diverged"
+    # One job, and still a process of its own: a crash takes nothing else down.
+    assert status["broken", '{"how": "dies"}'] == "failed"
     errors = runs[runs["method"] == "broken"]["error"]
     assert errors.str.contains("ValueError: not \\| today nor").any()
+    assert errors.str.contains("worker died").any()
     assert runs[runs["method"] == "broken"]["gold_reward"].isna().all()
     assert "<b>tomorrow</b>" not in (tmp_path / "out" / "report.html").read_text()
-    assert "2 runs failed" in output
+    assert "3 runs failed" in output
     unknown = command(tmp_path, content, "--methods", "missing")
     assert "ModuleNotFoundError" in finish(unknown)
     assert unknown.returncode == 2

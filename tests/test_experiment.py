@@ -62,6 +62,13 @@ def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
 def test_a_field_that_is_set_is_not_varied(tmp_path: Path) -> None:
     experiment = load_experiment(write(tmp_path, changed("methods", "dpo", value={"beta": 0.3})))
     assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [0.3]
+    near = changed("methods", "dpo", value={"grid": {"beta": [1.0, 1, 2]}})
+    near["tasks"]["polite"] = {"methods": {"dpo": {"beta": 0.4}}}  # type: ignore[index]
+    experiment = load_experiment(write(tmp_path, near))
+    assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [0.4]
+    near["tasks"]["polite"] = {}  # type: ignore[index]
+    experiment = load_experiment(write(tmp_path, near))
+    assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [1.0, 2]
 
 
 def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> None:
@@ -90,6 +97,11 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
             ["polite.dials.sft.examples", "greater than 0"],
         ),
         (changed("tasks", "exact", "methods", value={"ppo": {}}), ["unknown method 'ppo'"]),
+        (
+            changed("tasks", "polite", value={"dials": {"sft": {"example": 1}}}),
+            ["polite.dials.sft", "'example'", "examples"],
+        ),
+        (changed("methods", "dpo", value={"grid": {"beta": []}}), ["dpo.grid", "one value"]),
         (changed("evaluation", value={"temperature": -1}), ["evaluation.temperature"]),
         ("a: [", ["not readable as YAML"]),
         ("- 1", ["must be a mapping"]),

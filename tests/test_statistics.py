@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import holm, mean_interval, paired_interval, sign_flip_p
+from bench.statistics import mean_interval, paired_interval, sign_flip_p
 
 
 def test_the_interval_is_scipys() -> None:
@@ -80,10 +80,3 @@ def test_a_method_against_itself_is_rarely_different() -> None:
     random = np.random.default_rng(2)
     ps = [sign_flip_p(random.normal(size=6).tolist()) for _ in range(500)]
     assert sum(p < 0.05 for p in ps) / 500 < 0.06
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.6]) == pytest.approx([1.0, 1.0])
-    assert holm([0.2]) == pytest.approx([0.2])
-    assert holm([]) == []

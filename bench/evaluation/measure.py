@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, weighted_win_rate
+from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, sem, weighted_win_rate
 from bench.evaluation.ruler import POOL, Ruler
 from methods.best_of_n import BestOfNPolicy
 from methods.core.policy import ModelPolicy, Policy
@@ -109,12 +109,24 @@ def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
     }.items():
         figures[name] = float(np.mean([row[column] for row in samples]))
     gold = np.array([row["gold"] for row in samples]).reshape(max(groups) + 1, -1)
-    won = WinRate(keep_in_memory=True).compute(
-        predictions=gold.tolist(), references=ruler.gold(split)[:, :POOL].tolist()
-    )
-    figures["win_rate_sft"], figures["win_rate_sft_sem"] = won["win_rate"], won["sem"]
+    figures |= win_rate_sft(ruler, split, gold)
     figures["distinct_2"] = distinct_2(samples)
     return Measured(figures, samples, gold)
+
+
+def win_rate_sft(ruler: Ruler, split: str, gold: ndarray) -> Row:
+    """Return the win rate of gold rewards [prompts, n] against the SFT policy's."""
+    theirs = ruler.gold(split)
+    if ruler.listed:
+        weights = np.exp(ruler.logprobs)
+        rates = [
+            weighted_win_rate(ours, other, None, weight)
+            for ours, other, weight in zip(gold, theirs, weights, strict=True)
+        ]
+        return {"win_rate_sft": float(np.mean(rates)), "win_rate_sft_sem": sem(rates)}
+    metric = WinRate(keep_in_memory=True)
+    won = metric.compute(predictions=gold.tolist(), references=theirs[:, :POOL].tolist())
+    return {"win_rate_sft": won["win_rate"], "win_rate_sft_sem": won["sem"]}
 
 
 def distinct_2(samples: list[Row]) -> float:

@@ -68,7 +68,7 @@ def main_table(
                 "gain over SFT": MISSING if method == "sft" else signed(gain),
                 "proxy reward": number(figure["proxy_reward"].mean),
                 "KL (nats)": number(figure["kl"].mean),
-                "efficiency": percent(figure["efficiency"].mean),
+                "efficiency": percent(_complete(own["efficiency"])),
                 "win rate vs SFT": percent(figure["win_rate_sft"].mean),
                 "tokens": number(figure["response_tokens"].mean, 1),
                 "ended": percent(figure["ended_rate"].mean),
@@ -78,6 +78,11 @@ def main_table(
             }
         )
     return pd.DataFrame(lines)
+
+
+def _complete(values: pd.Series) -> float:
+    """Return the mean, or nan unless all seeds have the figure: those that lack it lie furthest."""
+    return float(values.mean()) if values.notna().all() else float("nan")
 
 
 def _marked(label: str, privileged: bool) -> str:
@@ -184,7 +189,7 @@ def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> 
                     "validation gold": number(validation["gold_reward"].mean()),
                     "test gold": number(test["gold_reward"].mean()),
                     "KL (nats)": number(test["kl"].mean()),
-                    "efficiency": percent(test["efficiency"].mean()),
+                    "efficiency": percent(_complete(test["efficiency"])),
                     "seeds": _seeds(runs, task, method, params),
                 }
             )

@@ -23,7 +23,11 @@ PROGRESS_FILE = "progress.pt"
 
 @dataclass
 class Meter:
-    """What a run used. Training tokens are those that went forward with gradients on."""
+    """What a run used.
+
+    prompts_seen: pairs read, and prompts of which a response was rewarded, repeats included.
+    train_tokens: those that went forward with gradients on.
+    """
 
     prompts_seen: int = 0
     responses_sampled: int = 0
@@ -101,6 +105,7 @@ class Context:
         if self.reward_function is None:
             raise PermissionError("this method declares no reward: set feedback = 'reward'")
         self.meter.reward_calls += len(responses)
+        self.meter.prompts_seen += len(prompts)
         return self.reward_function(prompts, responses)
 
     def log(self, step: int, **metrics: float) -> None:
