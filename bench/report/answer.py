@@ -200,7 +200,9 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
 
 
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:
-    return float(rows.loc[rows["method"] == method, column].mean())
+    """Return the mean over seeds, or nan unless all of them have the figure."""
+    values = rows.loc[rows["method"] == method, column]
+    return float(values.mean()) if values.notna().all() else math.nan
 
 
 def _count(rows: pd.DataFrame, method: str, column: str) -> str:
