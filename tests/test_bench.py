@@ -256,3 +256,29 @@ def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
             runs[["method", "seed", "split"]] == [policy["method"], policy["seed"], "test"]
         ).all(axis=1)
         assert runs[mine]["chosen_logp_change"].item() == pytest.approx(change, abs=1e-4)
+
+
+def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> None:
+    """Also where all responses are listed: against their probabilities, not their list."""
+    from bench.evaluation.measure import measure
+    from bench.experiment import load_experiment
+    from bench.runner import Plan
+    from bench.store import Store
+    from methods.core.policy import ModelPolicy
+
+    class Opaque(ModelPolicy):
+        def logprobs(self, *_: object) -> None:  # type: ignore[override]
+            return None
+
+    plan = Plan.of(
+        load_experiment(str(finished / "tiny.yaml")), Store(finished / "cache"), device="cpu"
+    )
+    ruler = plan.rulers[plan.worlds[0]]
+    sft = ruler.world.sft()
+    # No ModelPolicy to the measuring code, which then has nothing but samples to go by.
+    opaque = Opaque(sft.model, sft.tokenizer)
+    wrapped = type("Wrapped", (), {"generate": opaque.generate, "logprobs": opaque.logprobs})()
+    figures = measure(ruler, wrapped, "test", 64).figures
+    assert figures["win_rate_sft"] == pytest.approx(0.5, abs=0.05)
+    assert figures["chosen_logp_change"] is None
+    assert figures["efficiency"] is None

@@ -115,3 +115,12 @@ def test_reward_model_reads_the_last_real_token(sft_folder: Path) -> None:
     assert together == pytest.approx(alone, abs=1e-5)
     ids = torch.tensor([encode_prompts(tokenizer, ["b"])[0] + tokenizer("c c")["input_ids"]])
     assert together[2] == pytest.approx(float(model(ids).logits), abs=1e-5)
+
+
+def test_methods_train_under_a_law_that_has_gradients() -> None:
+    from bench.runs import training_law
+
+    soft = SamplingLaw(temperature=0.7, max_new_tokens=3)
+    assert training_law(soft) == soft
+    assert training_law(SamplingLaw(temperature=0)) == SamplingLaw()
+    assert training_law(SamplingLaw(temperature=0.7, top_k=5)) == SamplingLaw(temperature=0.7)

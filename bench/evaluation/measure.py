@@ -90,7 +90,12 @@ def sampled_kl(
     if isinstance(policy, BestOfNPolicy) and not ruler.listed:
         pool = ruler.proxy(split)
         return best_of_n_kl(proxy, [pool[group] for group in groups], policy.n), none
-    return none, none
+    ours = policy.logprobs(prompts, responses, ruler.law)
+    if ours is None:
+        return none, none
+    # Any other policy that knows its probabilities: unbiased too, but of more variance.
+    theirs = ruler.world.sft().logprobs(prompts, responses, ruler.law)
+    return list(np.subtract(ours, theirs)), list(np.negative(ours))
 
 
 def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
