@@ -45,7 +45,7 @@ class PPO(Method):
     grid: ClassVar = {"kl_coef": [0.1, 0.2, 0.4, 0.8]}
 
     kl_coef: NonNegative = 0.2
-    episodes: Count = 2560
+    episodes: Count = 3072
     batch_size: Count = 128
     epochs: Count = 2
     minibatches: Count = 2
