@@ -24,6 +24,7 @@ from bench.store import Store, digest, source_digest, write_json
 from methods.base import Context, Diverged, Method
 from methods.core.policy import ModelPolicy, Policy, load_policy
 from methods.core.sampling import SamplingLaw
+from methods.core.training import check_finite
 
 SPLITS = ("validation", "test")
 # Responses per prompt for win rates at other temperatures than that of the sampling law.
@@ -109,7 +110,8 @@ class Run:
         )
         with PeakMemory(world.device) as memory:
             policy = self.method.train(context)
-            check_finite(policy)
+            if isinstance(policy, ModelPolicy):
+                check_finite(policy.model)
         costs = dataclasses.asdict(context.meter) | {
             "train_seconds": round(context.seconds(), 2),
             "peak_memory_mb": round(memory.megabytes, 1),
@@ -216,14 +218,6 @@ def clean(figures: Row) -> Row:
         name: None if value is None or not math.isfinite(value) else float(value)
         for name, value in figures.items()
     }
-
-
-def check_finite(policy: Policy) -> None:
-    """Raise Diverged where a weight is not a finite number."""
-    if isinstance(policy, ModelPolicy):
-        for name, weight in policy.model.named_parameters():
-            if not bool(weight.isfinite().all()):
-                raise Diverged(f"{name} is not finite")
 
 
 def seed_everything(seed: int) -> None:

@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers")
+# No artifact takes as long to make (seconds).
+STALE = 86_400
 
 
 def digest(**content: Any) -> str:
@@ -73,6 +76,7 @@ class Store:
         """Give an empty folder to write to; it becomes the artifact if nothing is raised."""
         final = self.folder(kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final.parent)
         partial = Path(mkdtemp(prefix=".partial-", dir=final.parent))
         partial.chmod(0o755)
         try:
@@ -81,6 +85,14 @@ class Store:
                 partial.rename(final)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what processes that were killed left half-written, but not what is being made."""
+    for partial in parent.glob(".partial-*"):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > STALE:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from methods.core.context import Context
 from methods.core.policy import Policy
+from methods.core.training import Diverged
 
 __all__ = ["Context", "Count", "Diverged", "Method", "NonNegative", "Policy", "Positive", "Share"]
 
@@ -18,10 +19,6 @@ NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Gt(0)]
 Feedback = Literal["none", "pairs", "reward"]
-
-
-class Diverged(RuntimeError):
-    """Training produced a number that is not finite."""
 
 
 @dataclass(frozen=True)

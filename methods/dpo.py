@@ -29,7 +29,7 @@ class DPO(Method):
     beta: Positive = 1.0
     learning_rate: Positive = 5e-4
     examples: Count = 8192
-    batch_size: Count = 64
+    batch_size: Count = 32
     warmup: Share = 0.1
 
     def train(self, context: Context) -> Policy:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from methods.base import Context, Count, Diverged, Method, NonNegative, Positive, Share
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import Rollout, collect, token_values
-from methods.core.sampling import token_logprobs
+from methods.core.sampling import stream, token_logprobs
 from methods.core.training import use_bf16
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ class PPO(Method):
     feedback: ClassVar = "reward"
     strength: ClassVar = "kl_coef"
     strength_is_kl: ClassVar = True
-    grid: ClassVar = {"kl_coef": [0.1, 0.2, 0.4, 0.8]}
+    grid: ClassVar = {"kl_coef": [0.15, 0.3, 0.6, 1.2]}
 
     kl_coef: NonNegative = 0.2
     episodes: Count = 3072
-    batch_size: Count = 128
+    batch_size: Count = 64
     epochs: Count = 2
     minibatches: Count = 2
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 1.4e-3
     value_learning_rate: Positive = 2e-3
     clip: Positive = 0.1
     value_clip: Positive = 0.2
@@ -145,7 +145,8 @@ class _Run:
         if self.method.reward_scaling == "none":
             return
         prompts = self._prompts(-1)
-        responses = self.context.reference.generate(prompts, self.context.seed, self.context.law)
+        seed = stream("reward scale", self.context.seed)
+        responses = self.context.reference.generate(prompts, seed, self.context.law)
         scores = self.context.reward(prompts, responses)
         self.shift = mean(scores)
         if self.method.reward_scaling == "standardize":
@@ -155,7 +156,7 @@ class _Run:
         """Sample a batch of responses and learn from it."""
         import torch
 
-        seed = self.context.seed * 1_000_003 + self.update
+        seed = stream("rollout", self.context.seed, self.update)
         prompts = self._prompts(self.update)
         # Sampled at the precision that is trained at, or the ratios would not start at 1.
         with self.accelerator.autocast():

@@ -13,7 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 
 from bench.runner import quiet
-from bench.tasks.base import Annotator, Architecture, Training
+from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
 from methods.core.context import Context, Reward
 from methods.core.feedback import Pair
@@ -38,7 +38,7 @@ def tiny_exact() -> Exact:
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
         pretraining=Training(512, 1, 64, 3e-3),
         sft=Training(256, 1, 64, 1e-3),
-        reward=Training(256, 1, 64, 1e-3),
+        reward=RewardTraining(1, 64, 1e-3),
     )
 
 

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+from bench.pipeline.world import World
 from bench.report.results import RUN_COLUMNS
+from bench.store import Store
+from bench.tasks.exact import Exact
+from methods.base import Diverged
 
 TINY = {
     "name": "tiny",
@@ -27,7 +32,7 @@ TINY = {
                 "architecture": {"layers": 1, "hidden": 16},
                 "pretraining": {"examples": 1024},
                 "sft": {"examples": 256},
-                "reward": {"examples": 256, "epochs": 1},
+                "reward": {"epochs": 1},
             }
         }
     },
@@ -282,3 +287,11 @@ def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> N
     assert figures["win_rate_sft"] == pytest.approx(0.5, abs=0.05)
     assert figures["chosen_logp_change"] is None
     assert figures["efficiency"] is None
+
+
+def test_a_shared_stage_that_diverges_is_not_kept(tiny_exact: Exact, tmp_path: Path) -> None:
+    pretraining = replace(tiny_exact.pretraining, learning_rate=1e38)
+    world = World(replace(tiny_exact, pretraining=pretraining), 0, "cpu", Store(tmp_path))
+    with pytest.raises(Diverged, match="not finite"):
+        world.prepare()
+    assert "base_model" in world.missing()

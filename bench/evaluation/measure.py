@@ -16,7 +16,7 @@ from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, sem, wei
 from bench.evaluation.ruler import POOL, Ruler
 from methods.best_of_n import BestOfNPolicy
 from methods.core.policy import ModelPolicy, Policy
-from methods.core.sampling import SamplingLaw
+from methods.core.sampling import SamplingLaw, stream
 from methods.core.text import has_ended
 
 Row = dict[str, Any]
@@ -52,8 +52,8 @@ def draw(ruler: Ruler, policy: Policy, split: str, per_prompt: int) -> list[Row]
     prompts = world.task.prompts(split)  # type: ignore[arg-type]
     asked = [prompt for prompt in prompts for _ in range(per_prompt)]
     groups = [i for i in range(len(prompts)) for _ in range(per_prompt)]
-    # The same for all methods of a seed; apart from the draws of training and of the ruler.
-    responses = policy.generate(asked, 1_000_000 + 2 * world.seed + (split == "test"), law)
+    # The same for all methods of a seed.
+    responses = policy.generate(asked, stream("responses", split, world.seed), law)
     reward = world.reward_model()
     proxy = reward(asked, responses)
     kls, entropies = sampled_kl(ruler, policy, split, groups, asked, responses, proxy)
@@ -216,8 +216,8 @@ def at_temperatures(
         gold = [
             np.reshape(world.task.gold(asked, of.generate(asked, seed, law)), (len(prompts), -1))
             for seed, of in (
-                (2_000_000 + world.seed, policy),
-                (3_000_000 + world.seed, world.sft()),
+                (stream("temperatures", "policy", world.seed), policy),
+                (stream("temperatures", "sft", world.seed), world.sft()),
             )
         ]
         won = WinRate(keep_in_memory=True).compute(

@@ -20,7 +20,7 @@ from bench.evaluation.enumeration import all_texts, model_logprobs
 from bench.evaluation.limit import Limit
 from bench.pipeline.world import ROOT, World
 from bench.store import digest, source_digest, write_json
-from methods.core.sampling import SamplingLaw
+from methods.core.sampling import SamplingLaw, stream
 
 SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("ruler", "enumeration")]
 POOL = 256
@@ -82,12 +82,12 @@ class Ruler:
         world, task = self.world, self.world.task
         policy, reward = world.sft(), world.reward_model()
         arrays = {}
-        for number, split in enumerate(("validation", "test")):
-            prompts = task.prompts(split)  # type: ignore[arg-type]
+        for split in ("validation", "test"):
+            prompts = task.prompts(split)
             count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
             gold, proxy = [], []
             for i, prompt in enumerate(prompts):
-                seed = 1000 * (10 * world.seed + number) + i
+                seed = stream("reference", split, world.seed, i)
                 asked = [prompt] * count
                 responses = policy.generate(asked, seed, self.law)
                 gold.append(task.gold(asked, responses))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.tasks.base import Training
+from bench.tasks.base import RewardTraining
 from methods.core.feedback import Pair
 from methods.core.reward import RewardModel
 from methods.core.text import encode_prompts, encode_responses
@@ -21,7 +21,13 @@ CENTER = 0.001
 
 
 def train_reward_model(
-    sft: Path, pairs: Sequence[Pair], training: Training, *, device: str, seed: int, workdir: Path
+    sft: Path,
+    pairs: Sequence[Pair],
+    training: RewardTraining,
+    *,
+    device: str,
+    seed: int,
+    workdir: Path,
 ) -> RewardModel:
     """Train a Bradley-Terry reward model with TRL's RewardTrainer."""
     from datasets import Dataset
@@ -40,7 +46,7 @@ def train_reward_model(
         max_length=None,
         logging_strategy="no",
     )
-    rows = Dataset.from_list(token_rows(tokenizer, pairs[: training.examples]))
+    rows = Dataset.from_list(token_rows(tokenizer, pairs))
     train_quietly(
         RewardTrainer(model, args=arguments, train_dataset=rows, processing_class=tokenizer)
     )

@@ -21,7 +21,7 @@ from bench.tasks.base import Task
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy
 from methods.core.reward import RewardModel
-from methods.core.sampling import SamplingLaw
+from methods.core.sampling import SamplingLaw, stream
 
 STAGES = ("base_model", "sft", "feedback", "reward_model")
 # Dials that a stage does not depend on, because they come in only later.
@@ -143,9 +143,10 @@ class World:
     def _make_feedback(self, folder: Path) -> dict[str, Any]:
         policy = self.sft()
         counts = {"train": self.task.pairs, "validation": HELD_OUT_PAIRS, "test": HELD_OUT_PAIRS}
-        for number, (split, count) in enumerate(counts.items()):
+        for split, count in counts.items():
             prompts = self.task.prompts(split)  # type: ignore[arg-type]
-            pairs = collect_pairs(self.task, policy, prompts, count, 10 * self.seed + number)
+            seed = stream("pairs", split, self.seed)
+            pairs = collect_pairs(self.task, policy, prompts, count, seed)
             lines = [json.dumps(pair._asdict(), ensure_ascii=False) + "\n" for pair in pairs]
             (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
         return {"judgements": self.task.pairs}
@@ -171,7 +172,7 @@ class World:
         prompts = task.prompts("test")
         asked = [prompts[i % len(prompts)] for i in range(4 * HELD_OUT_PAIRS)]
         law = SamplingLaw(max_new_tokens=task.max_new_tokens)
-        first = policy.generate(asked, 10 * self.seed + 7, law)
-        second = policy.generate(asked, 10 * self.seed + 8, law)
+        first = policy.generate(asked, stream("accuracy", "first", self.seed), law)
+        second = policy.generate(asked, stream("accuracy", "second", self.seed), law)
         gold = list(zip(task.gold(asked, first), task.gold(asked, second), strict=True))
         return gold_order_accuracy(reward, asked, list(zip(first, second, strict=True)), gold)

@@ -25,9 +25,18 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast a shared stage trains. learning_rate falls linearly to 0."""
+    """How base model and SFT policy train. learning_rate falls linearly to 0."""
 
     examples: Annotated[int, Gt(0)]
+    epochs: Annotated[float, Gt(0)]
+    batch_size: Annotated[int, Gt(0)]
+    learning_rate: Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True)
+class RewardTraining:
+    """How the reward model trains, on all pairs. learning_rate falls linearly to 0."""
+
     epochs: Annotated[float, Gt(0)]
     batch_size: Annotated[int, Gt(0)]
     learning_rate: Annotated[float, Gt(0)]
@@ -71,7 +80,7 @@ class Task(ABC):
     architecture: Architecture = Architecture()
     pretraining: Training = Training(32768, 1, 64, 6e-3)
     sft: Training = Training(4096, 1, 64, 2e-3)
-    reward: Training = Training(4096, 3, 64, 3e-3)
+    reward: RewardTraining = RewardTraining(3, 64, 3e-3)
 
     @property
     @abstractmethod

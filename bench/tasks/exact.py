@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Architecture, Example, Split, Task, Training
+from bench.tasks.base import END, Architecture, Example, RewardTraining, Split, Task, Training
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
@@ -37,7 +37,7 @@ class Exact(Task):
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)
-    reward: Training = Training(8192, 4, 256, 1e-2)
+    reward: RewardTraining = RewardTraining(4, 256, 1e-2)
 
     @property
     def max_new_tokens(self) -> int:

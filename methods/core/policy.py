@@ -15,6 +15,7 @@ from methods.core.sampling import (
     make_batch,
     next_token_logprobs,
     sample,
+    stream,
     token_logprobs,
 )
 from methods.core.text import decode_responses, encode_prompts, encode_responses
@@ -82,8 +83,7 @@ class ModelPolicy(Policy):
         texts: list[str] = []
         for number, start in enumerate(range(0, len(prompts), self.batch_size)):
             part = prompts[start : start + self.batch_size]
-            # Batches of one seed must not repeat each other's draws.
-            batch, _ = self.sample(part, seed * 1_000_003 + number, law)
+            batch, _ = self.sample(part, stream("batch", seed, number), law)
             texts += self.decode(batch)
         return texts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
@@ -72,6 +73,12 @@ def make_batch(
         rows.append([pad] * left + [*prompt, *response] + [pad] * right)
         masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
     return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
+
+
+def stream(*purpose: str | int) -> int:
+    """Return a seed for a purpose, so that no two purposes draw the same random numbers."""
+    name = " ".join(map(str, purpose))
+    return int.from_bytes(sha256(name.encode()).digest()[:4])
 
 
 def sample(

@@ -1,4 +1,4 @@
-"""Settings that every transformers and TRL trainer of the suite shares, for the device at hand."""
+"""What every transformers and TRL trainer of the suite shares: settings, and an end in numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, Trainer
 
 # Below this size bf16 costs precision and saves no time.
 BF16_FROM_PARAMETERS = 50_000_000
+
+
+class Diverged(RuntimeError):
+    """Training produced a number that is not finite."""
 
 
 def use_bf16(model: PreTrainedModel, device: str) -> bool:
@@ -41,8 +46,16 @@ def trainer_arguments(
 
 
 def train_quietly(trainer: Trainer) -> None:
-    """Run a trainer without the log that it would print."""
+    """Run a trainer without the log that it would print. Raises Diverged."""
     from transformers.trainer_callback import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
     trainer.train()
+    check_finite(trainer.model)
+
+
+def check_finite(model: torch.nn.Module) -> None:
+    """Raise Diverged where a weight is not a finite number."""
+    for name, weight in model.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise Diverged(f"{name} is not finite")
