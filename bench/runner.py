@@ -203,4 +203,4 @@ def default_jobs(device: str) -> int:
 
 def default_store() -> Store:
     """Return the cache: PREFRONTIER_CACHE, or .cache in the working directory."""
-    return Store(Path(os.environ.get("PREFRONTIER_CACHE", ".cache")).absolute())
+    return Store(Path(os.environ.get("PREFRONTIER_CACHE") or ".cache").absolute())

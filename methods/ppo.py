@@ -163,13 +163,18 @@ class _Run:
             rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
         advantages, returns = self._advantages(rollout)
         order = torch.Generator().manual_seed(seed)
+        norms = []
         for epoch in range(self.method.epochs):
             shuffled = torch.randperm(len(prompts), generator=order)
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
                 rows = rows.to(advantages.device)
                 first = self.update == epoch == number == 0
                 loss = self._loss(rollout.part(rows), advantages[rows], returns[rows], first)
-                self._descend(loss)
+                norms += self._descend(loss)
+        # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
+        worst = float(torch.stack(norms).max())
+        if not math.isfinite(worst):
+            raise Diverged(f"gradient norm {worst} in update {self.update}")
         self.schedule.step()
         self.update += 1
         self._adapt(rollout)
@@ -205,16 +210,17 @@ class _Run:
         value = value_loss(values, part.values[:, :-1], returns, mask, method.value_clip)
         return policy + method.value_coef * value
 
-    def _descend(self, loss: torch.Tensor) -> None:
+    def _descend(self, loss: torch.Tensor) -> list[torch.Tensor]:
+        """Take a step; return the norm of each model's gradient."""
         self.accelerator.backward(loss)
         largest = math.inf if self.method.max_grad_norm is None else self.method.max_grad_norm
-        for model in (self.policy.model, self.value_model):
-            norm = float(self.accelerator.clip_grad_norm_(model.parameters(), largest))
-            # Before it is stepped into the weights. A loss that is not finite shows here too.
-            if not math.isfinite(norm):
-                raise Diverged(f"loss {float(loss)}, gradient {norm} at update {self.update}")
+        norms = [
+            self.accelerator.clip_grad_norm_(model.parameters(), largest)
+            for model in (self.policy.model, self.value_model)
+        ]
         self.optimizer.step()
         self.optimizer.zero_grad()
+        return norms
 
     def _adapt(self, rollout: Rollout) -> None:
         """Log the update, and move the KL coefficient if it has a target."""

@@ -86,6 +86,21 @@ def test_limit_starts_at_the_reference_and_cannot_be_beaten() -> None:
         assert float((policy * rewards).sum(1).mean()) <= float(limit.reward(kl) or np.inf) + 1e-9
 
 
+@pytest.mark.parametrize("levels", [None, 3, 1])
+def test_the_curve_lies_on_the_limit_from_the_reference_to_its_end(levels: int | None) -> None:
+    random = np.random.default_rng(3)
+    drawn = (
+        random.normal(size=(4, 500)) if levels is None else random.integers(levels, size=(4, 500))
+    )
+    limit = Limit.from_samples(drawn.astype(float))
+    curve = limit.curve()
+    assert curve[0] == (0.0, pytest.approx(limit.reference_reward()))
+    assert curve[-1][0] == pytest.approx(limit.largest_kl)
+    for kl, reward in curve:
+        assert reward == pytest.approx(limit.reward(min(kl, limit.largest_kl)), abs=1e-2)
+    assert np.all(np.diff(curve, axis=0) >= -1e-9)
+
+
 def test_sampled_limit_comes_near_the_exact_one_and_stops_where_it_cannot() -> None:
     rewards, reference = world()
     exact = Limit.from_list(rewards, reference)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import logsumexp, softmax
 
 RELIABLE = 3.0
+SMALLEST_BETA = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Limit:
     def from_list(cls, rewards: ndarray, reference_logprobs: ndarray) -> Limit:
         """Build it from all responses [prompts, R]."""
         limit = cls(rewards, reference_logprobs, np.inf)
-        return cls(rewards, reference_logprobs, 0.98 * limit.kl(1e-3))
+        return cls(rewards, reference_logprobs, 0.98 * limit.kl(SMALLEST_BETA))
 
     def log_z(self, beta: float) -> float:
         """Return the mean over prompts of log Z_beta."""
@@ -67,7 +68,7 @@ class Limit:
             return self.reference_reward()
         best = minimize_scalar(
             lambda log_beta: float(np.exp(log_beta)) * (kl + self.log_z(float(np.exp(log_beta)))),
-            bounds=(np.log(1e-3), np.log(1e3)),
+            bounds=(np.log(SMALLEST_BETA), np.log(1e3)),
             method="bounded",
             options={"xatol": 1e-6},
         )
@@ -82,7 +83,19 @@ class Limit:
         return (reward - start) / (limit - start)
 
     def curve(self, points: int = 40, largest: float = 8.0) -> list[tuple[float, float]]:
-        """Return (kl, reward) along the limit, denser where it bends most."""
+        """Return (kl, reward) along the limit, denser where it bends most.
+
+        Each point is the optimum at a beta: one look at the rewards instead of a search for each.
+        """
         top = min(self.largest_kl, largest)
-        kls = top * np.linspace(0, 1, points) ** 2
-        return [(float(kl), float(self.reward(float(kl)) or 0.0)) for kl in kls]
+        reach = min(top, 0.999 * self.kl(SMALLEST_BETA))
+        if reach < 1e-9:  # all responses are worth the same
+            return [(0.0, self.reference_reward()), (top, self.reference_reward())]
+        sharpest = brentq(lambda x: self.kl(1 / x) - reach, 1e-9, 1 / SMALLEST_BETA)
+        line = [(0.0, self.reference_reward())]
+        for sharpness in np.linspace(0, sharpest, points)[1:]:
+            beta = 1 / float(sharpness)
+            kl = self.kl(beta)
+            line.append((kl, beta * (kl + self.log_z(beta))))
+        # Where many samples share the highest reward, the limit is flat beyond their share.
+        return line if reach == top else [*line, (top, self.reward(top) or 0.0)]

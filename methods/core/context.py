@@ -15,6 +15,7 @@ from methods.core.sampling import SamplingLaw
 from methods.core.training import trainer_arguments
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
@@ -55,9 +56,17 @@ class Context:
     device: str
     reward_function: Reward | None = None
     reward_folder: Path | None = None
-    meter: Meter = field(default_factory=Meter)
     curves: list[dict[str, float]] = field(default_factory=list)
+    _meter: Meter = field(default_factory=Meter)
+    _tokens: torch.Tensor | int = 0
     _started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def meter(self) -> Meter:
+        """What was used so far."""
+        self._meter.train_tokens += int(self._tokens)
+        self._tokens = 0
+        return self._meter
 
     def start(self) -> ModelPolicy:
         """Return a fresh trainable copy of the SFT policy."""
@@ -97,15 +106,15 @@ class Context:
     @property
     def feedback(self) -> list[Pair]:
         """The preference pairs."""
-        self.meter.prompts_seen = max(self.meter.prompts_seen, len(self.pairs))
+        self._meter.prompts_seen = max(self._meter.prompts_seen, len(self.pairs))
         return list(self.pairs)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Return the reward of each response: the learned one, or gold to a privileged method."""
         if self.reward_function is None:
             raise PermissionError("this method declares no reward: set feedback = 'reward'")
-        self.meter.reward_calls += len(responses)
-        self.meter.prompts_seen += len(prompts)
+        self._meter.reward_calls += len(responses)
+        self._meter.prompts_seen += len(prompts)
         return self.reward_function(prompts, responses)
 
     def log(self, step: int, **metrics: float) -> None:
@@ -118,7 +127,7 @@ class Context:
 
     def seconds(self) -> float:
         """Return the seconds trained so far, those before a stop included."""
-        return self.meter.train_seconds + time.perf_counter() - self._started
+        return self._meter.train_seconds + time.perf_counter() - self._started
 
     def save_progress(self, state: dict[str, Any]) -> None:
         """Keep tensors and plain values on disk, so that a run that is killed can go on."""
@@ -137,7 +146,7 @@ class Context:
         if not file.exists():
             return None
         saved = torch.load(file, map_location=self.device, weights_only=True)
-        self.meter = Meter(**saved["meter"])
+        self._meter, self._tokens = Meter(**saved["meter"]), 0
         self.curves = saved["curves"]
         self._started = time.perf_counter()
         state: dict[str, Any] = saved["state"]
@@ -149,15 +158,18 @@ class Context:
         return policy
 
     def _count_samples(self, count: int) -> None:
-        self.meter.responses_sampled += count
+        self._meter.responses_sampled += count
 
     def _count_tokens(self, model: PreTrainedModel) -> PreTrainedModel:
-        """Count tokens by a hook, so that no method can forget to."""
+        """Count tokens by a hook, so that no method can forget to.
+
+        They are added up on the device: to read them at every step would make a GPU wait.
+        """
         import torch
 
         def count(_: Any, __: Any, inputs: dict[str, Any]) -> None:
             if torch.is_grad_enabled() and (mask := inputs.get("attention_mask")) is not None:
-                self.meter.train_tokens += int(mask.sum())
+                self._tokens = self._tokens + mask.sum()
 
         model.base_model.register_forward_pre_hook(count, with_kwargs=True)
         return model
