@@ -46,9 +46,9 @@ class PPO(Method):
 
     kl_coef: NonNegative = 0.2
     episodes: Count = 3072
-    batch_size: Count = 64
+    batch_size: Count = 96
     epochs: Count = 2
-    minibatches: Count = 2
+    minibatches: Count = 3
     learning_rate: Positive = 1.4e-3
     value_learning_rate: Positive = 2e-3
     clip: Positive = 0.1

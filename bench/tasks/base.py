@@ -80,7 +80,7 @@ class Task(ABC):
     architecture: Architecture = Architecture()
     pretraining: Training = Training(32768, 1, 64, 6e-3)
     sft: Training = Training(4096, 1, 64, 2e-3)
-    reward: RewardTraining = RewardTraining(3, 64, 3e-3)
+    reward: RewardTraining = RewardTraining(3, 32, 2e-3)
 
     @property
     @abstractmethod
