@@ -171,7 +171,7 @@ def samples(runs: list[Run]) -> pd.DataFrame:
         task, method, params, seed = identity(run)
         named = {"task": task, "method": method, "params": params, "seed": seed}
         for split in SPLITS:
-            frame = pd.DataFrame(run.measured(split).samples)
+            frame = pd.DataFrame(run.samples(split))
             frames.append(frame.assign(**named, split=split)[SAMPLE_COLUMNS])
     return pd.concat(frames, ignore_index=True) if frames else table([], SAMPLE_COLUMNS)
 

@@ -157,26 +157,29 @@ class Run:
                 np.savez_compressed(folder / f"{split}.npz", **arrays)  # type: ignore[arg-type]
 
     def measured(self, split: str) -> Measured:
-        """Return what was measured on a split."""
-        folder = self.store.folder(FIGURES_KIND, self.key)
-        with np.load(folder / f"{split}.npz") as arrays:
+        """Return all that was measured on a split."""
+        with np.load(self.store.folder(FIGURES_KIND, self.key) / f"{split}.npz") as arrays:
             gold, weights = arrays["gold"], arrays.get("weights")
-        return Measured(
-            json.loads((folder / f"{split}.json").read_text()),
-            json.loads((folder / f"{split}.samples.json").read_text()),
-            gold,
-            weights,
-        )
+        return Measured(self.figures(split), self.samples(split), gold, weights)
+
+    def figures(self, split: str) -> Row:
+        """Return the figures of a split."""
+        return dict(self._read(FIGURES_KIND, self.key, f"{split}.json"))
+
+    def samples(self, split: str) -> list[Row]:
+        """Return the samples of a split."""
+        return list(self._read(FIGURES_KIND, self.key, f"{split}.samples.json"))
 
     def curves(self) -> list[dict[str, float]]:
         """Return the training curves that the method logged."""
-        file = self.store.folder(POLICY, self.train_key) / "curves.json"
-        return list(json.loads(file.read_text()))
+        return list(self._read(POLICY, self.train_key, "curves.json"))
 
     def at_temperatures(self) -> list[Row]:
         """Return gold reward and win rate at other temperatures."""
-        file = self.store.folder(FIGURES_KIND, self.key) / "temperatures.json"
-        return list(json.loads(file.read_text()))
+        return list(self._read(FIGURES_KIND, self.key, "temperatures.json"))
+
+    def _read(self, kind: str, key: str, name: str) -> Any:
+        return json.loads((self.store.folder(kind, key) / name).read_text())
 
     def row(self, split: str, status: str, error: str = "") -> Row:
         """Return the run's row of `runs.csv` for a split."""
@@ -195,8 +198,7 @@ class Run:
         }
         if status != "ok":
             return row
-        policy = self.store.folder(POLICY, self.train_key)
-        return row | json.loads((policy / "costs.json").read_text()) | self.measured(split).figures
+        return row | self._read(POLICY, self.train_key, "costs.json") | self.figures(split)
 
 
 def method_files(method: type[Method]) -> list[Path]:

@@ -13,7 +13,8 @@ from conftest import LAW, PROMPTS
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
 from bench.evaluation.limit import Limit
-from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, weighted_win_rate
+from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
+from bench.evaluation.win_rate import weighted_win_rate
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.policy import ModelPolicy
 

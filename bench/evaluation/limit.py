@@ -52,9 +52,17 @@ class Limit:
 
     def kl(self, beta: float) -> float:
         """Return the KL of the optimum at beta (nats)."""
-        weights = softmax(self.rewards / beta + self.log_weights, axis=1)
-        mean = float((weights * self.rewards).sum(1).mean())
-        return mean / beta - self.log_z(beta)
+        return self.point(beta)[0]
+
+    def point(self, beta: float) -> tuple[float, float]:
+        """Return KL (nats) and reward of the optimum at beta: a point of the limit."""
+        # In one pass over the rewards: curves take many.
+        exponents = self.rewards / beta + self.log_weights
+        largest = exponents.max(axis=1)
+        weights = np.exp(exponents - largest[:, None])
+        z = weights.sum(axis=1)
+        reward = float(((weights * self.rewards).sum(axis=1) / z).mean())
+        return reward / beta - float((np.log(z) + largest).mean()), reward
 
     def reference_reward(self) -> float:
         """Return the reward of the reference itself."""
@@ -91,11 +99,8 @@ class Limit:
         reach = min(top, 0.999 * self.kl(SMALLEST_BETA))
         if reach < 1e-9:  # all responses are worth the same
             return [(0.0, self.reference_reward()), (top, self.reference_reward())]
-        sharpest = brentq(lambda x: self.kl(1 / x) - reach, 1e-9, 1 / SMALLEST_BETA)
+        sharpest = brentq(lambda x: self.kl(1 / x) - reach, 1e-9, 1 / SMALLEST_BETA, rtol=1e-10)
         line = [(0.0, self.reference_reward())]
-        for sharpness in np.linspace(0, sharpest, points)[1:]:
-            beta = 1 / float(sharpness)
-            kl = self.kl(beta)
-            line.append((kl, beta * (kl + self.log_z(beta))))
+        line += [self.point(1 / float(x)) for x in np.linspace(0, sharpest, points)[1:]]
         # Where many samples share the highest reward, the limit is flat beyond their share.
         return line if reach == top else [*line, (top, self.reward(top) or 0.0)]

@@ -12,8 +12,8 @@ from numpy import ndarray
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate, sem, weighted_win_rate
 from bench.evaluation.ruler import POOL, Ruler
+from bench.evaluation.win_rate import sem, weighted_win_rate
 from methods.best_of_n import BestOfNPolicy
 from methods.core.policy import ModelPolicy, Policy
 from methods.core.sampling import SamplingLaw, stream
@@ -105,7 +105,7 @@ def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
     groups = [row["group"] for row in samples]
     for name, column in names.items():
         values = [row[column] for row in samples]
-        result = ClusteredMean(keep_in_memory=True).compute(predictions=values, references=groups)
+        result = compute("ClusteredMean", predictions=values, references=groups)
         figures[name], figures[f"{name}_sem"] = result["mean"], result["sem"]
     for name, column in {
         "response_tokens": "response_tokens",
@@ -129,14 +129,21 @@ def win_rate_sft(ruler: Ruler, split: str, gold: ndarray) -> Row:
             for ours, other, weight in zip(gold, theirs, weights, strict=True)
         ]
         return {"win_rate_sft": float(np.mean(rates)), "win_rate_sft_sem": sem(rates)}
-    metric = WinRate(keep_in_memory=True)
-    won = metric.compute(predictions=gold.tolist(), references=theirs[:, :POOL].tolist())
+    won = compute("WinRate", predictions=gold.tolist(), references=theirs[:, :POOL].tolist())
     return {"win_rate_sft": won["win_rate"], "win_rate_sft_sem": won["sem"]}
 
 
 def distinct_2(samples: list[Row]) -> float:
     texts = [row["response"] for row in samples]
-    return float(DistinctN(keep_in_memory=True).compute(predictions=texts, n=2)["distinct"])
+    return compute("DistinctN", predictions=texts, n=2)["distinct"]
+
+
+def compute(metric: str, **inputs: Any) -> dict[str, float]:
+    """Return what one of our `evaluate.Metric` classes gives."""
+    # Imported here: it takes seconds, and reading what was measured does not need it.
+    from bench.evaluation import metrics
+
+    return dict(getattr(metrics, metric)(keep_in_memory=True).compute(**inputs))
 
 
 def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | None:
@@ -220,9 +227,7 @@ def at_temperatures(
                 (stream("temperatures", "sft", world.seed), world.sft()),
             )
         ]
-        won = WinRate(keep_in_memory=True).compute(
-            predictions=gold[0].tolist(), references=gold[1].tolist()
-        )
+        won = compute("WinRate", predictions=gold[0].tolist(), references=gold[1].tolist())
         rows.append(
             {
                 "temperature": temperature,
