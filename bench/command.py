@@ -53,7 +53,7 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     workers = Workers(jobs or default_jobs(device))
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")
     for line in plan.lines():
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", soft_wrap=True)
     from bench.progress import Progress
 
     try:

@@ -185,6 +185,8 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
         "seconds": round(finished - started, 1),
+        "runs": len(plan.runs),
+        "cached_runs": plan.cached,
         "device": plan.device,
         "hardware": hardware(plan.device),
         "versions": {"python": platform.python_version()}

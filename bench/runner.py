@@ -21,13 +21,14 @@ Outcome = tuple[str, str, float]
 
 @dataclass
 class Plan:
-    """All that an experiment asks for on a device."""
+    """All that an experiment asks for on a device. cached: runs that were done before."""
 
     experiment: Experiment
     device: str
     worlds: list[World]
     rulers: dict[World, Ruler]
     runs: list[Run]
+    cached: int
 
     @classmethod
     def of(cls, experiment: Experiment, store: Store, device: str) -> Plan:
@@ -56,7 +57,8 @@ class Plan:
                             temperatures=tuple(evaluation.temperatures),
                         )
                     )
-        return cls(experiment, device, worlds, rulers, runs)
+        cached = sum(run.finished() for run in runs)
+        return cls(experiment, device, worlds, rulers, runs, cached)
 
     def unready(self) -> list[World]:
         """Return the worlds of which a stage or the ruler is missing."""

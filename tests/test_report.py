@@ -398,6 +398,19 @@ def test_no_verdict_on_chance(tmp_path: Path) -> None:
     assert "may be chance" in answer(_results(runs, tmp_path), "polite").verdict
 
 
+def test_no_verdict_where_the_interval_holds_zero() -> None:
+    # All six seeds agree, so p is 0.031, but one of them makes nearly all of the difference.
+    gains = [0.01, 0.01, 0.01, 0.01, 0.01, 3.0]
+    rows = pd.DataFrame(
+        [(seed, "ppo", gain) for seed, gain in enumerate(gains)]
+        + [(seed, "dpo", 0.0) for seed in range(6)],
+        columns=["seed", "method", "gold_reward"],
+    )
+    found = contrast(rows, "ppo", "dpo")
+    assert found.p < 0.05 and found.difference.low < 0
+    assert not found.significant
+
+
 def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
     results = _results(make_runs(["polite"], list(GRID), 6), tmp_path)
     assert ranking(results.runs, "polite", results.privileged)[0] == "ppo"

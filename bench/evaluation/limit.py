@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 RELIABLE = 3.0
 SMALLEST_BETA = 1e-3
+COARSE = 60
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,17 @@ class Limit:
     def curve(self, points: int = 40, largest: float = 8.0) -> list[tuple[float, float]]:
         """Return (kl, reward) along the limit, denser where it bends most.
 
-        Each point is the optimum at a beta: one look at the rewards instead of a search for each.
+        Each point is the optimum at a beta, found by interpolation instead of a search for each.
         """
-        top = min(self.largest_kl, largest)
-        reach = min(top, 0.999 * self.kl(SMALLEST_BETA))
+        start, top = self.reference_reward(), min(self.largest_kl, largest)
+        reach = min(top, self.kl(SMALLEST_BETA))
         if reach < 1e-9:  # all responses are worth the same
-            return [(0.0, self.reference_reward()), (top, self.reference_reward())]
-        sharpest = brentq(lambda x: self.kl(1 / x) - reach, 1e-9, 1 / SMALLEST_BETA, rtol=1e-10)
-        line = [(0.0, self.reference_reward())]
-        line += [self.point(1 / float(x)) for x in np.linspace(0, sharpest, points)[1:]]
+            return [(0.0, start), (top, start)]
+        sharpness = np.geomspace(1e-3, 1 / SMALLEST_BETA, COARSE)
+        kls = np.maximum.accumulate([max(0.0, self.kl(1 / x)) for x in sharpness])
+        wanted = reach * np.linspace(0, 1, points)[1:-1] ** 2
+        betas = 1 / np.exp(np.interp(np.sqrt(wanted), np.sqrt(kls), np.log(sharpness)))
+        line = [(0.0, start), *(self.point(float(beta)) for beta in betas)]
         # Where many samples share the highest reward, the limit is flat beyond their share.
-        return line if reach == top else [*line, (top, self.reward(top) or 0.0)]
+        ends = dict.fromkeys((reach, top))
+        return line + [(kl, self.reward(kl) or 0.0) for kl in ends]

@@ -97,10 +97,11 @@ def _task(results: Results, task: str) -> dict[str, Any]:
 
 def _about(manifest: dict[str, Any]) -> str:
     """Return one line on when and where the run was made."""
-    duration = manifest.get("seconds")
+    duration, cached = manifest.get("seconds"), manifest.get("cached_runs")
     parts = [
         str(manifest.get("started") or ""),
         f"{seconds(float(duration))} s" if isinstance(duration, int | float) else "",
+        f"{cached} of {manifest.get('runs')} runs from the cache" if cached else "",
         str(manifest.get("device") or ""),
         f"commit {str(manifest['commit'])[:12]}" if manifest.get("commit") else "",
     ]

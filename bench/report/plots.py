@@ -115,6 +115,8 @@ def _zero_based(ax: Axes, values: pd.Series) -> None:
     low, high = float(positive.min()), float(positive.max())
     if high / low > 30:
         ax.set_xscale("symlog", linthresh=low)
+        # Plain numbers: the scale's own labels are formulas, which are not typeset here.
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlim(-0.3 * low, 2 * high)
     else:
         ax.set_xlim(-0.04 * high, 1.1 * high)

@@ -28,8 +28,9 @@ class Contrast(NamedTuple):
 
     @property
     def significant(self) -> bool:
-        """Whether a verdict may be given."""
-        return self.enough_seeds and self.p < SIGNIFICANCE
+        """Whether a verdict may be given: the test and the interval must agree."""
+        low, high = self.difference.low, self.difference.high
+        return self.enough_seeds and self.p < SIGNIFICANCE and not low <= 0 <= high
 
 
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,8 @@ WORDS = {
     "primary": (
         "the best method against the second-best, both named by validation prompts, methods that "
         "were given the gold reward left out. It is an exact two-sided sign-flip test on paired "
-        "test-prompt differences; with one test there is nothing to correct for. It needs "
+        "test-prompt differences, and the 95% t-interval must leave 0 out besides; with one "
+        "contrast there is nothing to correct for. It needs "
         f"{SEEDS_FOR_VERDICT} seeds, since with fewer its p cannot fall below 0.05. Every other "
         "comparison on this page is exploratory: an interval and no verdict. The seeds that choose "
         "are the seeds that test, on other prompts, so gains of chosen settings still flatter a "
