@@ -411,6 +411,16 @@ def test_no_verdict_where_the_interval_holds_zero() -> None:
     assert not found.significant
 
 
+def test_a_test_without_its_interval_is_said_to_be_no_verdict(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    runs["gold_reward"] = 1.0
+    better = runs["method"] == "ppo"
+    runs.loc[better, "gold_reward"] += runs.loc[better, "seed"].map(lambda s: 3.0 if s else 0.01)
+    runs.loc[better & (runs["seed"] > 1), "gold_reward"] = 1.01
+    verdict = answer(_results(runs, tmp_path), "polite").verdict
+    assert verdict.startswith("No verdict: test and interval disagree on PPO and")
+
+
 def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
     results = _results(make_runs(["polite"], list(GRID), 6), tmp_path)
     assert ranking(results.runs, "polite", results.privileged)[0] == "ppo"

@@ -11,6 +11,7 @@ from bench.report.display import count, listed, number, percent, seconds, settin
 from bench.report.results import Results
 from bench.report.selection import (
     SEEDS_FOR_VERDICT,
+    SIGNIFICANCE,
     Contrast,
     contrast,
     ranking,
@@ -60,6 +61,11 @@ def _verdict(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
         return (
             f"Too few seeds for a verdict: {names[0]} and {names[1]} share "
             f"{primary.difference.n}, {SEEDS_FOR_VERDICT} are needed."
+        )
+    if not primary.significant and primary.p < SIGNIFICANCE:
+        return (
+            f"No verdict: test and interval disagree on {names[0]} and {names[1]} "
+            f"({_p(primary)}, but the 95% interval holds 0)."
         )
     if not primary.significant:
         return (
