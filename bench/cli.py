@@ -56,6 +56,21 @@ def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) ->
     typer.echo(build_report(folder))
 
 
+@app.command()
+def winrate(
+    file: Annotated[Path, typer.Argument(help="Annotations in AlpacaEval's format, a JSON list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Print the win rates, raw and length-controlled, of a file of pairwise annotations."""
+    import json
+
+    from bench.evaluation.annotations import in_words, read_annotations, win_rates
+
+    annotations, left_out = read_annotations(file)
+    rates = win_rates(annotations) | {"n_left_out": left_out}
+    typer.echo(json.dumps(rates, indent=2) if as_json else in_words(rates))
+
+
 @app.command("methods")
 def list_methods() -> None:
     """List the methods that can be compared."""

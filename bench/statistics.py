@@ -1,15 +1,18 @@
-"""Intervals and tests over few seeds: t-intervals, exact sign flips, Holm's correction."""
+"""The honest set for few seeds: intervals, tests, corrections, and summaries over settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 EXACT_LIMIT = 16
 DRAWS = 100_000
+RESAMPLES = 2_000
 
 
 class Interval(NamedTuple):
@@ -63,3 +66,100 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     signs = np.random.default_rng(0).choice((1.0, -1.0), size=(DRAWS, data.size))
     # The observed pattern is one of the possible ones, so p is never 0.
     return float((1 + (np.abs(signs @ data) >= observed).sum()) / (1 + DRAWS))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return the p of each declared contrast, corrected for their number (Holm, 1979)."""
+    order = sorted(p_values, key=lambda name: p_values[name])
+    corrected: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[name]))
+        corrected[name] = largest
+    return {name: corrected[name] for name in p_values}
+
+
+def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray]) -> float:
+    """Return P(a run of ours beats one of theirs), ties half, mean over tasks.
+
+    One array of seeds for each task, as in Agarwal et al. (2021): seeds are not paired here.
+    """
+    if not len(ours):
+        return float("nan")
+    shares = [
+        float((np.greater.outer(a, b) + 0.5 * np.equal.outer(a, b)).mean())
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+    return float(np.mean(shares))
+
+
+def iqm(scores: Sequence[ndarray]) -> float:
+    """Return the interquartile mean of all runs of all tasks together (Agarwal et al., 2021)."""
+    from scipy.stats import trim_mean
+
+    return float(trim_mean(np.concatenate(scores), 0.25))
+
+
+def stratified_bootstrap(
+    figure: Callable[[Sequence[ndarray]], float],
+    scores: Sequence[ndarray],
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return a figure over many tasks with the percentile interval of seeds drawn anew per task.
+
+    For many tasks only: on one task with few seeds it is too narrow, and the t-interval serves.
+    """
+    random = np.random.default_rng(0)
+    drawn = [
+        figure([task[random.integers(len(task), size=len(task))] for task in scores])
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(figure(scores), float(low), float(high), sum(map(len, scores)))
+
+
+def collapses(gains: Sequence[float]) -> int:
+    """Return how many runs ended below where they started (a gain below 0, or no number)."""
+    return sum(not gain >= 0 for gain in gains)
+
+
+def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]:
+    """Return, for k = 1 to n, the test figure to expect when k of the n settings had been tried.
+
+    The k are drawn without replacement, the one with the highest validation figure is taken: the
+    i-th from below is it in C(i - 1, k - 1) of the C(n, k) draws. Settings that tie share it.
+    """
+    n = len(validation)
+    order = np.argsort(validation, kind="stable")
+    scores = np.asarray(test, dtype=float)[order]
+    _, tie = np.unique(np.asarray(validation)[order], return_inverse=True)
+    scores = np.array([scores[tie == group].mean() for group in tie])
+    return [
+        float(sum(comb(i, k - 1) * scores[i] for i in range(n)) / comb(n, k))
+        for k in range(1, n + 1)
+    ]
+
+
+def gold_within(kls: Sequence[float], golds: Sequence[float], budget: float) -> float | None:
+    """Return the best gold among the settings whose KL is within the budget; None if none is."""
+    within = [gold for kl, gold in zip(kls, golds, strict=True) if kl <= budget]
+    return max(within, default=None)
+
+
+def area_share(
+    points: Sequence[tuple[float, float]], limit: Sequence[tuple[float, float]], start: float
+) -> float | None:
+    """Return the area under a method's frontier as a share of the limit's, above the reference.
+
+    points: (KL, gold) of its settings; limit: (KL, reward) along the limit. The method's frontier
+    is the best gold within each KL budget, the reference's where no setting is within it. Up to
+    the largest KL that the limit reaches.
+    """
+    kls, rewards = np.array(limit, dtype=float).T
+    grid = np.linspace(0.0, kls[-1], 2001)
+    best = np.full_like(grid, start)
+    for kl, gold in points:
+        best[grid >= kl] = np.maximum(best[grid >= kl], gold)
+    whole = np.trapezoid(np.interp(grid, kls, rewards) - start, grid)
+    return float(np.trapezoid(best - start, grid) / whole) if whole > 1e-9 else None

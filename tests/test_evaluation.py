@@ -14,6 +14,7 @@ from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logpr
 from bench.evaluation.kl import best_of_n_kl, model_kl
 from bench.evaluation.limit import Limit
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
+from bench.evaluation.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.policy import ModelPolicy
@@ -166,3 +167,45 @@ def test_clustered_mean_by_hand() -> None:
 def test_distinct_2_by_hand() -> None:
     result = DistinctN().compute(predictions=["a b a b", "b a"], n=2)
     assert result["distinct"] == pytest.approx(2 / 4)
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 4.0])
+def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: float) -> None:
+    gold, reference = world()
+    random = np.random.default_rng(4)
+    proxy = gold + random.normal(size=gold.shape)
+    logits = reference + random.normal(size=gold.shape)
+    policy = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+
+    def divergence(p: np.ndarray, q: np.ndarray) -> float:
+        return float((p * (np.log(p) - np.log(q))).sum(1).mean())
+
+    def mean(p: np.ndarray, values: np.ndarray) -> float:
+        return float((p * values).sum(1).mean())
+
+    def optimum(reward: np.ndarray) -> np.ndarray:
+        tilted = np.exp(reference + reward / beta)
+        return tilted / tilted.sum(1, keepdims=True)
+
+    best, asked_for = optimum(gold), optimum(proxy)
+    kl = divergence(policy, np.exp(reference))
+    limit = Limit.from_list(gold, reference)
+    parts = split_regret(mean(policy, gold), mean(policy, proxy), kl, beta, limit, proxy)
+    assert parts is not None
+    assert parts.optimizer == pytest.approx(beta * divergence(policy, asked_for), abs=1e-6)
+    assert parts.signal == pytest.approx(beta * divergence(asked_for, best), abs=1e-6)
+    assert parts.meeting == pytest.approx(-mean(policy - asked_for, gold - proxy), abs=1e-6)
+    assert parts.total == pytest.approx(beta * divergence(policy, best), abs=1e-6)
+    # On gold itself there is no signal to blame.
+    alone = split_regret(mean(policy, gold), mean(policy, gold), kl, beta, limit, None)
+    same = split_regret(mean(policy, gold), mean(policy, gold), kl, beta, limit, gold)
+    assert alone == pytest.approx(same, abs=1e-9)
+    assert alone.total == pytest.approx(parts.total, abs=1e-6)  # type: ignore[union-attr]
+
+
+def test_no_regret_is_given_where_the_optimum_is_out_of_reach() -> None:
+    random = np.random.default_rng(5)
+    limit = Limit.from_samples(random.normal(size=(3, 200)))
+    assert split_regret(1.0, 1.0, 1.0, 0.05, limit, None) is None
+    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, 40 * limit.rewards) is None
+    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit.rewards) is not None

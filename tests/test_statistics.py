@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import mean_interval, paired_interval, sign_flip_p
+from bench.statistics import (
+    area_share,
+    best_of_k,
+    collapses,
+    gold_within,
+    holm,
+    iqm,
+    mean_interval,
+    paired_interval,
+    probability_of_improvement,
+    sign_flip_p,
+    stratified_bootstrap,
+)
 
 
 def test_the_interval_is_scipys() -> None:
@@ -80,3 +93,72 @@ def test_a_method_against_itself_is_rarely_different() -> None:
     random = np.random.default_rng(2)
     ps = [sign_flip_p(random.normal(size=6).tolist()) for _ in range(500)]
     assert sum(p < 0.05 for p in ps) / 500 < 0.06
+
+
+def test_holm_by_hand() -> None:
+    # Holm (1979): the least p counts for all contrasts, the next for one fewer, never falling.
+    corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert corrected == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert holm({"a": 0.7, "b": 0.9}) == {"a": 1.0, "b": 1.0}
+
+
+def test_probability_of_improvement_is_mann_whitneys() -> None:
+    random = np.random.default_rng(0)
+    ours = [random.integers(0, 5, size=7).astype(float), random.normal(size=6)]
+    theirs = [random.integers(0, 5, size=9).astype(float), random.normal(size=5)]
+    expected = np.mean(
+        [
+            stats.mannwhitneyu(a, b).statistic / (len(a) * len(b))
+            for a, b in zip(ours, theirs, strict=True)
+        ]
+    )
+    assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
+    assert probability_of_improvement(ours, ours) == pytest.approx(0.5)
+    assert probability_of_improvement([ours[0] + 9], [theirs[0]]) == 1.0
+
+
+def test_iqm_is_the_mean_of_the_middle_half() -> None:
+    assert iqm([np.array([9.0, 1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0, 100.0])]) == 4.5
+
+
+def test_the_stratified_bootstrap_covers_a_known_figure() -> None:
+    random = np.random.default_rng(1)
+    held = 0
+    for _ in range(100):
+        scores = [random.normal(task, 1, size=10) for task in range(8)]
+        interval = stratified_bootstrap(
+            lambda tasks: float(np.mean([task.mean() for task in tasks])), scores, resamples=300
+        )
+        held += interval.low <= 3.5 <= interval.high
+    assert 85 <= held <= 100
+
+
+def test_collapses_are_runs_below_their_start_or_without_a_number() -> None:
+    assert collapses([0.1, -0.1, 0.0, float("nan")]) == 2
+
+
+def test_best_of_k_is_the_mean_over_all_draws_of_k_settings() -> None:
+    validation, test = [3.0, 1.0, 2.0, 5.0, 4.0], [10.0, 20.0, 15.0, 12.0, 18.0]
+    for k, value in enumerate(best_of_k(validation, test), start=1):
+        taken = [max(drawn, key=lambda i: validation[i]) for drawn in combinations(range(5), k)]
+        assert value == pytest.approx(np.mean([test[i] for i in taken]))
+
+
+def test_settings_that_tie_on_validation_share_the_choice() -> None:
+    assert best_of_k([1.0, 1.0], [0.0, 2.0]) == [1.0, 1.0]
+
+
+def test_gold_within_a_budget() -> None:
+    kls, golds = [0.5, 2.0, 4.0], [1.0, 3.0, 2.0]
+    assert gold_within(kls, golds, 0.1) is None
+    assert gold_within(kls, golds, 1.0) == 1.0
+    assert gold_within(kls, golds, 9.0) == 3.0
+
+
+def test_area_share_by_hand() -> None:
+    limit = [(0.0, 1.0), (4.0, 1.0 + 4.0)]
+    # Above the start of 1 the limit's area is 8; one setting of gain 1 from KL 2 on has 2.
+    assert area_share([(2.0, 2.0)], limit, 1.0) == pytest.approx(0.25, abs=1e-3)
+    assert area_share([], limit, 1.0) == 0.0
+    # A setting below the reference, or one beyond the limit's end, adds nothing.
+    assert area_share([(1.0, 0.5), (5.0, 9.0)], limit, 1.0) == 0.0

@@ -51,6 +51,11 @@ class Limit:
         """Return J* = beta log Z_beta, the largest E[r] - beta KL."""
         return beta * self.log_z(beta)
 
+    def tilted(self, beta: float) -> ndarray:
+        """Return the optimum's probabilities [prompts, R]: ref exp(r / beta) / Z."""
+        probabilities: ndarray = softmax(self.rewards / beta + self.log_weights, axis=1)
+        return probabilities
+
     def kl(self, beta: float) -> float:
         """Return the KL of the optimum at beta (nats)."""
         return self.point(beta)[0]
