@@ -20,6 +20,7 @@ import yaml
 
 from bench.catalog import find_method, title
 from bench.evaluation.measure import head_to_head
+from bench.evaluation.regret import split_regret
 from bench.pipeline.world import ROOT, STAGES
 from bench.report.results import (
     CURVE_COLUMNS,
@@ -140,17 +141,28 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
 
 
 def objective(runs: list[Run]) -> pd.DataFrame:
-    """Return how much of J* - J(ref) each run has, where all responses are listed."""
+    """Return each run's share of J* - J(ref), and where the rest was lost.
+
+    By enumeration where all responses are listed; elsewhere from the reference's samples, as far
+    as those can be trusted.
+    """
     rows = []
-    for run in (run for run in runs if run.ruler.listed and run.method.strength_is_kl):
+    for run in (run for run in runs if run.method.strength_is_kl):
         row = run.row("test", "ok")
         strength, limit = float(row["strength"]), run.ruler.limit
-        if strength <= 0 or row["kl"] is None:
+        if row["kl"] is None:
+            continue
+        signal = None if run.method.privileged else run.ruler.proxy("test")
+        parts = split_regret(
+            row["gold_reward"], row["proxy_reward"], row["kl"], strength, limit, signal
+        )
+        if parts is None:
             continue
         reached = row["gold_reward"] - strength * row["kl"]
         best, start = limit.optimum(strength), limit.reference_reward()
         share = (reached - start) / (best - start)
-        rows.append([*identity(run)[:3], strength, run.world.seed, reached, best, start, share])
+        figures = [reached, best, start, share, *parts]
+        rows.append([*identity(run)[:3], strength, run.world.seed, *figures])
     return table(rows, OBJECTIVE_COLUMNS)
 
 

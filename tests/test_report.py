@@ -28,7 +28,7 @@ from bench.report.tables import main_table
 from bench.statistics import paired_interval
 
 ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
-FIGURES = ("frontier", "win_rates", "cost", "curves")
+FIGURES = ("frontier", "regret", "win_rates", "cost", "curves")
 START = {"polite": 1.08, "exact": 0.1}
 HEIGHT = {"polite": 4.9, "exact": 3.2}
 SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
@@ -158,7 +158,7 @@ def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
     ).to_csv(folder / "stages.csv", index=False)
     pd.DataFrame(
         [
-            ("exact", m, p, x, s, 1.0, 2.0, 0.5, SHARE[m] - 0.01 * s)
+            ("exact", m, p, x, s, 1.0, 2.0, 0.5, SHARE[m] - 0.01 * s, 0.3, 0.9, -0.2)
             for m in methods
             if m != "sft"
             for p, x in _settings(m)
@@ -327,7 +327,7 @@ def test_failures_are_loud(full: Path) -> None:
 
 def test_the_sections_are_there(full: Path) -> None:
     text = (full / "report.html").read_text()
-    for words in ("Share of the optimum", "reward accuracy", "seeds: 6", "A Processor", "DPO 4"):
+    for words in ("Where the gap comes from", "reward accuracy", "seeds: 6", "A Processor", "DPO 4"):
         assert words in text
     assert "<title>prefrontier: synthetic</title>" in text
 
@@ -433,13 +433,15 @@ def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
     assert [m for m in table["method"] if "privileged" in m] == ["PPO on gold (privileged)"]
 
 
-def test_the_gap_is_split(tmp_path: Path) -> None:
-    runs = make_runs(["polite"], ["sft", "ppo", "ppo_gold"], 2)
-    for method, efficiency in (("ppo", 0.6), ("ppo_gold", 0.9)):
-        runs.loc[runs["method"] == method, "efficiency"] = efficiency
-    said = " ".join(answer(_results(runs, tmp_path), "polite").sentences)
-    assert "Of the 40 points that PPO misses, about 30 are the learned reward's" in said
-    assert "10 the optimizer's" in said
+def test_the_gap_is_split(full: Path) -> None:
+    results = load_results(full)
+    said = " ".join(answer(results, "exact").sentences)
+    expected = "PPO lost 0.30 to its optimizer and 0.90 to the learned reward, less 0.20 where"
+    assert expected in said
+    assert "PPO on gold lost 0.30 to its optimizer" in said
+    assert "PPO on gold lost 0.30 to its optimizer and" not in said
+    # Where nothing was split, nothing is said.
+    assert "to its optimizer" not in " ".join(answer(results, "polite").sentences)
 
 
 def test_beating_the_limit_is_an_alarm(tmp_path: Path) -> None:

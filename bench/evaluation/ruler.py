@@ -1,8 +1,8 @@
 """The ruler of a task and seed: what every policy is measured against, made once.
 
 Where all responses can be listed: all of them, with gold and proxy reward and reference
-log-probability. Elsewhere: samples of the SFT policy for every prompt, their gold reward (the limit
-and win rates are drawn from it), and for the first of them the proxy reward.
+log-probability. Elsewhere: samples of the SFT policy for every prompt with their gold and proxy
+reward, from which the limit, win rates and regrets are drawn.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Ruler:
                 asked = [prompt] * count
                 responses = policy.generate(asked, seed, self.law)
                 gold.append(task.gold(asked, responses))
-                proxy.append(reward(asked[:POOL], responses[:POOL]))
+                proxy.append(reward(asked, responses))
             arrays[f"gold_{split}"] = np.array(gold)
             arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
         return arrays
@@ -106,7 +106,7 @@ class Ruler:
         return self._arrays["gold" if self.listed else f"gold_{split}"]
 
     def proxy(self, split: str) -> ndarray:
-        """Return proxy rewards [prompts, at most 256], or of all responses."""
+        """Return their proxy rewards, likewise."""
         return self._arrays["proxy" if self.listed else f"proxy_{split}"]
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.report.display import count, listed, number, percent, seconds, setting
+from bench.report.regret_plot import selected_regrets
 from bench.report.results import Results
 from bench.report.selection import (
     SEEDS_FOR_VERDICT,
@@ -46,7 +47,8 @@ def answer(results: Results, task: str) -> Answer:
         _reward(results, task, rows, ranked),
         _limit(results, rows, ranked[0]),
         _cost(results, rows, ranked),
-        *_privileged(results, rows, ranked[0]),
+        _regrets(results, task),
+        *_privileged(results, rows),
     ]
     return Answer(task, _verdict(results, rows, ranked), [s for s in sentences if s], warnings)
 
@@ -149,39 +151,38 @@ def _training(duration: float) -> str:
     return "no training" if duration == 0 else f"{seconds(duration)} s of training"
 
 
-def _privileged(results: Results, rows: pd.DataFrame, best: str) -> list[str]:
-    """Split the gap to the limit between the learned reward and the optimizer."""
-    finished = list(dict.fromkeys(rows["method"]))
+def _privileged(results: Results, rows: pd.DataFrame) -> list[str]:
+    """Say what the optimizer can do with a perfect reward."""
     sentences = []
-    for method in (m for m in finished if m in results.privileged):
-        twin = method.removesuffix("_gold")
-        learned = twin if twin in finished and twin not in results.privileged else best
-        sentences.append(_split(results, rows, method, learned))
+    for method in (m for m in dict.fromkeys(rows["method"]) if m in results.privileged):
+        share = _value(rows, method, "efficiency")
+        sentences.append(
+            f"{results.label(method)}, trained on the gold reward itself and so no contender, gets "
+            f"{_mean(rows, method, 'gold_reward')} at {_mean(rows, method, 'kl')} nats"
+            + (f": {percent(share)} of the limit's gain there." if math.isfinite(share) else ".")
+        )
     return sentences
 
 
-def _split(results: Results, rows: pd.DataFrame, gold: str, learned: str) -> str:
-    names = results.label(gold), results.label(learned)
-    reached, got = (_value(rows, method, "efficiency") for method in (gold, learned))
-    if not (math.isfinite(reached) and math.isfinite(got)):
-        return (
-            f"{names[0]}, trained on the gold reward itself and so no contender, gets "
-            f"{_mean(rows, gold, 'gold_reward')} at {_mean(rows, gold, 'kl')} nats; "
-            f"{names[1]} gets {_mean(rows, learned, 'gold_reward')} at "
-            f"{_mean(rows, learned, 'kl')}."
-        )
-    text = (
-        f"{names[0]}, trained on the gold reward itself and so no contender, gets "
-        f"{percent(reached)} of the limit's gain at its KL; {names[1]} gets {percent(got)} at its "
-        "own"
-    )
-    if reached <= got or got >= 1:
-        return f"{text}: the learned reward is not what holds {names[1]} back here."
-    missed, signal = 100 * (1 - got), 100 * (min(1.0, reached) - got)
-    return (
-        f"{text}. Of the {missed:.0f} points that {names[1]} misses, about {signal:.0f} are the "
-        f"learned reward's doing and {max(0.0, missed - signal):.0f} the optimizer's."
-    )
+def _regrets(results: Results, task: str) -> str:
+    """Say for each method what of its regret is the optimizer's and what the learned reward's."""
+    parts = selected_regrets(results, task)
+    said = [
+        f"{results.label(str(method))} lost {number(own['regret_optimizer'])} to its optimizer"
+        + ("" if method in results.privileged else _signal(own))
+        for method, own in parts.iterrows()
+    ]
+    if not said:
+        return ""
+    return f"Against the best that is possible at the chosen strengths, {'; '.join(said)}."
+
+
+def _signal(own: pd.Series) -> str:
+    meeting = own["regret_meeting"]
+    text = f" and {number(own['regret_signal'])} to the learned reward"
+    if meeting < 0:
+        return f"{text}, less {number(-meeting)} where the two meet"
+    return f"{text}, and {number(meeting)} more where the two meet"
 
 
 def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:

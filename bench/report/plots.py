@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
 from bench.report.frontier_plot import frontier
+from bench.report.regret_plot import regret
 from bench.report.results import Results
 from bench.report.selection import contrast, select_settings, selected_rows
 from bench.report.style import RC, Look, legend, looks, panels
@@ -167,6 +168,7 @@ def _curve(ax: Axes, frame: pd.DataFrame, look: Look) -> None:
 
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "frontier": frontier,
+    "regret": regret,
     "win_rates": win_rates,
     "cost": cost,
     "curves": curves,

@@ -28,7 +28,10 @@ FRONTIER_COLUMNS = _columns("task seed kl reward")
 HEAD_TO_HEAD_COLUMNS = _columns("task seed method opponent win_rate")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
 STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy")
-OBJECTIVE_COLUMNS = _columns("task method params strength seed objective optimum reference share")
+OBJECTIVE_COLUMNS = _columns(
+    "task method params strength seed objective optimum reference share "
+    "regret_optimizer regret_signal regret_meeting"
+)
 TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
 SAMPLE_COLUMNS = _columns(
     "task method params seed split prompt response gold proxy kl response_tokens"

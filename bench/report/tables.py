@@ -133,20 +133,23 @@ def _in_order(means: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
 
 
 def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Return the share of the best objective's gain that each method and strength reached."""
+    """Return the share of the best J that each method and strength reached, and the regret."""
     own = objective[(objective["task"] == task) & objective["share"].notna()]
     lines = []
     for method in method_order(own):
-        shares = own[own["method"] == method].groupby("strength")["share"]
         lines += [
             {
                 "method": labels.get(method, method),
                 "strength": f"{strength:g}",
-                "share of the optimum": percent(values.mean()),
-                "worst seed": percent(values.min()),
-                "seeds": str(len(values)),
+                "share of the optimum": percent(rows["share"].mean()),
+                "worst seed": percent(rows["share"].min()),
+                "regret": number((rows["optimum"] - rows["objective"]).mean()),
+                "optimizer": number(rows["regret_optimizer"].mean()),
+                "learned reward": number(rows["regret_signal"].mean()),
+                "where they meet": number(rows["regret_meeting"].mean()),
+                "seeds": str(len(rows)),
             }
-            for strength, values in shares
+            for strength, rows in own[own["method"] == method].groupby("strength")
         ]
     return pd.DataFrame(lines)
 

@@ -51,9 +51,16 @@ WORDS = {
         "numbers, never results; rewards of different kinds are not on one scale."
     ),
     "objective": (
-        "Here every response is listed, so J = E[reward] - strength · KL and its optimum are "
-        "exact. The share is (J - J of SFT) / (best J - J of SFT), with gold as the reward: 100% "
-        "is the best policy there is at that strength, below 0% is worse than not training."
+        "A method whose strength is the price of KL maximizes J = E[reward] - strength · KL. With "
+        "gold as the reward, the regret is the best J at that strength less the policy's. It is "
+        "the sum of what the optimizer left (how far the policy is from the optimum of the reward "
+        "model), of what the reward model cost (how far that optimum is from gold's), and of a "
+        "term in which they meet: below 0 where stopping short saved the policy from the reward "
+        "model's errors. For DPO, which trains no reward model, the shared one stands for what "
+        "the pairs say. The share is (J - J of SFT) / (best J - J of SFT): 100% is the best policy "
+        "there is, below 0% is worse than not training. Exact where every response is listed; "
+        "elsewhere estimated from the SFT policy's samples, and left out where an optimum is too "
+        "far away for that."
     ),
     "settings": (
         "Every setting counts, also those that lost. More settings are more chances: compare "

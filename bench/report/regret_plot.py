@@ -1,0 +1,75 @@
+"""Where each method's gap to the optimum comes from, as one stacked bar per method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bench.report.display import setting
+from bench.report.results import Results
+from bench.report.selection import select_settings
+from bench.report.style import panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Dark to light, so that they differ in gray too.
+PARTS = {
+    "regret_optimizer": ("the optimizer", "#1f4e79"),
+    "regret_signal": ("the learned reward", "#d9822b"),
+    "regret_meeting": ("where the two meet", "#c9ced6"),
+}
+
+
+def selected_regrets(results: Results, task: str) -> pd.DataFrame:
+    """Return the mean parts of the selected settings' regret, a row for each method."""
+    own = results.objective[results.objective["task"] == task].dropna(subset=list(PARTS))
+    own = own[own["params"] == own["method"].map(select_settings(results.runs, task))]
+    return own.groupby("method", sort=False)[["strength", *PARTS]].mean()
+
+
+def regret(results: Results) -> Figure | None:
+    """Regret at the selected strength, split; parts below 0 are drawn to the left."""
+    from matplotlib.patches import Patch
+
+    tasks = [task for task in results.tasks if not selected_regrets(results, task).empty]
+    if not tasks:
+        return None
+    figure, axes = panels(1, len(tasks), 5.6, 0.55 * len(results.methods) + 1.0)
+    for ax, task in zip(axes[0], tasks, strict=True):
+        _bars(ax, results, task)
+    figure.legend(
+        handles=[Patch(color=color, label=words) for words, color in PARTS.values()],
+        loc="outside lower center",
+        ncols=len(PARTS),
+    )
+    return figure
+
+
+def _bars(ax: Axes, results: Results, task: str) -> None:
+    parts = selected_regrets(results, task)
+    chosen = select_settings(results.runs, task)
+    names = [f"{results.label(str(m))}\n{setting(chosen[str(m)])}" for m in parts.index]
+    ends = {True: [0.0] * len(parts), False: [0.0] * len(parts)}
+    for column, (_, color) in PARTS.items():
+        for i, value in enumerate(parts[column]):
+            side = value >= 0
+            ax.barh(i, value, left=ends[side][i], color=color, height=0.62)
+            ends[side][i] += value
+    for i, total in enumerate(parts[list(PARTS)].sum(axis=1)):
+        ax.annotate(
+            f"{total:.2f}",
+            (ends[True][i], i),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontweight="bold",
+        )
+    ax.axvline(0, color="#8a94a3", lw=0.8)
+    ax.set(title=results.task_title(task), xlabel="regret: J of the optimum - J of the policy")
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.grid(True, axis="x")
