@@ -71,6 +71,31 @@ def winrate(
     typer.echo(json.dumps(rates, indent=2) if as_json else in_words(rates))
 
 
+@app.command("export")
+def export_samples(
+    folder: Annotated[Path, typer.Argument(help="A results folder.")],
+    method: Annotated[str, typer.Option(help="Whose responses.")],
+    task: Annotated[str, typer.Option(help="On which task; default: the first.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of which seed; default: the first.")] = None,
+    form: Annotated[str, typer.Option("--format", help="alpaca_eval")] = "alpaca_eval",
+    out: Annotated[Path | None, typer.Option(help="File to write; default: print it.")] = None,
+) -> None:
+    """Write a method's test responses for another tool to judge."""
+    from bench.errors import UserError
+    from bench.report.export import export
+    from bench.store import write_text
+
+    text = export(folder, method=method, task=task, seed=seed, form=form)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
+    typer.echo(out)
+
+
 @app.command("methods")
 def list_methods() -> None:
     """List the methods that can be compared."""

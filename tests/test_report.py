@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bench.errors import UserError
 from bench.report.answer import answer
 from bench.report.build import build_report, fenced, markdown_text
+from bench.report.export import export
 from bench.report.results import (
     CURVE_COLUMNS,
     OBJECTIVE_COLUMNS,
@@ -327,7 +330,13 @@ def test_failures_are_loud(full: Path) -> None:
 
 def test_the_sections_are_there(full: Path) -> None:
     text = (full / "report.html").read_text()
-    for words in ("Where the gap comes from", "reward accuracy", "seeds: 6", "A Processor", "DPO 4"):
+    for words in (
+        "Where the gap comes from",
+        "reward accuracy",
+        "seeds: 6",
+        "A Processor",
+        "DPO 4",
+    ):
         assert words in text
     assert "<title>prefrontier: synthetic</title>" in text
 
@@ -504,3 +513,38 @@ def test_all_runs_of_a_method_failed(build: Build, method: str) -> None:
 def test_everything_failed(build: Build) -> None:
     folder = build(change=lambda runs: fail(runs, runs["seed"] >= 0, "no disk"))
     assert "No verdict" in build_report(folder).read_text()
+
+
+def test_samples_are_exported_as_model_outputs(full: Path) -> None:
+    results = load_results(full)
+    chosen = select_settings(results.runs, "exact")["ppo"]
+    kept = results.samples[
+        (results.samples["task"] == "exact")
+        & (results.samples["method"] == "ppo")
+        & (results.samples["params"] == chosen)
+        & (results.samples["seed"] == 1)
+        & (results.samples["split"] == "test")
+    ]
+    text = export(full, method="ppo", task="exact", seed=1, form="alpaca_eval")
+    outputs = json.loads(text)
+    assert [row["instruction"] for row in outputs] == kept["prompt"].tolist()
+    expected = [response.removesuffix("</answer>").rstrip() for response in kept["response"]]
+    assert [row["output"] for row in outputs] == expected
+    assert {row["generator"] for row in outputs} == {"prefrontier-ppo"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"method": "pppo"}, "--method: 'pppo' has no samples here; allowed: sft, dpo"),
+        ({"task": "poilte"}, "--task: 'poilte' .*allowed: polite, exact"),
+        ({"seed": 77}, "--seed: '77'"),
+        ({"form": "csv"}, "unknown format 'csv'; allowed: alpaca_eval"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(
+    full: Path, changed: dict[str, Any], complaint: str
+) -> None:
+    asked: dict[str, Any] = {"method": "ppo", "task": "", "seed": None, "form": "alpaca_eval"}
+    with pytest.raises(UserError, match=complaint):
+        export(full, **(asked | changed))

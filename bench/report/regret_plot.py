@@ -70,6 +70,7 @@ def _bars(ax: Axes, results: Results, task: str) -> None:
     ax.axvline(0, color="#8a94a3", lw=0.8)
     ax.set(title=results.task_title(task), xlabel="regret: J of the optimum - J of the policy")
     ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
+    # Bars as thick in every panel, first method on top.
+    ax.set_ylim(max(len(names), len(results.methods) - 1) - 0.5, -0.5)
     ax.margins(x=0.12)
     ax.grid(True, axis="x")
