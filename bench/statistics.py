@@ -141,10 +141,19 @@ def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]
     ]
 
 
-def gold_within(kls: Sequence[float], golds: Sequence[float], budget: float) -> float | None:
-    """Return the best gold among the settings whose KL is within the budget; None if none is."""
-    within = [gold for kl, gold in zip(kls, golds, strict=True) if kl <= budget]
-    return max(within, default=None)
+def gold_within(
+    kls: Sequence[float], validation: Sequence[float], test: Sequence[float], budget: float
+) -> float | None:
+    """Return the test gold of the setting that validation would choose within a KL budget.
+
+    None where no setting's KL is within it.
+    """
+    within = [
+        (chosen_by, gold)
+        for kl, chosen_by, gold in zip(kls, validation, test, strict=True)
+        if kl <= budget
+    ]
+    return max(within)[1] if within else None
 
 
 def area_share(

@@ -16,6 +16,7 @@ import pytest
 from bench.errors import UserError
 from bench.report.answer import answer
 from bench.report.build import build_report, fenced, markdown_text
+from bench.report.effort import effort_table
 from bench.report.export import export
 from bench.report.results import (
     CURVE_COLUMNS,
@@ -548,3 +549,31 @@ def test_what_cannot_be_exported_is_said(
     asked: dict[str, Any] = {"method": "ppo", "task": "", "seed": None, "form": "alpaca_eval"}
     with pytest.raises(UserError, match=complaint):
         export(full, **(asked | changed))
+
+
+def test_what_all_settings_together_give() -> None:
+    # KL, gold on validation, gold on test, for two settings that the two seeds agree on.
+    figures = {"weak": (0.5, 1.2, 1.0), "strong": (2.0, 1.8, 2.0)}
+    rows = [
+        ("polite", "sft", "{}", seed, split, "ok", 0.0, 0.0)
+        for seed in (0, 1)
+        for split in ("validation", "test")
+    ]
+    rows += [
+        ("polite", "ppo", params, seed, split, "ok", kl, gold)
+        for params, (kl, validation, test) in figures.items()
+        for seed in (0, 1)
+        for split, gold in (("validation", validation), ("test", test))
+    ]
+    names = ["task", "method", "params", "seed", "split", "status", "kl", "gold_reward"]
+    runs = typed(pd.DataFrame(rows, columns=names), RUN_COLUMNS)
+    line = [("polite", seed, kl, kl) for seed in (0, 1) for kl in (0.0, 4.0)]
+    frontier = pd.DataFrame(line, columns=["task", "seed", "kl", "reward"])
+    [row] = effort_table(runs, frontier, "polite", {}).to_dict("records")
+    # Under the limit 8; under the steps 1.5 * 1 + 2 * 2.
+    assert row["area under the frontier"] == "69%"
+    assert [row[f"gold at KL ≤ {k}"] for k in (1, 2, 4)] == ["1.00", "2.00", "2.00"]
+    assert (row["best of 1"], row["best of 2"]) == ("1.50", "2.00")
+    assert row["collapsed"] == "0/4"
+    runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "gold_reward"] = -1.0
+    assert effort_table(runs, frontier, "polite", {}).iloc[0]["collapsed"] == "1/4"

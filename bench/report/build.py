@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bench.report import tables
 from bench.report.answer import answer
 from bench.report.display import MISSING, count, seconds, setting
+from bench.report.effort import effort_table
 from bench.report.plots import write_figures
 from bench.report.results import Results, described, load_results
 from bench.report.samples import sample_prompts
@@ -90,6 +91,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "likelihood": tables.likelihood_table(runs, task, labels),
         "objective": tables.objective_table(results.objective, task, labels),
         "settings": tables.settings_table(runs, task, labels),
+        "effort": effort_table(runs, results.frontier, task, labels),
         "tried": ", ".join(f"{labels[str(method)]} {number}" for method, number in tried),
         "prompts": sample_prompts(results, task),
     }

@@ -62,6 +62,14 @@ WORDS = {
         "elsewhere estimated from the SFT policy's samples, and left out where an optimum is too "
         "far away for that."
     ),
+    "effort": (
+        "Over all settings of a method. The area under its frontier (the best gold within each KL "
+        "budget, the SFT policy's where no setting is within it) is a share of the limit's area. "
+        "Gold at a KL budget is that of the setting which validation would choose among those "
+        "within it. Best of k is the test gold to expect had only k of the settings been tried, "
+        "and the best of them chosen on validation. Collapsed runs failed, or ended below the SFT "
+        "policy they came from."
+    ),
     "settings": (
         "Every setting counts, also those that lost. More settings are more chances: compare "
         "methods only where they had the same number."

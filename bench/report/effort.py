@@ -1,0 +1,97 @@
+"""What a method gives over all its settings: within a KL budget, for fewer tries, in all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.report.display import MISSING, number, percent
+from bench.report.results import method_order
+from bench.report.selection import ok_rows
+from bench.statistics import area_share, best_of_k, collapses, gold_within
+
+BUDGETS = (1.0, 2.0, 4.0)
+
+
+def effort_table(
+    runs: pd.DataFrame, frontier: pd.DataFrame, task: str, labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return, for each method but SFT, what its settings together are worth."""
+    own = runs[runs["task"] == task]
+    limit = frontier[frontier["task"] == task]
+    methods = [method for method in method_order(own) if method != "sft"]
+    tried = {method: own.loc[own["method"] == method, "params"].nunique() for method in methods}
+    most = max(tried.values(), default=0)
+    return pd.DataFrame(
+        [
+            {
+                "method": labels.get(method, method),
+                "area under the frontier": _percent(_area(own, limit, method)),
+                **_within(own, method),
+                **_tries(own, method, most),
+                "collapsed": _collapsed(own, method),
+            }
+            for method in methods
+        ]
+    )
+
+
+def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return a setting's means over seeds: KL and gold on test, gold on validation."""
+    rows = ok_rows(own)
+    rows = rows[rows["method"] == method]
+    means = rows.groupby(["params", "split"])[["kl", "gold_reward"]].mean().unstack("split")
+    empty = pd.Series(dtype=float)
+    return pd.DataFrame(
+        {
+            "kl": means.get(("kl", "test"), empty),
+            "test": means.get(("gold_reward", "test"), empty),
+            "validation": means.get(("gold_reward", "validation"), empty),
+        }
+    ).dropna(subset=["test", "validation"])
+
+
+def _within(own: pd.DataFrame, method: str) -> dict[str, str]:
+    means = settings_means(own, method).dropna()
+    columns = [means[name].tolist() for name in ("kl", "validation", "test")]
+    found = {budget: gold_within(*columns, budget) for budget in BUDGETS}
+    return {f"gold at KL ≤ {budget:g}": _number(gold) for budget, gold in found.items()}
+
+
+def _tries(own: pd.DataFrame, method: str, most: int) -> dict[str, str]:
+    means = settings_means(own, method)
+    expected = best_of_k(means["validation"].tolist(), means["test"].tolist())
+    cells = [number(value) for value in expected] + [MISSING] * (most - len(expected))
+    return {f"best of {k}": cell for k, cell in enumerate(cells, start=1)}
+
+
+def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float | None:
+    rows = ok_rows(own)
+    rows = rows[(rows["method"] == method) & (rows["split"] == "test")].dropna(subset=["kl"])
+    shares = []
+    for seed, line in limit.groupby("seed"):
+        points = rows.loc[rows["seed"] == seed, ["kl", "gold_reward"]].to_numpy().tolist()
+        along = line.sort_values("kl")[["kl", "reward"]].to_numpy().tolist()
+        shares.append(area_share(points, along, along[0][1]) if points else None)
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None
+
+
+def _collapsed(own: pd.DataFrame, method: str) -> str:
+    """Count the runs that failed, or ended below the SFT policy of their seed."""
+    test = own[own["split"] == "test"]
+    start = test[test["method"] == "sft"].set_index("seed")["gold_reward"]
+    rows = test[test["method"] == method]
+    if start.empty:
+        return MISSING
+    gains = rows["gold_reward"].where(rows["status"] == "ok") - rows["seed"].map(start)
+    return f"{collapses(gains.tolist())}/{len(rows)}"
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None else number(value)
+
+
+def _percent(value: float | None) -> str:
+    return MISSING if value is None else percent(value)
