@@ -54,8 +54,8 @@ def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
 
 def _within(own: pd.DataFrame, method: str) -> dict[str, str]:
     means = settings_means(own, method).dropna()
-    columns = [means[name].tolist() for name in ("kl", "validation", "test")]
-    found = {budget: gold_within(*columns, budget) for budget in BUDGETS}
+    kl, validation, test = (means[name].tolist() for name in ("kl", "validation", "test"))
+    found = {budget: gold_within(kl, validation, test, budget) for budget in BUDGETS}
     return {f"gold at KL ≤ {budget:g}": _number(gold) for budget, gold in found.items()}
 
 
@@ -71,8 +71,9 @@ def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float | None:
     rows = rows[(rows["method"] == method) & (rows["split"] == "test")].dropna(subset=["kl"])
     shares = []
     for seed, line in limit.groupby("seed"):
-        points = rows.loc[rows["seed"] == seed, ["kl", "gold_reward"]].to_numpy().tolist()
-        along = line.sort_values("kl")[["kl", "reward"]].to_numpy().tolist()
+        mine, line = rows[rows["seed"] == seed], line.sort_values("kl")
+        points = list(zip(mine["kl"], mine["gold_reward"], strict=True))
+        along = list(zip(line["kl"], line["reward"], strict=True))
         shares.append(area_share(points, along, along[0][1]) if points else None)
     known = [share for share in shares if share is not None]
     return sum(known) / len(known) if known and len(known) == len(shares) else None
