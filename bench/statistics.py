@@ -143,27 +143,27 @@ def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]
 
 def gold_within(
     kls: Sequence[float], validation: Sequence[float], test: Sequence[float], budget: float
-) -> float | None:
+) -> float:
     """Return the test gold of the setting that validation would choose within a KL budget.
 
-    None where no setting's KL is within it.
+    nan where no setting's KL is within it.
     """
     within = [
         (chosen_by, gold)
         for kl, chosen_by, gold in zip(kls, validation, test, strict=True)
         if kl <= budget
     ]
-    return max(within)[1] if within else None
+    return max(within)[1] if within else float("nan")
 
 
 def area_share(
     points: Sequence[tuple[float, float]], limit: Sequence[tuple[float, float]], start: float
-) -> float | None:
+) -> float:
     """Return the area under a method's frontier as a share of the limit's, above the reference.
 
     points: (KL, gold) of its settings; limit: (KL, reward) along the limit. The method's frontier
     is the best gold within each KL budget, the reference's where no setting is within it. Up to
-    the largest KL that the limit reaches.
+    the largest KL that the limit reaches. nan where there is nothing to gain.
     """
     kls, rewards = np.array(limit, dtype=float).T
     grid = np.linspace(0.0, kls[-1], 2001)
@@ -171,4 +171,4 @@ def area_share(
     for kl, gold in points:
         best[grid >= kl] = np.maximum(best[grid >= kl], gold)
     whole = np.trapezoid(np.interp(grid, kls, rewards) - start, grid)
-    return float(np.trapezoid(best - start, grid) / whole) if whole > 1e-9 else None
+    return float(np.trapezoid(best - start, grid) / whole) if whole > 1e-9 else float("nan")

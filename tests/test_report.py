@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import GRID, fail, make_runs, write_folder
 
 from bench.errors import UserError
 from bench.report.answer import answer
@@ -19,10 +20,7 @@ from bench.report.build import build_report, fenced, markdown_text
 from bench.report.effort import effort_table
 from bench.report.export import export
 from bench.report.results import (
-    CURVE_COLUMNS,
-    OBJECTIVE_COLUMNS,
     RUN_COLUMNS,
-    SAMPLE_COLUMNS,
     Results,
     load_results,
     typed,
@@ -31,205 +29,7 @@ from bench.report.selection import contrast, ranking, select_settings, selected_
 from bench.report.tables import main_table
 from bench.statistics import paired_interval
 
-ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
 FIGURES = ("frontier", "regret", "win_rates", "cost", "curves")
-START = {"polite": 1.08, "exact": 0.1}
-HEIGHT = {"polite": 4.9, "exact": 3.2}
-SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
-GRID: dict[str, dict[str, list[float]]] = {
-    "sft": {},
-    "dpo": {"beta": [0.1, 0.2, 0.4, 0.8]},
-    "ppo": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
-    "ppo_gold": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
-    "best_of_n": {"n": [2, 4, 16, 64]},
-}
-
-
-def limit(task: str, kl: float) -> float:
-    return START[task] + HEIGHT[task] * (1 - float(np.exp(-0.75 * kl**0.8)))
-
-
-def _settings(method: str) -> list[tuple[str, float]]:
-    if not GRID[method]:
-        return [("{}", float("nan"))]
-    [(name, values)] = GRID[method].items()
-    return [(json.dumps({name: value}), value) for value in values]
-
-
-def _kl(method: str, strength: float) -> float:
-    if method == "sft":
-        return 0.0
-    return float(np.log(strength) * 0.9) if method == "best_of_n" else 0.55 / (strength + 0.06)
-
-
-def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
-    """Runs along the limit's shape, each method at its share of it, less where KL is high."""
-    random = np.random.default_rng(0)
-    rows = []
-    for task in tasks:
-        worlds = random.normal(0, 0.12, size=seeds)
-        for method in methods:
-            for params, strength in _settings(method):
-                for seed in range(seeds):
-                    kl = _kl(method, strength) * (1 + random.normal(0, 0.05))
-                    share = SHARE[method] * (1 - 0.02 * kl**2 * (method != "ppo_gold"))
-                    shared = {"task": task, "method": method, "params": params, "seed": seed}
-                    for split in ("validation", "test"):
-                        gain = share * (limit(task, kl) - START[task])
-                        gold = START[task] + worlds[seed] + gain + random.normal(0, 0.06)
-                        best = limit(task, kl) + worlds[seed]
-                        trained = method not in ("sft", "best_of_n")
-                        rows.append(
-                            shared
-                            | {
-                                "strength": strength,
-                                "split": split,
-                                "status": "ok",
-                                "gold_reward": gold,
-                                "proxy_reward": 0.4 * kl,
-                                "kl": kl,
-                                "win_rate_sft": 0.5 + 0.4 * share,
-                                "response_tokens": 18 + kl,
-                                "entropy": 9 - kl,
-                                "distinct_2": 0.4,
-                                "ended_rate": 0.98,
-                                "chosen_logp_change": -0.8 * kl if trained else np.nan,
-                                "rejected_logp_change": -2.1 * kl if trained else np.nan,
-                                "limit_reward": best,
-                                "efficiency": share if kl else np.nan,
-                                "judgements": 6144 if method == "ppo_gold" else 4096,
-                                "prompts_seen": 4096,
-                                "responses_sampled": 6144 if method.startswith("ppo") else 0,
-                                "reward_calls": 6272 if method.startswith("ppo") else 0,
-                                "train_tokens": 1.2e6 * trained,
-                                "train_seconds": {"dpo": 5.2}.get(method, 24.0) * trained,
-                                "peak_memory_mb": 812.0,
-                                "device": "cpu",
-                            }
-                        )
-    runs = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
-    sft = runs["method"] == "sft"
-    runs.loc[sft, ["win_rate_sft", "judgements"]] = [np.nan, 0]
-    return runs
-
-
-def fail(runs: pd.DataFrame, mask: pd.Series, error: str) -> pd.DataFrame:
-    """Turn runs into failed ones: no figures, an error."""
-    runs = runs.copy()
-    figures = [c for c in RUN_COLUMNS if c.endswith(("reward", "rate", "kl", "_sft", "efficiency"))]
-    runs.loc[mask, figures] = np.nan
-    runs["status"] = runs["status"].where(~mask, "failed")
-    runs["error"] = runs["error"].astype(object).where(~mask, error)
-    return runs
-
-
-def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
-    """Write a whole results folder around these runs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tasks, methods = list(dict.fromkeys(runs["task"])), list(dict.fromkeys(runs["method"]))
-    seeds = sorted(set(runs["seed"]))
-    runs.to_csv(folder / "runs.csv", index=False)
-    pd.DataFrame(
-        [
-            (t, s, k, limit(t, k) + 0.04 * s - 0.1)
-            for t in tasks
-            for s in seeds
-            for k in np.linspace(0, 1, 60) ** 2 * (6 + 0.2 * s)
-        ],
-        columns=["task", "seed", "kl", "reward"],
-    ).to_csv(folder / "frontier.csv", index=False)
-    pd.DataFrame(
-        [
-            (t, s, a, b, 0.5 + 0.4 * (SHARE[a] - SHARE[b]))
-            for t in tasks
-            for s in seeds
-            for a in methods
-            for b in methods
-            if a != b
-        ],
-        columns=["task", "seed", "method", "opponent", "win_rate"],
-    ).to_csv(folder / "head_to_head.csv", index=False)
-    _write_curves(folder, tasks, methods, seeds)
-    stages = ["base_model", "sft", "feedback", "reward_model", "limit"]
-    pd.DataFrame(
-        [
-            (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None)
-            for t in tasks
-            for s in seeds
-            for stage in stages
-        ],
-        columns=["task", "seed", "stage", "seconds", "reward_accuracy"],
-    ).to_csv(folder / "stages.csv", index=False)
-    pd.DataFrame(
-        [
-            ("exact", m, p, x, s, 1.0, 2.0, 0.5, SHARE[m] - 0.01 * s, 0.3, 0.9, -0.2)
-            for m in methods
-            if m != "sft"
-            for p, x in _settings(m)
-            for s in seeds
-            if "exact" in tasks
-        ],
-        columns=OBJECTIVE_COLUMNS,
-    ).to_csv(folder / "objective.csv", index=False)
-    pd.DataFrame(
-        [
-            (
-                t,
-                m,
-                p,
-                s,
-                "test",
-                prompt,
-                ATTACK if m == "ppo" else f"a reply of {m} </answer>",
-                1.5,
-                0.3,
-                2.0,
-                12,
-            )
-            for t in tasks
-            for m in methods
-            for p, _ in _settings(m)
-            for s in seeds[:2]
-            for prompt in ("why is my laptop frozen ?", "<b>why</b> ?", "c", "d")
-        ],
-        columns=SAMPLE_COLUMNS,
-    ).to_parquet(folder / "samples.parquet")
-    titles = {"sft": "SFT only", "dpo": "DPO", "ppo": "PPO", "ppo_gold": "PPO on gold"}
-    manifest = {
-        "name": "synthetic",
-        "command": "prefrontier run default.yaml",
-        "started": "2026-11-21 10:00",
-        "seconds": 512.3,
-        "device": "cpu",
-        "hardware": {"cpu": "A Processor", "cores": 2, "memory_gb": 16.0, "gpu": None},
-        "versions": {"python": "3.11.9", "torch": "2.11.0"},
-        "commit": "0123456789abcdef",
-        "methods": {
-            m: {"title": titles.get(m, m), "privileged": m == "ppo_gold", "settings": {"lr": 1e-3}}
-            for m in methods
-        },
-        "tasks": {"polite": {"title": "polite: support replies"}},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "experiment.yaml").write_text("name: synthetic\nseeds: 6\n")
-    return folder
-
-
-def _write_curves(folder: Path, tasks: list[str], methods: list[str], seeds: list[int]) -> None:
-    random, rows = np.random.default_rng(0), []
-    for task in tasks:
-        for method in (m for m in methods if m in ("dpo", "ppo", "ppo_gold")):
-            for params, _ in _settings(method):
-                for seed in seeds:
-                    for step in range(128, 6145, 256):
-                        grown = 1 - float(np.exp(-step / 2000)) + random.normal(0, 0.03)
-                        own = {"loss": 0.7 - 0.3 * grown}
-                        if method != "dpo":
-                            own = {"reward": 4 * grown, "kl": 2.5 * grown}
-                        rows += [(task, method, params, seed, step, k, v) for k, v in own.items()]
-    pd.DataFrame(rows, columns=CURVE_COLUMNS).to_csv(folder / "curves.csv", index=False)
-
-
 Build = Callable[..., Path]
 
 

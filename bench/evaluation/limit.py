@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 RELIABLE = 3.0
 SMALLEST_BETA = 1e-3
@@ -43,18 +43,24 @@ class Limit:
         limit = cls(rewards, reference_logprobs, np.inf)
         return cls(rewards, reference_logprobs, 0.98 * limit.kl(SMALLEST_BETA))
 
+    def tilt(self, beta: float) -> tuple[ndarray, float]:
+        """Return the optimum's probabilities [prompts, R], ref exp(r / beta) / Z, and mean log Z.
+
+        In one pass over the rewards: curves take many.
+        """
+        exponents = self.rewards / beta + self.log_weights
+        largest = exponents.max(axis=1, keepdims=True)
+        weights = np.exp(exponents - largest)
+        z = weights.sum(axis=1, keepdims=True)
+        return weights / z, float((np.log(z) + largest).mean())
+
     def log_z(self, beta: float) -> float:
         """Return the mean over prompts of log Z_beta."""
-        return float(logsumexp(self.rewards / beta + self.log_weights, axis=1).mean())
+        return self.tilt(beta)[1]
 
     def optimum(self, beta: float) -> float:
         """Return J* = beta log Z_beta, the largest E[r] - beta KL."""
         return beta * self.log_z(beta)
-
-    def tilted(self, beta: float) -> ndarray:
-        """Return the optimum's probabilities [prompts, R]: ref exp(r / beta) / Z."""
-        probabilities: ndarray = softmax(self.rewards / beta + self.log_weights, axis=1)
-        return probabilities
 
     def kl(self, beta: float) -> float:
         """Return the KL of the optimum at beta (nats)."""
@@ -62,13 +68,9 @@ class Limit:
 
     def point(self, beta: float) -> tuple[float, float]:
         """Return KL (nats) and reward of the optimum at beta: a point of the limit."""
-        # In one pass over the rewards: curves take many.
-        exponents = self.rewards / beta + self.log_weights
-        largest = exponents.max(axis=1)
-        weights = np.exp(exponents - largest[:, None])
-        z = weights.sum(axis=1)
-        reward = float(((weights * self.rewards).sum(axis=1) / z).mean())
-        return reward / beta - float((np.log(z) + largest).mean()), reward
+        probabilities, log_z = self.tilt(beta)
+        reward = float((probabilities * self.rewards).sum(1).mean())
+        return reward / beta - log_z, reward
 
     def reference_reward(self) -> float:
         """Return the reward of the reference itself."""

@@ -26,10 +26,6 @@ class Regret(NamedTuple):
     signal: float
     meeting: float
 
-    @property
-    def total(self) -> float:
-        return self.optimizer + self.signal + self.meeting
-
 
 def split_regret(
     gold: float, proxy: float, kl: float, beta: float, limit: Limit, signal: ndarray | None
@@ -46,13 +42,13 @@ def split_regret(
     if signal is None:
         return Regret(optimum - (gold - beta * kl), 0.0, 0.0)
     learned = Limit(signal, limit.log_weights, limit.largest_kl)
-    if learned.kl(beta) > limit.largest_kl:
+    its_kl, its_proxy = learned.point(beta)
+    if its_kl > limit.largest_kl:
         return None
-    asked_for = learned.tilted(beta)
+    asked_for, log_z = learned.tilt(beta)
     its_gold = float((asked_for * limit.rewards).sum(1).mean())
-    its_proxy = float((asked_for * signal).sum(1).mean())
     return Regret(
-        optimizer=learned.optimum(beta) - (proxy - beta * kl),
-        signal=optimum - learned.optimum(beta) - (its_gold - its_proxy),
+        optimizer=beta * log_z - (proxy - beta * kl),
+        signal=optimum - beta * log_z - (its_gold - its_proxy),
         meeting=(its_gold - its_proxy) - (gold - proxy),
     )

@@ -40,7 +40,7 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
 def build_report(folder: Path) -> Path:
     """Write figures/, report.md and report.html from the folder's files; return report.html.
 
-    The same files give the same report. Raises FileNotFoundError without runs.csv.
+    The same files give the same report. Raises UserError without runs.csv.
     """
     results = load_results(folder)
     figures = write_figures(results, folder / "figures")

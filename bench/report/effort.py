@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -27,9 +28,8 @@ def effort_table(
         [
             {
                 "method": labels.get(method, method),
-                "area under the frontier": _percent(_area(own, limit, method)),
-                **_within(own, method),
-                **_tries(own, method, most),
+                "area under the frontier": percent(_area(own, limit, method)),
+                **_over_settings(settings_means(own, method), most),
                 "collapsed": _collapsed(own, method),
             }
             for method in methods
@@ -52,21 +52,20 @@ def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
     ).dropna(subset=["test", "validation"])
 
 
-def _within(own: pd.DataFrame, method: str) -> dict[str, str]:
-    means = settings_means(own, method).dropna()
+def _over_settings(means: pd.DataFrame, most: int) -> dict[str, str]:
     kl, validation, test = (means[name].tolist() for name in ("kl", "validation", "test"))
-    found = {budget: gold_within(kl, validation, test, budget) for budget in BUDGETS}
-    return {f"gold at KL ≤ {budget:g}": _number(gold) for budget, gold in found.items()}
+    cells = {
+        # A KL that is not known is within no budget.
+        f"gold at KL ≤ {budget:g}": number(gold_within(kl, validation, test, budget))
+        for budget in BUDGETS
+    }
+    expected = best_of_k(validation, test)
+    expected += [math.nan] * (most - len(expected))
+    return cells | {f"best of {k}": number(value) for k, value in enumerate(expected, start=1)}
 
 
-def _tries(own: pd.DataFrame, method: str, most: int) -> dict[str, str]:
-    means = settings_means(own, method)
-    expected = best_of_k(means["validation"].tolist(), means["test"].tolist())
-    cells = [number(value) for value in expected] + [MISSING] * (most - len(expected))
-    return {f"best of {k}": cell for k, cell in enumerate(cells, start=1)}
-
-
-def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float | None:
+def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float:
+    """Return the mean share over seeds, or nan unless every seed has one."""
     rows = ok_rows(own)
     rows = rows[(rows["method"] == method) & (rows["split"] == "test")].dropna(subset=["kl"])
     shares = []
@@ -74,9 +73,8 @@ def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float | None:
         mine, line = rows[rows["seed"] == seed], line.sort_values("kl")
         points = list(zip(mine["kl"], mine["gold_reward"], strict=True))
         along = list(zip(line["kl"], line["reward"], strict=True))
-        shares.append(area_share(points, along, along[0][1]) if points else None)
-    known = [share for share in shares if share is not None]
-    return sum(known) / len(known) if known and len(known) == len(shares) else None
+        shares.append(area_share(points, along, along[0][1]) if points else math.nan)
+    return sum(shares) / len(shares) if shares else math.nan
 
 
 def _collapsed(own: pd.DataFrame, method: str) -> str:
@@ -88,11 +86,3 @@ def _collapsed(own: pd.DataFrame, method: str) -> str:
         return MISSING
     gains = rows["gold_reward"].where(rows["status"] == "ok") - rows["seed"].map(start)
     return f"{collapses(gains.tolist())}/{len(rows)}"
-
-
-def _number(value: float | None) -> str:
-    return MISSING if value is None else number(value)
-
-
-def _percent(value: float | None) -> str:
-    return MISSING if value is None else percent(value)

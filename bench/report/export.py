@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.report.results import load_results
-from bench.report.selection import select_settings
+from bench.report.selection import of_selected
 from bench.tasks.base import END
 
 FORMATS = ("alpaca_eval",)
@@ -23,15 +23,12 @@ def export(folder: Path, *, method: str, task: str, seed: int | None, form: str)
     """
     if form not in FORMATS:
         raise UserError(f"--format: unknown format '{form}'; allowed: {', '.join(FORMATS)}")
-    if not (folder / "runs.csv").is_file():
-        raise UserError(f"{folder}: no results folder: it has no runs.csv")
     results = load_results(folder)
     samples = results.samples[results.samples["split"] == "test"]
     samples = _only(samples, "task", task, "--task") if task else _first(samples, "task")
     samples = _only(samples, "method", method, "--method")
     if not samples.empty:
-        chosen = select_settings(results.runs, str(samples["task"].iloc[0]))
-        samples = samples[samples["params"] == chosen.get(method)]
+        samples = of_selected(samples, results.runs, str(samples["task"].iloc[0]))
     samples = _first(samples, "seed") if seed is None else _only(samples, "seed", seed, "--seed")
     if samples.empty:
         raise UserError(f"{folder}: has no test samples of {method}")

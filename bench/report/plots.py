@@ -13,7 +13,7 @@ from bench.report.averages import mean_curve, seed_curves
 from bench.report.frontier_plot import frontier
 from bench.report.regret_plot import regret
 from bench.report.results import Results
-from bench.report.selection import contrast, select_settings, selected_rows
+from bench.report.selection import contrast, of_selected, selected_rows
 from bench.report.style import RC, Look, legend, looks, panels
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ def curves(results: Results) -> Figure | None:
 
 
 def _curve_points(results: Results, task: str) -> pd.DataFrame:
-    own = results.curves[results.curves["task"] == task].dropna(subset=["step", "value"])
-    own = own[own["params"] == own["method"].map(select_settings(results.runs, task))]
+    own = of_selected(results.curves, results.runs, task).dropna(subset=["step", "value"])
     online = set(own.loc[own["metric"] == "reward", "method"])
     wanted = (
         own["metric"]

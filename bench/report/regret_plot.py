@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.report.display import setting
 from bench.report.results import Results
-from bench.report.selection import select_settings
+from bench.report.selection import of_selected, select_settings
 from bench.report.style import panels
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ PARTS = {
 
 def selected_regrets(results: Results, task: str) -> pd.DataFrame:
     """Return the mean parts of the selected settings' regret, a row for each method."""
-    own = results.objective[results.objective["task"] == task].dropna(subset=list(PARTS))
-    own = own[own["params"] == own["method"].map(select_settings(results.runs, task))]
-    return own.groupby("method", sort=False)[["strength", *PARTS]].mean()
+    own = of_selected(results.objective, results.runs, task).dropna(subset=list(PARTS))
+    return own.groupby("method", sort=False)[list(PARTS)].mean()
 
 
 def regret(results: Results) -> Figure | None:
@@ -58,7 +57,7 @@ def _bars(ax: Axes, results: Results, task: str) -> None:
             side = value >= 0
             ax.barh(i, value, left=ends[side][i], color=color, height=0.62)
             ends[side][i] += value
-    for i, total in enumerate(parts[list(PARTS)].sum(axis=1)):
+    for i, total in enumerate(parts.sum(axis=1)):
         ax.annotate(
             f"{total:.2f}",
             (ends[True][i], i),

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.errors import UserError
+
 LONGEST_LABEL = 24
 
 
@@ -98,7 +100,9 @@ def method_order(runs: pd.DataFrame) -> list[str]:
 
 
 def load_results(folder: Path) -> Results:
-    """Read a results folder. Raises FileNotFoundError without runs.csv."""
+    """Read a results folder. Raises UserError without runs.csv."""
+    if not (folder / "runs.csv").is_file():
+        raise UserError(f"{folder}: no results folder: it has no runs.csv")
     manifest = folder / "manifest.json"
     experiment = folder / "experiment.yaml"
     samples = folder / "samples.parquet"

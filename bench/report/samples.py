@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.report.display import MISSING, number
 from bench.report.results import Results
-from bench.report.selection import select_settings
+from bench.report.selection import of_selected
 
 SHOWN = 3
 
@@ -32,8 +32,8 @@ class SamplePrompt(NamedTuple):
 
 def sample_prompts(results: Results, task: str) -> list[SamplePrompt]:
     """Return the first test prompts of the first seed with every method's response."""
-    own = results.samples[(results.samples["task"] == task) & (results.samples["split"] == "test")]
-    own = own[own["params"] == own["method"].map(select_settings(results.runs, task))]
+    own = of_selected(results.samples, results.runs, task)
+    own = own[own["split"] == "test"]
     own = own[own["seed"] == own["seed"].min()]
     return [
         SamplePrompt(prompt, _samples(results, own[own["prompt"] == prompt]))

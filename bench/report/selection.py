@@ -56,12 +56,16 @@ def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
     return chosen
 
 
+def of_selected(frame: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return the task's rows of the selected settings, of any table with a run's identity."""
+    own = frame[frame["task"] == task]
+    return own[own["params"] == own["method"].map(select_settings(runs, task))]
+
+
 def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.DataFrame:
     """Return the finished rows of the selected settings."""
     rows = ok_rows(runs)
-    rows = rows[(rows["task"] == task) & (rows["split"] == split)]
-    chosen = rows["method"].map(select_settings(runs, task))
-    return rows[rows["params"] == chosen]
+    return of_selected(rows[rows["split"] == split], runs, task)
 
 
 def ranking(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> list[str]:

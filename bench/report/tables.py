@@ -18,7 +18,7 @@ from bench.report.display import (
     signed,
 )
 from bench.report.results import method_order
-from bench.report.selection import contrast, ok_rows, select_settings, selected_rows
+from bench.report.selection import contrast, of_selected, ok_rows, select_settings, selected_rows
 from bench.statistics import mean_interval
 
 COSTS = (
@@ -158,8 +158,7 @@ def temperature_table(
     temperatures: pd.DataFrame, runs: pd.DataFrame, task: str, labels: Mapping[str, str]
 ) -> pd.DataFrame:
     """Return the selected settings' win rates against SFT at other sampling temperatures."""
-    own = temperatures[temperatures["task"] == task]
-    own = own[own["params"] == own["method"].map(select_settings(runs, task))]
+    own = of_selected(temperatures, runs, task)
     lines = [
         {
             "method": labels.get(str(method), str(method)),

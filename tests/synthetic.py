@@ -1,0 +1,217 @@
+"""A results folder made up for the report's tests, with no run behind it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.report.results import (
+    CURVE_COLUMNS,
+    FRONTIER_COLUMNS,
+    HEAD_TO_HEAD_COLUMNS,
+    OBJECTIVE_COLUMNS,
+    RUN_COLUMNS,
+    SAMPLE_COLUMNS,
+    STAGE_COLUMNS,
+)
+
+ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
+START = {"polite": 1.08, "exact": 0.1}
+HEIGHT = {"polite": 4.9, "exact": 3.2}
+SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
+GRID: dict[str, dict[str, list[float]]] = {
+    "sft": {},
+    "dpo": {"beta": [0.1, 0.2, 0.4, 0.8]},
+    "ppo": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
+    "ppo_gold": {"kl_coef": [0.1, 0.2, 0.4, 0.8]},
+    "best_of_n": {"n": [2, 4, 16, 64]},
+}
+
+
+def limit(task: str, kl: float) -> float:
+    return START[task] + HEIGHT[task] * (1 - float(np.exp(-0.75 * kl**0.8)))
+
+
+def settings(method: str) -> list[tuple[str, float]]:
+    if not GRID[method]:
+        return [("{}", float("nan"))]
+    [(name, values)] = GRID[method].items()
+    return [(json.dumps({name: value}), value) for value in values]
+
+
+def _kl(method: str, strength: float) -> float:
+    if method == "sft":
+        return 0.0
+    return float(np.log(strength) * 0.9) if method == "best_of_n" else 0.55 / (strength + 0.06)
+
+
+def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
+    """Runs along the limit's shape, each method at its share of it, less where KL is high."""
+    random = np.random.default_rng(0)
+    rows = []
+    for task in tasks:
+        worlds = random.normal(0, 0.12, size=seeds)
+        for method in methods:
+            for params, strength in settings(method):
+                for seed in range(seeds):
+                    kl = _kl(method, strength) * (1 + random.normal(0, 0.05))
+                    share = SHARE[method] * (1 - 0.02 * kl**2 * (method != "ppo_gold"))
+                    shared = {"task": task, "method": method, "params": params, "seed": seed}
+                    for split in ("validation", "test"):
+                        gain = share * (limit(task, kl) - START[task])
+                        gold = START[task] + worlds[seed] + gain + random.normal(0, 0.06)
+                        best = limit(task, kl) + worlds[seed]
+                        trained = method not in ("sft", "best_of_n")
+                        rows.append(
+                            shared
+                            | {
+                                "strength": strength,
+                                "split": split,
+                                "status": "ok",
+                                "gold_reward": gold,
+                                "proxy_reward": 0.4 * kl,
+                                "kl": kl,
+                                "win_rate_sft": 0.5 + 0.4 * share,
+                                "response_tokens": 18 + kl,
+                                "entropy": 9 - kl,
+                                "distinct_2": 0.4,
+                                "ended_rate": 0.98,
+                                "chosen_logp_change": -0.8 * kl if trained else np.nan,
+                                "rejected_logp_change": -2.1 * kl if trained else np.nan,
+                                "limit_reward": best,
+                                "efficiency": share if kl else np.nan,
+                                "judgements": 6144 if method == "ppo_gold" else 4096,
+                                "prompts_seen": 4096,
+                                "responses_sampled": 6144 if method.startswith("ppo") else 0,
+                                "reward_calls": 6272 if method.startswith("ppo") else 0,
+                                "train_tokens": 1.2e6 * trained,
+                                "train_seconds": {"dpo": 5.2}.get(method, 24.0) * trained,
+                                "peak_memory_mb": 812.0,
+                                "device": "cpu",
+                            }
+                        )
+    runs = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
+    sft = runs["method"] == "sft"
+    runs.loc[sft, ["win_rate_sft", "judgements"]] = [np.nan, 0]
+    return runs
+
+
+def fail(runs: pd.DataFrame, mask: pd.Series, error: str) -> pd.DataFrame:
+    """Turn runs into failed ones: no figures, an error."""
+    runs = runs.copy()
+    figures = [c for c in RUN_COLUMNS if c.endswith(("reward", "rate", "kl", "_sft", "efficiency"))]
+    runs.loc[mask, figures] = np.nan
+    runs["status"] = runs["status"].where(~mask, "failed")
+    runs["error"] = runs["error"].astype(object).where(~mask, error)
+    return runs
+
+
+def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
+    """Write a whole results folder around these runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks, methods = list(dict.fromkeys(runs["task"])), list(dict.fromkeys(runs["method"]))
+    seeds = sorted(set(runs["seed"]))
+    runs.to_csv(folder / "runs.csv", index=False)
+    tables = {
+        "frontier": (_frontier(tasks, seeds), FRONTIER_COLUMNS),
+        "head_to_head": (_head_to_head(tasks, methods, seeds), HEAD_TO_HEAD_COLUMNS),
+        "curves": (_curves(tasks, methods, seeds), CURVE_COLUMNS),
+        "stages": (_stages(tasks, seeds), STAGE_COLUMNS),
+        "objective": (_objective(methods, seeds) if "exact" in tasks else [], OBJECTIVE_COLUMNS),
+    }
+    for name, (rows, columns) in tables.items():
+        pd.DataFrame(rows, columns=columns).to_csv(folder / f"{name}.csv", index=False)
+    samples = pd.DataFrame(_samples(tasks, methods, seeds), columns=SAMPLE_COLUMNS)
+    samples.to_parquet(folder / "samples.parquet")
+    (folder / "manifest.json").write_text(json.dumps(_manifest(methods)))
+    (folder / "experiment.yaml").write_text("name: synthetic\nseeds: 6\n")
+    return folder
+
+
+def _frontier(tasks: list[str], seeds: list[int]) -> list[Any]:
+    return [
+        (t, s, k, limit(t, k) + 0.04 * s - 0.1)
+        for t in tasks
+        for s in seeds
+        for k in np.linspace(0, 1, 60) ** 2 * (6 + 0.2 * s)
+    ]
+
+
+def _head_to_head(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
+    return [
+        (t, s, a, b, 0.5 + 0.4 * (SHARE[a] - SHARE[b]))
+        for t in tasks
+        for s in seeds
+        for a in methods
+        for b in methods
+        if a != b
+    ]
+
+
+def _curves(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
+    random, rows = np.random.default_rng(0), []
+    for task in tasks:
+        for method in (m for m in methods if m in ("dpo", "ppo", "ppo_gold")):
+            for params, _ in settings(method):
+                for seed in seeds:
+                    for step in range(128, 6145, 256):
+                        grown = 1 - float(np.exp(-step / 2000)) + random.normal(0, 0.03)
+                        own = {"loss": 0.7 - 0.3 * grown}
+                        if method != "dpo":
+                            own = {"reward": 4 * grown, "kl": 2.5 * grown}
+                        rows += [(task, method, params, seed, step, k, v) for k, v in own.items()]
+    return rows
+
+
+def _stages(tasks: list[str], seeds: list[int]) -> list[Any]:
+    return [
+        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None)
+        for t in tasks
+        for s in seeds
+        for stage in ("base_model", "sft", "feedback", "reward_model", "limit")
+    ]
+
+
+def _objective(methods: list[str], seeds: list[int]) -> list[Any]:
+    return [
+        ("exact", m, p, x, s, 1.0, 2.0, 0.5, SHARE[m] - 0.01 * s, 0.3, 0.9, -0.2)
+        for m in methods
+        if m != "sft"
+        for p, x in settings(m)
+        for s in seeds
+    ]
+
+
+def _samples(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
+    scores = (1.5, 0.3, 2.0, 12)
+    return [
+        (t, m, p, s, "test", prompt, ATTACK if m == "ppo" else f"a reply of {m} </answer>", *scores)
+        for t in tasks
+        for m in methods
+        for p, _ in settings(m)
+        for s in seeds[:2]
+        for prompt in ("why is my laptop frozen ?", "<b>why</b> ?", "c", "d")
+    ]
+
+
+def _manifest(methods: list[str]) -> dict[str, Any]:
+    titles = {"sft": "SFT only", "dpo": "DPO", "ppo": "PPO", "ppo_gold": "PPO on gold"}
+    return {
+        "name": "synthetic",
+        "command": "prefrontier run default.yaml",
+        "started": "2026-11-21 10:00",
+        "seconds": 512.3,
+        "device": "cpu",
+        "hardware": {"cpu": "A Processor", "cores": 2, "memory_gb": 16.0, "gpu": None},
+        "versions": {"python": "3.11.9", "torch": "2.11.0"},
+        "commit": "0123456789abcdef",
+        "methods": {
+            m: {"title": titles.get(m, m), "privileged": m == "ppo_gold", "settings": {"lr": 1e-3}}
+            for m in methods
+        },
+        "tasks": {"polite": {"title": "polite: support replies"}},
+    }
