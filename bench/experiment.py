@@ -21,6 +21,7 @@ from methods.base import Method
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 T = TypeVar("T")
 
 
@@ -34,7 +35,8 @@ class Evaluation(Strict):
     temperature, top_k: the one sampling law (temperature 0 is greedy, top_k 0 is no cut).
     responses_per_prompt: sampled from each policy. limit_samples: reference samples for each test
     prompt from which the limit is drawn, to a KL of log(limit_samples) - 3. temperatures: where
-    win rates against SFT are taken besides.
+    win rates against SFT are taken besides. checkpoints: how often each policy is kept on its way
+    and measured, so that what training did to it can be seen.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0
@@ -42,11 +44,17 @@ class Evaluation(Strict):
     responses_per_prompt: Annotated[int, Gt(1)] = 16
     limit_samples: Annotated[int, Ge(64)] = 3072
     temperatures: list[Annotated[float, Ge(0)]] = []
+    checkpoints: Annotated[int, Ge(0)] = 5
 
 
 class TaskEntry(Strict):
-    """A task's dials, and what differs from the experiment's methods on it."""
+    """A task's dials, and what differs from the experiment's methods on it.
 
+    task: which one it is, where the experiment gives it a name of its own, so that one task can be
+    compared on with several dials.
+    """
+
+    task: str | None = None
     dials: dict[str, Any] = {}
     methods: dict[str, dict[str, Any]] = {}
 
@@ -58,17 +66,20 @@ class Experiment(Strict):
     its settings, and under `grid` the values to try. tasks: see TaskEntry.
     """
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Name
     seeds: Annotated[int, Ge(1)] = 6
     budget: Annotated[int, Ge(0)] = 1_000_000
-    tasks: Annotated[dict[str, TaskEntry], MinLen(1)]
+    tasks: Annotated[dict[Name, TaskEntry], MinLen(1)]
     methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]
     evaluation: Evaluation = Evaluation()
 
     @cached_property
     def worlds(self) -> dict[str, Task]:
         """Return the tasks, dials applied."""
-        return {name: make_task(name, entry.dials) for name, entry in self.tasks.items()}
+        return {
+            name: make_task(entry.task or name, entry.dials, f"tasks.{name}")
+            for name, entry in self.tasks.items()
+        }
 
     def law(self, task: Task) -> SamplingLaw:
         """Return the sampling law of training and evaluation on this task."""
@@ -117,11 +128,11 @@ def grid_of(
     }
 
 
-def make_task(name: str, dials: dict[str, Any]) -> Task:
+def make_task(name: str, dials: dict[str, Any], where: str) -> Task:
     """Return the task with its dials set."""
     if name not in TASKS:
-        raise UserError(f"tasks: unknown task '{name}'; there are {', '.join(TASKS)}")
-    return build(TASKS[name], dials, f"tasks.{name}.dials")
+        raise UserError(f"{where}: unknown task '{name}'; there are {', '.join(TASKS)}")
+    return build(TASKS[name], dials, f"{where}.dials")
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -23,6 +23,7 @@ from bench.evaluation.measure import head_to_head
 from bench.evaluation.regret import split_regret
 from bench.pipeline.world import ROOT, STAGES
 from bench.report.results import (
+    CHECKPOINT_COLUMNS,
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
@@ -56,6 +57,7 @@ def write_results(
     write_csv(folder / "stages.csv", stages(plan))
     write_csv(folder / "head_to_head.csv", matrix(runs, done))
     write_csv(folder / "objective.csv", objective(done))
+    write_csv(folder / "checkpoints.csv", checkpoints(done))
     write_csv(folder / "temperatures.csv", temperatures(done))
     write_parquet(folder / "samples.parquet", samples(done))
     write_text(
@@ -82,7 +84,7 @@ def write_parquet(file: Path, frame: pd.DataFrame) -> None:
 
 def identity(run: Run) -> list[Any]:
     """Return task, method, params and seed, as the tables name a run."""
-    return [run.world.task.name, run.name, json.dumps(dict(run.params)), run.world.seed]
+    return [run.world.name, run.name, json.dumps(dict(run.params)), run.world.seed]
 
 
 def curves(runs: list[Run]) -> pd.DataFrame:
@@ -98,7 +100,7 @@ def curves(runs: list[Run]) -> pd.DataFrame:
 
 def frontier(plan: Plan) -> pd.DataFrame:
     rows = [
-        [world.task.name, world.seed, kl, reward]
+        [world.name, world.seed, kl, reward]
         for world in plan.worlds
         if plan.rulers[world].exists()
         for kl, reward in plan.rulers[world].limit.curve()
@@ -113,11 +115,11 @@ def stages(plan: Plan) -> pd.DataFrame:
         for stage in (stage for stage in STAGES if stage in made):
             figures = world.figures(stage)
             accuracy = figures.get("reward_accuracy")
-            rows.append([world.task.name, world.seed, stage, figures["seconds"], accuracy])
+            rows.append([world.name, world.seed, stage, figures["seconds"], accuracy])
         ruler = plan.rulers[world]
         if ruler.exists():
             seconds = json.loads((ruler.folder / "stage.json").read_text())["seconds"]
-            rows.append([world.task.name, world.seed, "limit", seconds, None])
+            rows.append([world.name, world.seed, "limit", seconds, None])
     return table(rows, STAGE_COLUMNS)
 
 
@@ -166,6 +168,20 @@ def objective(runs: list[Run]) -> pd.DataFrame:
     return table(rows, OBJECTIVE_COLUMNS)
 
 
+def checkpoints(runs: list[Run]) -> pd.DataFrame:
+    """Return what was measured of each training on its way, the final policy as its last point."""
+    columns = CHECKPOINT_COLUMNS[6:]
+    rows = []
+    for run in runs:
+        on_the_way, final = run.on_the_way(), run.row("test", "ok")
+        if not on_the_way:
+            continue
+        own = [*identity(run)[:3], final["strength"], run.world.seed]
+        points = [*on_the_way, {**final, "step": on_the_way[-1]["total"]}]
+        rows += [[*own, int(point["step"]), *(point[name] for name in columns)] for point in points]
+    return table(rows, CHECKPOINT_COLUMNS)
+
+
 def temperatures(runs: list[Run]) -> pd.DataFrame:
     """Return gold reward and win rate against SFT at other temperatures than the law's."""
     columns = TEMPERATURE_COLUMNS[4:]
@@ -207,6 +223,7 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
         "tasks": {
             name: {
                 "title": name,
+                "task": task.name,
                 "about": (type(task).__doc__ or name).splitlines()[0],
                 "enumerable": task.enumerable,
                 "dials": dataclasses.asdict(task),
@@ -222,7 +239,7 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
         ],
         "stages": [
             {
-                "task": w.task.name,
+                "task": w.name,
                 "seed": w.seed,
                 "stage": stage,
                 "folder": f"{stage}/{w.key(stage)}",
@@ -236,7 +253,7 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
 def describe_method(plan: Plan, name: str) -> dict[str, Any]:
     kind = find_method(name, "methods")
     settings = {
-        run.world.task.name: {
+        run.world.name: {
             key: value
             for key, value in dataclasses.asdict(run.method).items()
             if key not in dict(run.params)

@@ -40,7 +40,7 @@ class Plan:
         for name, task in experiment.worlds.items():
             settings = list(experiment.settings(name))
             for seed in range(experiment.seeds):
-                world = World(task, seed, device, store)
+                world = World(task, seed, device, store, alias=name)
                 worlds.append(world)
                 ruler = Ruler(world, experiment.law(task), evaluation.limit_samples)
                 rulers[world] = ruler
@@ -55,6 +55,7 @@ class Plan:
                             budget=experiment.budget,
                             per_prompt=evaluation.responses_per_prompt,
                             temperatures=tuple(evaluation.temperatures),
+                            checkpoints=evaluation.checkpoints,
                         )
                     )
         cached = sum(run.finished() for run in runs)
@@ -70,8 +71,8 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """Yield the plan in words, a line for each task."""
         for name in self.experiment.worlds:
-            worlds = [w for w in self.worlds if w.task.name == name]
-            runs = [r for r in self.runs if r.world.task.name == name]
+            worlds = [w for w in self.worlds if w.name == name]
+            runs = [r for r in self.runs if r.world.name == name]
             stages = len(worlds) * (len(STAGES) + 1)
             to_make = sum(len(w.missing()) + (not self.rulers[w].exists()) for w in worlds)
             trained = sum(run.trained() for run in runs)
@@ -178,7 +179,7 @@ def execute(plan: Plan, workers: Workers, progress: Progress) -> dict[str, tuple
     unready = [_Preparation(world, plan.rulers[world]) for world in plan.unready()]
     progress.start(len(unready), [run.name for run in plan.unfinished()])
     for job, (status, error, seconds) in workers.each(_prepare, unready):
-        label = f"{job.world.task.name} shared stages, seed {job.world.seed}"
+        label = f"{job.world.name} shared stages, seed {job.world.seed}"
         progress.advance("shared stages", label, status, error, seconds)
         if status != "ok":
             broken[job.world] = f"shared stage: {error}"

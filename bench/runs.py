@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import math
+import shutil
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.evaluation.checkpoints import measure_checkpoints
 from bench.evaluation.measure import Measured, Row, at_temperatures, measure
 from bench.evaluation.ruler import Ruler
 from bench.memory import PeakMemory
@@ -22,6 +24,7 @@ from bench.pipeline.world import ROOT, World
 from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from methods.base import Context, Diverged, Method
+from methods.core.context import CHECKPOINTS
 from methods.core.policy import ModelPolicy, Policy, load_policy
 from methods.core.sampling import SamplingLaw
 from methods.core.training import check_finite
@@ -29,6 +32,8 @@ from methods.core.training import check_finite
 SPLITS = ("validation", "test")
 # Responses per prompt for win rates at other temperatures than that of the sampling law.
 AT_TEMPERATURES = 8
+# And for checkpoints: many are measured, and none is a result.
+AT_CHECKPOINTS = 8
 POLICY, FIGURES_KIND = "policy", "figures"
 CORE = [ROOT / "methods" / "base.py", *(ROOT / "methods" / "core").glob("*.py")]
 MEASURING = [*(ROOT / "bench" / "evaluation").glob("*.py"), ROOT / "bench" / "runs.py"]
@@ -46,11 +51,12 @@ class Run:
     budget: int
     per_prompt: int
     temperatures: tuple[float, ...] = ()
+    checkpoints: int = 0
 
     @property
     def label(self) -> str:
         setting = " ".join(f"{key}={value}" for key, value in self.params)
-        return " ".join(filter(None, [self.world.task.name, self.name, setting]))
+        return " ".join(filter(None, [self.world.name, self.name, setting]))
 
     @cached_property
     def train_key(self) -> str:
@@ -61,6 +67,7 @@ class Run:
             stages=[self.world.key(stage) for stage in ("sft", "feedback", "reward_model")],
             law=self.ruler.law,
             budget=self.budget,
+            checkpoints=self.checkpoints,
             code=source_digest([*CORE, *method_files(type(self.method))]),
         )
 
@@ -107,6 +114,7 @@ class Run:
             device=world.device,
             reward_function=self._reward(),
             reward_folder=None if self.method.privileged else world.folder("reward_model"),
+            checkpoints=self.checkpoints,
         )
         with PeakMemory(world.device) as memory:
             policy = self.method.train(context)
@@ -121,6 +129,8 @@ class Run:
             policy.save(folder)
             write_json(folder / "costs.json", costs)
             write_json(folder / "curves.json", context.curves)
+            if (workdir / CHECKPOINTS).exists():
+                shutil.move(workdir / CHECKPOINTS, folder / CHECKPOINTS)
         self.store.drop_workdir(self.train_key)
 
     def _reward(self) -> Any:
@@ -140,11 +150,14 @@ class Run:
 
     def _measure(self) -> None:
         policy = self.policy()
+        kept = self.store.folder(POLICY, self.train_key) / CHECKPOINTS
         with self.store.create(FIGURES_KIND, self.key) as folder:
             write_json(
                 folder / "temperatures.json",
                 at_temperatures(self.ruler, policy, self.temperatures, AT_TEMPERATURES),
             )
+            on_the_way = measure_checkpoints(self.ruler, kept, AT_CHECKPOINTS)
+            write_json(folder / "checkpoints.json", [clean(row) for row in on_the_way])
             for split in SPLITS:
                 measured = measure(self.ruler, policy, split, self.per_prompt)
                 if not math.isfinite(measured.figures["gold_reward"]):
@@ -174,6 +187,10 @@ class Run:
         """Return the training curves that the method logged."""
         return list(self._read(POLICY, self.train_key, "curves.json"))
 
+    def on_the_way(self) -> list[Row]:
+        """Return the figures of the checkpoints."""
+        return list(self._read(FIGURES_KIND, self.key, "checkpoints.json"))
+
     def at_temperatures(self) -> list[Row]:
         """Return gold reward and win rate at other temperatures."""
         return list(self._read(FIGURES_KIND, self.key, "temperatures.json"))
@@ -186,7 +203,7 @@ class Run:
         row: Row = dict.fromkeys(RUN_COLUMNS)
         strength = self.method.strength
         row |= {
-            "task": self.world.task.name,
+            "task": self.world.name,
             "method": self.name,
             "params": json.dumps(dict(self.params)),
             "strength": getattr(self.method, strength) if strength else None,

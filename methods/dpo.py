@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from methods.base import Context, Count, Diverged, Method, Policy, Positive, Share
 from methods.core.preference_data import PairCollator, pair_rows
-from methods.core.training import train_quietly
+from methods.core.training import every_step, train_quietly
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ class DPO(Method):
             train_dataset=Dataset.from_list(pair_rows(policy.tokenizer, context.feedback)),
             data_collator=PairCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
+            callbacks=[
+                every_step(
+                    lambda step: context.checkpoint(
+                        step * self.batch_size, steps * self.batch_size, policy
+                    )
+                )
+            ],
         )
         train_quietly(trainer)
         for entry in trainer.state.log_history:

@@ -178,6 +178,8 @@ class _Run:
         self.schedule.step()
         self.update += 1
         self._adapt(rollout)
+        size = self.method.batch_size
+        self.context.checkpoint(self.update * size, self.updates * size, self.policy)
         if self.update % self.method.save_every == 0:
             self._save()
 

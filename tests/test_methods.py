@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from conftest import LAW, PROMPTS, likes_a, same, weights
 from methods.base import Context, Diverged
 from methods.best_of_n import BestOfNPolicy
 from methods.core.feedback import Pair
-from methods.core.policy import load_policy
+from methods.core.policy import ModelPolicy, load_policy
 from methods.core.rollout import collect
 from methods.core.sampling import token_logprobs
 from methods.dpo import DPO
@@ -233,3 +234,26 @@ def test_a_policy_is_loaded_by_the_class_that_saved_it(
     loaded = load_policy(context.workdir / "policy", "cpu")
     assert isinstance(loaded, BestOfNPolicy)
     assert loaded.generate(PROMPTS, 1, LAW) == saved.generate(PROMPTS, 1, LAW)
+
+
+@pytest.mark.parametrize("method", [QUICK_PPO, QUICK_DPO], ids=["ppo", "dpo"])
+def test_checkpoints_lie_at_the_squares_of_equal_parts_and_change_nothing(
+    make_context: MakeContext, method: PPO | DPO
+) -> None:
+    total = 640
+    field = "episodes" if isinstance(method, PPO) else "examples"
+    short = replace(method, **{field: total})
+    context = make_context(checkpoints=3)
+    policy = short.train(context)
+    assert same(weights(policy), weights(short.train(make_context())))
+    kept = sorted((context.workdir / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    points = [json.loads((folder / "checkpoint.json").read_text()) for folder in kept]
+    # The first update at or past 1/16, 4/16 and 9/16 of the way.
+    size = method.batch_size
+    wanted = [math.ceil(total * share / size) * size for share in (1 / 16, 4 / 16, 9 / 16)]
+    assert [point["step"] for point in points] == wanted
+    assert {point["total"] for point in points} == {total}
+    first, last = load_policy(kept[0], "cpu"), load_policy(kept[-1], "cpu")
+    assert isinstance(first, ModelPolicy) and isinstance(last, ModelPolicy)
+    assert not same(weights(first), weights(last))
+    assert not same(weights(last), weights(policy))

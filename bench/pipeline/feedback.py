@@ -1,4 +1,4 @@
-"""Preference pairs: responses from the SFT policy, judged by the simulated annotator."""
+"""Preference pairs: responses that the task's coverage gives, judged by its annotator."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from methods.core.sampling import SamplingLaw
 def collect_pairs(
     task: Task, policy: Policy, prompts: Sequence[str], count: int, seed: int
 ) -> list[Pair]:
-    """Return count pairs: both responses sampled from the policy, at temperature 1."""
+    """Return count pairs: both responses sampled from the policy, at the coverage's temperature."""
     random = Random(f"pairs {seed}")
     asked = [random.choice(prompts) for _ in range(count)]
-    law = SamplingLaw(max_new_tokens=task.max_new_tokens)
+    law = SamplingLaw(task.coverage.temperature, max_new_tokens=task.max_new_tokens)
     responses = policy.generate(asked * 2, seed, law)
     gold = task.gold(asked * 2, responses)
     pairs = []

@@ -35,7 +35,7 @@ def train_reward_model(
     from trl import RewardConfig, RewardTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(sft)
-    model = new_reward_model(sft, seed)
+    model = new_reward_model(sft, seed, training.layers)
     arguments = RewardConfig(
         **trainer_arguments(model, device, seed, workdir),
         num_train_epochs=training.epochs,
@@ -53,15 +53,19 @@ def train_reward_model(
     return RewardModel(model, tokenizer)
 
 
-def new_reward_model(sft: Path, seed: int) -> PreTrainedModel:
-    """Return the SFT policy's body with a new head, drawn from N(0, 1/(d+1)) without a bias."""
+def new_reward_model(sft: Path, seed: int, layers: int | None = None) -> PreTrainedModel:
+    """Return the SFT policy's body with a new head, drawn from N(0, 1/(d+1)) without a bias.
+
+    layers: how many of the body's layers are kept, from below; all by default.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        depth = {} if layers is None else {"num_hidden_layers": layers}
         model = AutoModelForSequenceClassification.from_pretrained(
-            sft, num_labels=1, use_safetensors=True
+            sft, num_labels=1, use_safetensors=True, **depth
         )
         torch.nn.init.normal_(model.score.weight, std=(model.config.hidden_size + 1) ** -0.5)
     return model

@@ -26,8 +26,8 @@ from methods.core.sampling import SamplingLaw, stream
 STAGES = ("base_model", "sft", "feedback", "reward_model")
 # Dials that a stage does not depend on, because they come in only later.
 LATER = {
-    "base_model": ("sft", "pairs", "annotator", "reward"),
-    "sft": ("pairs", "annotator", "reward"),
+    "base_model": ("sft", "pairs", "annotator", "coverage", "reward"),
+    "sft": ("pairs", "annotator", "coverage", "reward"),
     "feedback": ("reward",),
     "reward_model": (),
 }
@@ -56,12 +56,20 @@ def _reward_model(folder: Path, device: str) -> RewardModel:
 
 @dataclass(frozen=True)
 class World:
-    """A task at a seed, on a device, and where its stages lie."""
+    """A task at a seed, on a device, and where its stages lie.
+
+    alias: what the experiment calls the task, where one task is there with several dials.
+    """
 
     task: Task
     seed: int
     device: str
     store: Store
+    alias: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.alias or self.task.name
 
     def key(self, stage: str) -> str:
         """Return the stage's content hash: its dials, its seed and its code."""
@@ -141,7 +149,8 @@ class World:
         self.store.drop_workdir(workdir.name)
 
     def _make_feedback(self, folder: Path) -> dict[str, Any]:
-        policy = self.sft()
+        from_base = self.task.coverage.policy == "base_model"
+        policy = _policy(self.folder("base_model"), self.device) if from_base else self.sft()
         counts = {"train": self.task.pairs, "validation": HELD_OUT_PAIRS, "test": HELD_OUT_PAIRS}
         for split, count in counts.items():
             prompts = self.task.prompts(split)  # type: ignore[arg-type]

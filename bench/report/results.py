@@ -34,6 +34,10 @@ OBJECTIVE_COLUMNS = _columns(
     "task method params strength seed objective optimum reference share "
     "regret_optimizer regret_signal regret_meeting"
 )
+CHECKPOINT_COLUMNS = _columns(
+    "task method params strength seed step gold_reward proxy_reward kl response_tokens entropy "
+    "chosen_logp_change rejected_logp_change"
+)
 TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
 SAMPLE_COLUMNS = _columns(
     "task method params seed split prompt response gold proxy kl response_tokens"
@@ -54,6 +58,7 @@ class Results:
     stages: pd.DataFrame
     objective: pd.DataFrame
     temperatures: pd.DataFrame
+    checkpoints: pd.DataFrame
     samples: pd.DataFrame
     manifest: dict[str, Any]
     experiment: str
@@ -114,6 +119,7 @@ def load_results(folder: Path) -> Results:
         stages=_optional(folder / "stages.csv", STAGE_COLUMNS),
         objective=_optional(folder / "objective.csv", OBJECTIVE_COLUMNS),
         temperatures=_optional(folder / "temperatures.csv", TEMPERATURE_COLUMNS),
+        checkpoints=_optional(folder / "checkpoints.csv", CHECKPOINT_COLUMNS),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",

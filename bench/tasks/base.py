@@ -35,11 +35,15 @@ class Training:
 
 @dataclass(frozen=True)
 class RewardTraining:
-    """How the reward model trains, on all pairs. learning_rate falls linearly to 0."""
+    """How the reward model trains, on all pairs. learning_rate falls linearly to 0.
+
+    layers: how many of the SFT policy's layers it keeps, from below: its capacity. All by default.
+    """
 
     epochs: Annotated[float, Gt(0)]
     batch_size: Annotated[int, Gt(0)]
     learning_rate: Annotated[float, Gt(0)]
+    layers: Annotated[int, Gt(0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,22 @@ class Annotator:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """Which policy the judged responses are sampled from, and at which temperature.
+
+    At its default the reference itself. What it hardly ever says no judgement is about.
+    """
+
+    policy: Literal["sft", "base_model"] = "sft"
+    temperature: Annotated[float, Gt(0)] = 1.0
+
+
+@dataclass(frozen=True)
 class Task(ABC):
     """A world with a gold reward. Its fields are its dials; methods see neither them nor gold.
 
-    pairs: how many the annotator judges. pretraining, sft, reward: how the shared stages train.
+    pairs: how many the annotator judges. coverage: which responses. pretraining, sft, reward: how
+    the shared stages train.
     """
 
     name: ClassVar[str]
@@ -77,6 +93,7 @@ class Task(ABC):
 
     pairs: Annotated[int, Gt(0)] = 4096
     annotator: Annotator = Annotator()
+    coverage: Coverage = Coverage()
     architecture: Architecture = Architecture()
     pretraining: Training = Training(32768, 1, 64, 6e-3)
     sft: Training = Training(4096, 1, 64, 2e-3)

@@ -3,16 +3,18 @@
 A response is up to four letters; the tokens are few enough that every sequence of them can be
 scored (16,105 for each of the 8 prompts), special tokens included. What the enumeration gives,
 optimum, KL, regret, has no sampling error: it is the ruler that the rest is checked with. The
-same 8 prompts serve to train, choose and test: there is nothing to generalise to.
+same 8 prompts serve to train, choose and test: there is nothing to generalize to.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from random import Random
+from statistics import mean, pstdev
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
@@ -21,11 +23,19 @@ from bench.tasks.base import END, Architecture, Example, RewardTraining, Split, 
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
+# Standard deviations of the scores of a letter in its place, and of two letters in a row.
+PLACE, NEIGHBOR = 0.6, 0.4
+# How often the next letter of a demonstration is any letter.
+DEMONSTRATED_AT_RANDOM = 0.3
 
 
 @dataclass(frozen=True)
 class Exact(Task):
-    """Strings of letters with a reward for each letter in each place and each pair of letters."""
+    """Strings of letters with a reward for each letter in each place and each pair of letters.
+
+    overlap: how far the reward likes what the reference already says. At 1 it is that chain of
+    letters and nothing else, at -1 its opposite, at 0 it knows nothing of it.
+    """
 
     name: ClassVar[str] = "exact"
     enumerable: ClassVar[bool] = True
@@ -33,6 +43,7 @@ class Exact(Task):
     world: Annotated[int, Ge(0)] = 0
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
+    overlap: Annotated[float, Ge(-1), Le(1)] = 0.0
     pairs: Annotated[int, Gt(0)] = 8192
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
@@ -55,7 +66,7 @@ class Exact(Task):
 
     def demonstrations(self, random: Random, count: int) -> list[Example]:
         """The same from each prompt's own chain, more sharply."""
-        return self._examples(random, count, mixed=0.3)
+        return self._examples(random, count, mixed=DEMONSTRATED_AT_RANDOM)
 
     def _examples(self, random: Random, count: int, mixed: float) -> list[Example]:
         chosen = [random.choice(PROMPTS) for _ in range(count)]
@@ -83,17 +94,37 @@ class Exact(Task):
         """Scores of (prompt, place, letter), and of (letter, next letter) whatever the prompt."""
         random = Random(f"scores {self.world}")
         places = [(p, i, a) for p in PROMPTS for i in range(self.length) for a in LETTERS]
-        neighbours = [(a, b) for a in LETTERS for b in LETTERS]
-        return {key: random.gauss(0, 0.6) for key in places} | {
-            key: random.gauss(0, 0.4) for key in neighbours
+        neighbors = [(a, b) for a in LETTERS for b in LETTERS]
+        return {key: random.gauss(0, PLACE) for key in places} | {
+            key: random.gauss(0, NEIGHBOR) for key in neighbors
         }
+
+    @cached_property
+    def _likeness(self) -> dict[tuple[str, str, str], float]:
+        """For (prompt, letter, next letter): how likely demonstrations go on so, standardized.
+
+        Scaled so that its sum over a whole string varies as much as the scores' sum does.
+        """
+        logs = {}
+        for prompt, chain in self._chains.items():
+            for a, weights in chain.items():
+                for b, weight in zip(LETTERS, weights, strict=True):
+                    follows = (1 - DEMONSTRATED_AT_RANDOM) * weight / sum(weights)
+                    logs[prompt, a, b] = math.log(follows + DEMONSTRATED_AT_RANDOM / len(LETTERS))
+        center, spread = mean(logs.values()), pstdev(logs.values())
+        steps = max(1, self.length - 1)
+        variance = (self.length * PLACE**2 + (self.length - 1) * NEIGHBOR**2) / steps
+        return {key: (log - center) / spread * math.sqrt(variance) for key, log in logs.items()}
 
     def gold(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         return [self._gold(p, r) for p, r in zip(prompts, responses, strict=True)]
 
     def _gold(self, prompt: str, response: str) -> float:
-        """Sum of the scores of its letters, by place, and of its neighbours; -1 for any other
-        token than a letter or the end."""
+        """Sum of the scores of its letters, by place, and of its neighbors, blended with its
+        likeness to the demonstrations; -1 for any other token than a letter or the end."""
         tokens = response.removesuffix(END).split()
-        placed = sum(self._scores.get((prompt, i, a), -1.0) for i, a in enumerate(tokens))
-        return placed + sum(self._scores.get(pair, 0.0) for pair in pairwise(tokens))
+        others = sum(token not in LETTERS for token in tokens)
+        placed = sum(self._scores.get((prompt, i, a), 0.0) for i, a in enumerate(tokens))
+        scored = placed + sum(self._scores.get(pair, 0.0) for pair in pairwise(tokens))
+        alike = sum(self._likeness.get((prompt, a, b), 0.0) for a, b in pairwise(tokens))
+        return math.sqrt(1 - self.overlap**2) * scored + self.overlap * alike - others

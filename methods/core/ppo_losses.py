@@ -34,7 +34,7 @@ def token_rewards(
 def gae(
     rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float
 ) -> tuple[Tensor, Tensor]:
-    """Return generalised advantage estimates and returns.
+    """Return generalized advantage estimates and returns.
 
     values: [B, T + 1], the value before each token and after the last; a response is over after
     its last token, cut off or not, so the value there counts as 0.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, Trainer
+    from transformers import PreTrainedModel, Trainer, TrainerCallback
 
 # Below this size bf16 costs precision and saves no time.
 BF16_FROM_PARAMETERS = 50_000_000
@@ -52,6 +53,17 @@ def train_quietly(trainer: Trainer) -> None:
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     check_finite(trainer.model)
+
+
+def every_step(act: Callable[[int], None]) -> TrainerCallback:
+    """Return a callback for any trainer that calls `act` with the number of steps done."""
+    from transformers import TrainerCallback
+
+    class EveryStep(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            act(state.global_step)
+
+    return EveryStep()
 
 
 def check_finite(model: torch.nn.Module) -> None:
