@@ -16,6 +16,7 @@ from bench.report import tables
 from bench.report.answer import answer
 from bench.report.display import MISSING, count, seconds, setting
 from bench.report.effort import effort_table
+from bench.report.overoptimization import turning_table
 from bench.report.plots import write_figures
 from bench.report.results import Results, described, load_results
 from bench.report.samples import sample_prompts
@@ -90,6 +91,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
         "likelihood": tables.likelihood_table(runs, task, labels),
         "objective": tables.objective_table(results.objective, task, labels),
+        "overoptimization": turning_table(results, task, labels),
         "settings": tables.settings_table(runs, task, labels),
         "effort": effort_table(runs, results.frontier, task, labels),
         "tried": ", ".join(f"{labels[str(method)]} {number}" for method, number in tried),

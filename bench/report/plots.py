@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
 from bench.report.frontier_plot import frontier
+from bench.report.overoptimization_plot import overoptimization
 from bench.report.regret_plot import regret
 from bench.report.results import Results
 from bench.report.selection import contrast, of_selected, selected_rows
@@ -168,6 +169,7 @@ def _curve(ax: Axes, frame: pd.DataFrame, look: Look) -> None:
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "frontier": frontier,
     "regret": regret,
+    "overoptimization": overoptimization,
     "win_rates": win_rates,
     "cost": cost,
     "curves": curves,

@@ -62,6 +62,16 @@ WORDS = {
         "elsewhere estimated from the SFT policy's samples, and left out where an optimum is too "
         "far away for that."
     ),
+    "overoptimization": (
+        "The further a policy goes after a learned reward, the more it finds its errors: the proxy "
+        "climbs on while gold turns down. Points are all settings and seeds, final policies and "
+        "checkpoints on the way (at the squares of equal parts of the training), as gains over the "
+        "SFT policy of the seed, against d = √KL. Both forms of Gao et al. (2022) are fitted to a "
+        "method's gold, d (a - b d) and d (a - b log d), the better one drawn solid; it names the "
+        "KL at which gold turns, if that is within what was seen. Changes from there on to the "
+        "furthest point are those of the fits, errors root mean squares. Methods that were given "
+        "gold show what does not turn."
+    ),
     "effort": (
         "Over all settings of a method. The area under its frontier (the best gold within each KL "
         "budget, the SFT policy's where no setting is within it) is a share of the limit's area. "
