@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.results import (
+    CHECKPOINT_COLUMNS,
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
@@ -120,6 +121,7 @@ def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
         "frontier": (_frontier(tasks, seeds), FRONTIER_COLUMNS),
         "head_to_head": (_head_to_head(tasks, methods, seeds), HEAD_TO_HEAD_COLUMNS),
         "curves": (_curves(tasks, methods, seeds), CURVE_COLUMNS),
+        "checkpoints": (_checkpoints(runs), CHECKPOINT_COLUMNS),
         "stages": (_stages(tasks, seeds), STAGE_COLUMNS),
         "objective": (_objective(methods, seeds) if "exact" in tasks else [], OBJECTIVE_COLUMNS),
     }
@@ -164,6 +166,22 @@ def _curves(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]
                         if method != "dpo":
                             own = {"reward": 4 * grown, "kl": 2.5 * grown}
                         rows += [(task, method, params, seed, step, k, v) for k, v in own.items()]
+    return rows
+
+
+def _checkpoints(runs: pd.DataFrame) -> list[Any]:
+    """Each training on its way from SFT to where it ended: KL grows evenly, gold on the limit's
+    shape."""
+    rows = []
+    trained = runs[(runs["split"] == "test") & runs["method"].isin(["dpo", "ppo", "ppo_gold"])]
+    for run in trained.to_dict("records"):
+        for part in (1, 4, 9, 16, 25, 36):
+            kl = run["kl"] * part / 36
+            start = START[run["task"]]
+            gold = start + SHARE[run["method"]] * (limit(run["task"], kl) - start)
+            figures = (gold if part < 36 else run["gold_reward"], 0.4 * kl, kl, 18 + kl, 9 - kl)
+            names = (run[name] for name in ("task", "method", "params", "strength", "seed"))
+            rows.append((*names, 170 * part, *figures, -0.8 * kl, -2.1 * kl))
     return rows
 
 
