@@ -11,7 +11,7 @@ from statistics import pstdev
 import pytest
 
 from bench.pipeline.base_model import make_tokenizer
-from bench.pipeline.feedback import prefers_first
+from bench.pipeline.feedback import prefers_first, tilted
 from bench.tasks.base import Annotator
 from bench.tasks.exact import PROMPTS, Exact
 from bench.tasks.polite import FIXES, Polite
@@ -119,3 +119,15 @@ def test_annotator_is_bradley_terry_with_flips_and_ties() -> None:
     assert share(Annotator(temperature=0.01, tie_margin=1.5), 2.0, 1.0) == pytest.approx(
         0.5, abs=0.02
     )
+
+
+def test_a_tilt_draws_half_of_the_responses_as_the_optimum_would() -> None:
+    """Prompt a has rewards 0 and 1 evenly: exp(1 / tilt) times as many 1s. Prompt b has only 0."""
+    prompts = ["a", "a", "b", "b"] * 40_000
+    gold = [0.0, 1.0, 0.0, 0.0] * 40_000
+    drawn = tilted(prompts, gold, 0.5, Random(0))
+    assert all(prompts[i] == prompts[j] for i, j in enumerate(drawn))
+    of_a = [gold[j] for i, j in enumerate(drawn) if prompts[i] == "a"]
+    optimum = math.exp(2) / (1 + math.exp(2))
+    assert sum(of_a) / len(of_a) == pytest.approx(0.5 * 0.5 + 0.5 * optimum, abs=0.01)
+    assert sum(i == j for i, j in enumerate(drawn)) / len(drawn) == pytest.approx(0.5, abs=0.02)

@@ -15,12 +15,15 @@ from methods.core.sampling import SamplingLaw
 def collect_pairs(
     task: Task, policy: Policy, prompts: Sequence[str], count: int, seed: int
 ) -> list[Pair]:
-    """Return count pairs: both responses sampled from the policy, at the coverage's temperature."""
+    """Return count pairs of responses from the policy, sampled as the task's coverage says."""
     random = Random(f"pairs {seed}")
     asked = [random.choice(prompts) for _ in range(count)]
     law = SamplingLaw(task.coverage.temperature, max_new_tokens=task.max_new_tokens)
     responses = policy.generate(asked * 2, seed, law)
     gold = task.gold(asked * 2, responses)
+    if task.coverage.tilt is not None:
+        drawn = tilted(asked * 2, gold, task.coverage.tilt, random)
+        responses, gold = [responses[i] for i in drawn], [gold[i] for i in drawn]
     pairs = []
     for i, prompt in enumerate(asked):
         first, second = responses[i], responses[count + i]
@@ -29,6 +32,24 @@ def collect_pairs(
         else:
             pairs.append(Pair(prompt, second, first))
     return pairs
+
+
+def tilted(prompts: Sequence[str], gold: Sequence[float], tilt: float, random: Random) -> list[int]:
+    """Return for each response itself, or in half of the cases another one for the same prompt.
+
+    That one is drawn with weights exp(gold / tilt).
+    """
+    by_prompt: dict[str, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        by_prompt.setdefault(prompt, []).append(i)
+    drawn = list(range(len(prompts)))
+    for own in by_prompt.values():
+        best = max(gold[i] for i in own)
+        weights = [math.exp((gold[i] - best) / tilt) for i in own]
+        for i, other in zip(own, random.choices(own, weights, k=len(own)), strict=True):
+            if random.random() < 0.5:
+                drawn[i] = other
+    return drawn
 
 
 def prefers_first(annotator: Annotator, first: float, second: float, random: Random) -> bool:

@@ -71,13 +71,16 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which policy the judged responses are sampled from, and at which temperature.
+    """Which policy the judged responses are sampled from: the reference itself by default.
 
-    At its default the reference itself. What it hardly ever says no judgement is about.
+    What that policy hardly ever says no judgement is about. temperature: above 1 it says more.
+    tilt: if set, half of the responses are drawn anew from the samples for their prompt, with
+    weights exp(gold / tilt): about as the optimum at that KL strength would say them.
     """
 
     policy: Literal["sft", "base_model"] = "sft"
     temperature: Annotated[float, Gt(0)] = 1.0
+    tilt: Annotated[float, Gt(0)] | None = None
 
 
 @dataclass(frozen=True)
