@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
 from bench.report.frontier_plot import frontier
+from bench.report.likelihood_plot import likelihood
 from bench.report.overoptimization_plot import overoptimization
 from bench.report.regret_plot import regret
 from bench.report.results import Results
@@ -172,5 +173,6 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "overoptimization": overoptimization,
     "win_rates": win_rates,
     "cost": cost,
+    "likelihood": likelihood,
     "curves": curves,
 }

@@ -41,10 +41,11 @@ WORDS = {
         "for one), which is not counted here."
     ),
     "likelihood": (
-        "Change of the mean log-probability (nats) of the feedback's responses, from the SFT "
-        "policy to the trained one. A pairwise loss only widens the margin: it can lower the "
-        "chosen responses too, as long as the rejected ones fall further, and the probability goes "
-        "to responses that nobody has judged."
+        "Change of the mean log-probability (nats) of held-out chosen and rejected responses, from "
+        "the SFT policy to the trained one, and on the way there at the selected settings. A "
+        "pairwise loss only widens the margin: it can lower the chosen responses too, as long as "
+        "the rejected ones fall further, and the probability goes to responses that nobody has "
+        "judged."
     ),
     "curves": (
         "Selected settings: the mean over seeds, each seed thin. These are the methods' own "
