@@ -73,11 +73,13 @@ def _panel(ax: Axes, points: pd.DataFrame, color: str) -> None:
     turn = turning_kl(points)
     if np.isfinite(turn):
         ax.axvline(turn**0.5, color=color, lw=1, ls="-.")
+        late = turn**0.5 > 0.6 * points["d"].max()
         ax.annotate(
             f"turns at\nKL {turn:.1f}",
             (turn**0.5, 0.02),
             xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
+            xytext=(-4 if late else 4, 0),
             textcoords="offset points",
+            ha="right" if late else "left",
             color=color,
         )
