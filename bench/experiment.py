@@ -167,6 +167,8 @@ def _with_defaults(kind: Any, values: Mapping[str, Any], where: str) -> dict[str
 def describe(error: ValidationError, where: str) -> str:
     """Return pydantic's first complaint as one line."""
     first = error.errors()[0]
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}"
     path = ".".join(str(part) for part in first["loc"])
     place = f"{where}.{path}" if path else where
     if first["type"] == "extra_forbidden":

@@ -10,7 +10,10 @@ import yaml
 from bench.cli import main
 from bench.errors import UserError
 from bench.experiment import EXPERIMENTS, load_experiment, narrow
+from bench.runner import Plan
+from bench.store import Store
 from bench.tasks.base import Training
+from bench.tasks.exact import Exact
 from methods.dpo import DPO
 
 GOOD = {
@@ -59,6 +62,20 @@ def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
     assert len([1 for n, _, _ in experiment.settings("polite") if n == "dpo"]) == 4
 
 
+def test_one_task_may_be_there_under_several_names(tmp_path: Path) -> None:
+    content = changed(
+        "tasks", value={"few": {"task": "exact", "dials": {"pairs": 64}}, "exact": {}}
+    )
+    plan = Plan.of(load_experiment(write(tmp_path, content)), Store(tmp_path), "cpu")
+    assert {(world.name, type(world.task), world.task.pairs) for world in plan.worlds} == {
+        ("few", Exact, 64),
+        ("exact", Exact, Exact().pairs),
+    }
+    few, exact = (world for world in plan.worlds if world.seed == 0)
+    # What does not depend on the dial is shared.
+    assert few.key("sft") == exact.key("sft") and few.key("feedback") != exact.key("feedback")
+
+
 def test_a_field_that_is_set_is_not_varied(tmp_path: Path) -> None:
     experiment = load_experiment(write(tmp_path, changed("methods", "dpo", value={"beta": 0.3})))
     assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [0.3]
@@ -97,6 +114,16 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
             ["polite.dials.sft.examples", "greater than 0"],
         ),
         (changed("tasks", "exact", "methods", value={"ppo": {}}), ["unknown method 'ppo'"]),
+        (changed("tasks", "mine", value={"task": "no"}), ["tasks.mine", "unknown task 'no'"]),
+        (changed("tasks", "a b", value={"task": "exact"}), ["tasks.a b", "pattern"]),
+        (
+            changed("tasks", "exact", value={"dials": {"reward": {"layers": 3}}}),
+            ["tasks.exact.dials", "reward.layers must be at most architecture.layers, 2"],
+        ),
+        (
+            changed("tasks", "exact", value={"dials": {"coverage": {"policy": "ppo"}}}),
+            ["tasks.exact.dials.coverage.policy", "'sft' or 'base_model'"],
+        ),
         (
             changed("tasks", "polite", value={"dials": {"sft": {"example": 1}}}),
             ["polite.dials.sft", "'example'", "examples"],
@@ -153,7 +180,7 @@ def test_results_folder_that_cannot_be_written(
 
 
 def test_missing_experiment_lists_what_there_is() -> None:
-    with pytest.raises(UserError, match="built in are default, quick"):
+    with pytest.raises(UserError, match="built in are .*default, .*quick"):
         load_experiment("nope")
 
 

@@ -102,6 +102,11 @@ class Task(ABC):
     sft: Training = Training(4096, 1, 64, 2e-3)
     reward: RewardTraining = RewardTraining(3, 32, 2e-3)
 
+    def __post_init__(self) -> None:
+        depth = self.architecture.layers
+        if self.reward.layers is not None and self.reward.layers > depth:
+            raise ValueError(f"reward.layers must be at most architecture.layers, {depth}")
+
     @property
     @abstractmethod
     def max_new_tokens(self) -> int:
