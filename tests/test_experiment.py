@@ -180,7 +180,7 @@ def test_results_folder_that_cannot_be_written(
 
 
 def test_missing_experiment_lists_what_there_is() -> None:
-    with pytest.raises(UserError, match="built in are .*default, .*quick"):
+    with pytest.raises(UserError, match=r"built in are .*default, .*quick"):
         load_experiment("nope")
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from itertools import pairwise, product
 from random import Random
-from statistics import pstdev
+from statistics import fmean
 
 import pytest
 
@@ -85,24 +83,15 @@ def test_exact_gold_is_a_sum_over_letters_and_neighbors() -> None:
     assert Exact(world=1).gold([prompt], ["a"]) != [gold("a")]
 
 
-@pytest.mark.parametrize("overlap", [-1.0, 0.0, 1.0])
-def test_exact_reward_likes_what_demonstrations_say_as_far_as_overlap_says(overlap: float) -> None:
-    from scipy.stats import pearsonr
+def test_exact_text_leans_towards_the_reward_as_far_as_overlap_says() -> None:
+    def mean_gold(overlap: float) -> float:
+        task = Exact(overlap=overlap)
+        shown = task.demonstrations(Random(0), 4000)
+        return fmean(task.gold([e.prompt for e in shown], [e.response for e in shown]))
 
-    task = Exact(overlap=overlap)
-    shown = task.demonstrations(Random(0), 20_000)
-    full = [e for e in shown if not e.response.endswith("</answer>")]
-    counts = Counter((e.prompt, *pair) for e in full for pair in pairwise(e.response.split()))
-    prompt = PROMPTS[0]
-    firsts = Counter(a for (p, a, _) in counts.elements() if p == prompt)
-    likelihood, gold = [], []
-    for letters in product("abcdef", repeat=4):
-        steps = [counts[prompt, a, b] / firsts[a] for a, b in pairwise(letters)]
-        likelihood.append(sum(map(math.log, steps)))
-        gold += task.gold([prompt], [" ".join(letters)])
-    assert pearsonr(likelihood, gold).statistic == pytest.approx(overlap, abs=0.25)
-    # What its rewards span does not depend on the dial.
-    assert pstdev(gold) == pytest.approx(1.3, abs=0.4)
+    apart, none, close = map(mean_gold, (-1.0, 0.0, 1.0))
+    assert apart < none - 0.5 and close > none + 0.5
+    assert Exact(overlap=1.0).gold([PROMPTS[0]], ["a b"]) == Exact().gold([PROMPTS[0]], ["a b"])
 
 
 def test_annotator_is_bradley_terry_with_flips_and_ties() -> None:

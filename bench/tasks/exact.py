@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from random import Random
-from statistics import mean, pstdev
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
@@ -23,18 +22,17 @@ from bench.tasks.base import END, Architecture, Example, RewardTraining, Split, 
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
-# Standard deviations of the scores of a letter in its place, and of two letters in a row.
-PLACE, NEIGHBOR = 0.6, 0.4
-# How often the next letter of a demonstration is any letter.
-DEMONSTRATED_AT_RANDOM = 0.3
+# What a score of 1 for two letters in a row makes of their weight in the text, at overlap 1: e^4.
+LEAN = 4.0
 
 
 @dataclass(frozen=True)
 class Exact(Task):
     """Strings of letters with a reward for each letter in each place and each pair of letters.
 
-    overlap: how far the reward likes what the reference already says. At 1 it is that chain of
-    letters and nothing else, at -1 its opposite, at 0 it knows nothing of it.
+    overlap: how far all text leans towards the pairs of letters that the reward likes. At 0 it
+    knows nothing of them, above 0 the reward's peak is where the reference is, below 0 where it
+    hardly ever is.
     """
 
     name: ClassVar[str] = "exact"
@@ -61,12 +59,12 @@ class Exact(Task):
         return list(PROMPTS)
 
     def corpus(self, random: Random, count: int) -> list[Example]:
-        """Letters from a Markov chain that all prompts share, half of the time at random."""
+        """Letters from each prompt's own Markov chain, half of the time at random."""
         return self._examples(random, count, mixed=0.5)
 
     def demonstrations(self, random: Random, count: int) -> list[Example]:
-        """The same from each prompt's own chain, more sharply."""
-        return self._examples(random, count, mixed=DEMONSTRATED_AT_RANDOM)
+        """The same, more sharply."""
+        return self._examples(random, count, mixed=0.3)
 
     def _examples(self, random: Random, count: int, mixed: float) -> list[Example]:
         chosen = [random.choice(PROMPTS) for _ in range(count)]
@@ -79,7 +77,9 @@ class Exact(Task):
             if random.random() < self.stop:
                 return " ".join([*letters, END])
             uniform = random.random() < mixed
-            weights = None if uniform else chain[letters[-1]]
+            weights = self._leaning[letters[-1]]
+            if not uniform:
+                weights = [w * c for w, c in zip(weights, chain[letters[-1]], strict=True)]
             letters += random.choices(LETTERS, weights)
         return " ".join(letters)
 
@@ -90,41 +90,27 @@ class Exact(Task):
         return {p: {a: [random.expovariate(1) for _ in LETTERS] for a in LETTERS} for p in PROMPTS}
 
     @cached_property
+    def _leaning(self) -> dict[str, list[float]]:
+        """For each letter, how its next letters' weights lean towards the reward."""
+        strength = LEAN * self.overlap
+        return {a: [math.exp(strength * self._scores[a, b]) for b in LETTERS] for a in LETTERS}
+
+    @cached_property
     def _scores(self) -> dict[tuple[object, ...], float]:
         """Scores of (prompt, place, letter), and of (letter, next letter) whatever the prompt."""
         random = Random(f"scores {self.world}")
         places = [(p, i, a) for p in PROMPTS for i in range(self.length) for a in LETTERS]
         neighbors = [(a, b) for a in LETTERS for b in LETTERS]
-        return {key: random.gauss(0, PLACE) for key in places} | {
-            key: random.gauss(0, NEIGHBOR) for key in neighbors
+        return {key: random.gauss(0, 0.6) for key in places} | {
+            key: random.gauss(0, 0.4) for key in neighbors
         }
-
-    @cached_property
-    def _likeness(self) -> dict[tuple[str, str, str], float]:
-        """For (prompt, letter, next letter): how likely demonstrations go on so, standardized.
-
-        Scaled so that its sum over a whole string varies as much as the scores' sum does.
-        """
-        logs = {}
-        for prompt, chain in self._chains.items():
-            for a, weights in chain.items():
-                for b, weight in zip(LETTERS, weights, strict=True):
-                    follows = (1 - DEMONSTRATED_AT_RANDOM) * weight / sum(weights)
-                    logs[prompt, a, b] = math.log(follows + DEMONSTRATED_AT_RANDOM / len(LETTERS))
-        center, spread = mean(logs.values()), pstdev(logs.values())
-        steps = max(1, self.length - 1)
-        variance = (self.length * PLACE**2 + (self.length - 1) * NEIGHBOR**2) / steps
-        return {key: (log - center) / spread * math.sqrt(variance) for key, log in logs.items()}
 
     def gold(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         return [self._gold(p, r) for p, r in zip(prompts, responses, strict=True)]
 
     def _gold(self, prompt: str, response: str) -> float:
-        """Sum of the scores of its letters, by place, and of its neighbors, blended with its
-        likeness to the demonstrations; -1 for any other token than a letter or the end."""
+        """Sum of the scores of its letters, by place, and of its neighbors; -1 for any other
+        token than a letter or the end."""
         tokens = response.removesuffix(END).split()
-        others = sum(token not in LETTERS for token in tokens)
-        placed = sum(self._scores.get((prompt, i, a), 0.0) for i, a in enumerate(tokens))
-        scored = placed + sum(self._scores.get(pair, 0.0) for pair in pairwise(tokens))
-        alike = sum(self._likeness.get((prompt, a, b), 0.0) for a, b in pairwise(tokens))
-        return math.sqrt(1 - self.overlap**2) * scored + self.overlap * alike - others
+        placed = sum(self._scores.get((prompt, i, a), -1.0) for i, a in enumerate(tokens))
+        return placed + sum(self._scores.get(pair, 0.0) for pair in pairwise(tokens))
