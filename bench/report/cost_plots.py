@@ -11,7 +11,7 @@ from bench.report.effort import best_of_k_gains
 from bench.report.results import Results
 from bench.report.selection import contrast, selected_rows
 from bench.report.style import legend, looks, panels
-from bench.statistics import mean_interval
+from bench.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,8 @@ AXES = {
     "train_seconds": "training, seconds",
     "judgements": "judgements asked for",
 }
-# Methods at the same place stand side by side: in points, and in settings.
-ASIDE_POINTS = 7
+# Intervals at the same place must not hide each other: a hair aside, in points and in settings.
+ASIDE_POINTS = 2.5
 ASIDE = 0.06
 
 
@@ -39,16 +39,15 @@ def cost(results: Results) -> Figure | None:
     shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
     for task, line in zip(tasks, axes, strict=True):
         rows = selected_rows(results.runs, task)
+        gains = {method: contrast(rows, method, "sft").difference for method in shown}
         for ax, (column, words) in zip(line, AXES.items(), strict=True):
-            for i, (method, look) in enumerate(shown.items()):
-                gain = contrast(rows, method, "sft").difference
-                used = rows.loc[rows["method"] == method, column].mean()
-                half = gain.half_width if math.isfinite(gain.half_width) else 0.0
+            for i, (method, gain) in enumerate(gains.items()):
+                look = shown[method]
                 aside = ASIDE_POINTS * (i - (len(shown) - 1) / 2) / 72
                 ax.errorbar(
-                    used,
+                    rows.loc[rows["method"] == method, column].mean(),
                     gain.mean,
-                    yerr=half,
+                    yerr=_half(gain),
                     fmt=look.marker,
                     color=look.color,
                     ms=6,
@@ -57,11 +56,24 @@ def cost(results: Results) -> Figure | None:
                 )
             ax.axhline(0, color="#8a94a3", lw=0.8)
             _zero_based(ax, rows[column].dropna())
-            ax.set(xlabel=words)
+            ax.set(xlabel=words, ylim=_around(list(gains.values())))
             ax.grid(True)
         line[0].set(title=results.task_title(task), ylabel="gold gain over SFT")
     legend(figure, shown, results, [])
     return figure
+
+
+def _half(interval: Interval) -> float:
+    return interval.half_width if math.isfinite(interval.half_width) else 0.0
+
+
+def _around(gains: list[Interval]) -> tuple[float, float]:
+    """Return limits that hold 0 and all intervals: matplotlib cannot tell where points moved to."""
+    known = [gain for gain in gains if math.isfinite(gain.mean)]
+    low = min(0.0, *(gain.mean - _half(gain) for gain in known)) if known else 0.0
+    high = max(0.0, *(gain.mean + _half(gain) for gain in known)) if known else 0.0
+    room = 0.06 * (high - low) or 1.0
+    return low - room, high + room
 
 
 def _zero_based(ax: Axes, values: pd.Series) -> None:
@@ -110,7 +122,7 @@ def effort(results: Results) -> Figure | None:
             ax.errorbar(
                 [k + aside for k in gains.index],
                 [interval.mean for interval in intervals],
-                yerr=[w if math.isfinite(w := own.half_width) else 0.0 for own in intervals],
+                yerr=[_half(interval) for interval in intervals],
                 color=look.color,
                 marker=look.marker,
                 ms=6,

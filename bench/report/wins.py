@@ -90,7 +90,7 @@ def ranking(results: Results, task: str) -> tuple[pd.DataFrame, str]:
         pair for pair in combinations(range(len(methods)), 2) if np.isfinite(cells[pair]).any()
     ]
     error = max(abs(float(np.nanmean(cells[pair]) - implied[pair])) for pair in pairs)
-    return table, f"At most {100 * error:.1f} points lie between a win rate and what these imply."
+    return table, f"These strengths give back every win rate to within {100 * error:.1f} points."
 
 
 def _cells(duels: pd.DataFrame, methods: list[str]) -> np.ndarray:
