@@ -147,7 +147,7 @@ def _frontier(tasks: list[str], seeds: list[int]) -> list[Any]:
 
 
 def _head_to_head(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
-    """Each side's share with what its seed and prompt add to it; longer ones win more."""
+    """Each side's share, with what seed, prompt and length add to it."""
     random = np.random.default_rng(0)
     rows = []
     for task in tasks:
@@ -155,11 +155,15 @@ def _head_to_head(tasks: list[str], methods: list[str], seeds: list[int]) -> lis
         lucky = random.normal(0, 0.03, size=(len(methods), len(seeds)))
         for j, seed in enumerate(seeds):
             for prompt in range(PROMPTS):
-                good = [SHARE[m] + easy[i, prompt] + lucky[i, j] for i, m in enumerate(methods)]
+                size = random.normal(18, 1.5, size=len(methods)) + [SHARE[m] for m in methods]
+                good = [
+                    SHARE[m] + easy[i, prompt] + lucky[i, j] + 0.02 * (size[i] - 18)
+                    for i, m in enumerate(methods)
+                ]
                 rows += [
-                    (task, seed, prompt, a, b, 0.5 + 0.4 * (x - y), 18 + 4 * x, 18 + 4 * y)
-                    for a, x in zip(methods, good, strict=True)
-                    for b, y in zip(methods, good, strict=True)
+                    (task, seed, prompt, a, b, 0.5 + 0.4 * (good[i] - good[k]), size[i], size[k])
+                    for i, a in enumerate(methods)
+                    for k, b in enumerate(methods)
                     if a != b
                 ]
     return rows

@@ -167,8 +167,10 @@ def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
     assert row["win rate"] == f"{100 * own['win_rate'].mean():.1f}%"
     assert row["standard error"] == f"{100 * error:.1f}%"
     assert row["length-controlled"] == f"{100 * equal:.1f}%"
-    # In these results the longer response wins, and nothing else.
-    assert abs(equal - 0.5) < 0.015 < 0.03 < abs(own["win_rate"].mean() - 0.5)
+    # Who is always longer is never at equal length.
+    longer_still = both.head_to_head.assign(tokens=both.head_to_head["opponent_tokens"] + 1)
+    told = win_rate_table(replace(both, head_to_head=longer_still), "polite").iloc[0]
+    assert (told["win rate"], told["length-controlled"]) == (row["win rate"], "—")
 
 
 def test_the_ranking_is_of_contenders(both: Results) -> None:

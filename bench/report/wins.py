@@ -16,14 +16,15 @@ from bench.report.results import Results
 from bench.statistics import two_way_error
 
 METHODS_FOR_RANKING = 3
+# Where fewer differences in length than this share lie beyond 0, it would be an extrapolation.
+TAIL = 0.05
 
 
 def win_rate_table(results: Results, task: str) -> pd.DataFrame:
     """Return the win rates against SFT and in the contrasts that may have a verdict."""
     pairs = [c for c in compare(results, task) if c.kind != "exploratory" or c.other == "sft"]
-    lines = []
+    duels, lines = _duels(results, task), []
     for method, other in ((c.method, c.other) for c in pairs):
-        duels = _duels(results, task)
         own = duels[(duels["method"] == method) & (duels["opponent"] == other)]
         if own.empty:
             continue
@@ -54,11 +55,13 @@ def _percent(share: float) -> str:
 
 
 def _at_equal_length(own: pd.DataFrame) -> str:
-    known = own.dropna(subset=["tokens", "opponent_tokens"])
-    if len(known) < len(own):
+    """Return the length-controlled win rate, or a dash where equal length is out of range."""
+    longer = (own["tokens"] - own["opponent_tokens"]).to_numpy()
+    low, high = np.quantile(longer, [TAIL, 1 - TAIL])
+    # Not so either where a length is missing.
+    if not low <= 0 <= high:
         return MISSING
-    longer = (known["tokens"] - known["opponent_tokens"]).to_numpy()
-    return _percent(length_controlled(known["win_rate"].to_numpy(), longer, list(known["prompt"])))
+    return _percent(length_controlled(own["win_rate"].to_numpy(), longer, list(own["prompt"])))
 
 
 def ranking(results: Results, task: str) -> tuple[pd.DataFrame, str]:

@@ -53,7 +53,8 @@ WORDS = {
     "win_rate_table": (
         "The standard error is clustered by seed and by prompt at once. The length-controlled rate "
         "is the one to expect if responses were as long as the opponent's: a logistic model of the "
-        "prompts' win rates with a term for the difference in mean tokens, as AlpacaEval has it."
+        "prompts' win rates with a term for the difference in mean tokens, as AlpacaEval has it. "
+        "It is left out where hardly a response is shorter, or hardly one longer."
     ),
     "ranking": (
         "Bradley-Terry: one strength per method, in log-odds with mean 0, so that a difference of "
