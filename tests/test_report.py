@@ -137,6 +137,10 @@ def test_the_sections_are_there(full: Path) -> None:
         "seeds: 6",
         "A Processor",
         "DPO 4",
+        "All tasks together",
+        "A verdict is given on the contrasts that the experiment file declares",
+        "exact: ranking",
+        "judgements saved",
     ):
         assert words in text
     assert "<title>prefrontier: synthetic</title>" in text

@@ -86,7 +86,7 @@ def _zero_based(ax: Axes, values: pd.Series) -> None:
         ax.set_xscale("symlog", linthresh=low)
         ax.set_xlim(-0.4 * low, 3 * high)
     else:
-        ax.locator_params(axis="x", nbins=5)
+        ax.locator_params(axis="x", nbins=4)
         ax.set_xlim(-0.1 * high, 1.15 * high)
     # The scales' own labels are formulas, or powers of ten in a corner.
     ax.xaxis.set_major_formatter(lambda value, _: _short(value))

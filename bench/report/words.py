@@ -31,10 +31,10 @@ WORDS = {
         "are no tests: with so many of them some will seem to differ by chance."
     ),
     "across": (
-        "Gains over SFT as a share of the largest gain that the limit has for that task and seed: "
-        "1 is the best possible policy. The interquartile mean is over all runs of all tasks, with "
-        "a 95% bootstrap interval over seeds within each task. With few tasks and seeds this is a "
-        "summary and too narrow an interval, no verdict."
+        "Gains over SFT as a share of the largest gain on the limit for that task and seed. The "
+        "interquartile mean is over all runs of all tasks, in brackets the 95% bootstrap interval "
+        "over seeds within each task. With few tasks and seeds such intervals are too narrow: this "
+        "is a summary and no verdict."
     ),
     "main": (
         "Settings chosen on validation prompts, figures from test prompts, means over seeds. After "
