@@ -74,9 +74,7 @@ def compare(results: Results, task: str) -> list[Compared]:
     corrected = holm(ps)
     first = [Compared(*pair, kind, found[pair], corrected[" ".join(pair)]) for pair in chosen]
     known = {frozenset(pair) for pair in chosen}
-    finished = [
-        method for method in results.methods if method in select_settings(results.runs, task)
-    ]
+    finished = select_settings(results.runs, task)
     others = [method for method in finished if method != "sft"]
     pairs = [*combinations(others, 2), *((m, "sft") for m in others if "sft" in finished)]
     rest = [pair for pair in pairs if frozenset(pair) not in known]
