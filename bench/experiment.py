@@ -63,7 +63,8 @@ class Experiment(Strict):
     """An experiment file.
 
     seeds: how many. budget: the most training examples or episodes of any run. methods: for each
-    its settings, and under `grid` the values to try. tasks: see TaskEntry.
+    its settings, and under `grid` the values to try. tasks: see TaskEntry. contrasts: pairs of
+    methods that the report may give a verdict on; all other comparisons are exploratory.
     """
 
     name: Name
@@ -71,6 +72,7 @@ class Experiment(Strict):
     budget: Annotated[int, Ge(0)] = 1_000_000
     tasks: Annotated[dict[Name, TaskEntry], MinLen(1)]
     methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]
+    contrasts: list[tuple[str, str]] = []
     evaluation: Evaluation = Evaluation()
 
     @cached_property
@@ -107,7 +109,23 @@ class Experiment(Strict):
                 )
         for task in self.worlds:
             list(self.settings(task))
+        self._check_contrasts()
         return self
+
+    def _check_contrasts(self) -> None:
+        seen: set[frozenset[str]] = set()
+        for i, pair in enumerate(self.contrasts):
+            where = f"contrasts.{i}"
+            if unknown := [name for name in pair if name not in self.methods]:
+                raise UserError(
+                    f"{where}: unknown method '{unknown[0]}'; "
+                    f"`methods` has {', '.join(self.methods)}"
+                )
+            if pair[0] == pair[1]:
+                raise UserError(f"{where}: must name two different methods, not '{pair[0]}' twice")
+            if frozenset(pair) in seen:
+                raise UserError(f"{where}: {pair[0]} and {pair[1]} are declared already")
+            seen.add(frozenset(pair))
 
 
 def grid_of(
@@ -220,7 +238,7 @@ def narrow(
     """Return the experiment with only these tasks and methods, and this many seeds.
 
     A method or task that the experiment lacks is added at its defaults. SFT stays: the others are
-    measured against it.
+    measured against it. Declared contrasts go with their methods.
     """
     content = experiment.model_dump()
     if tasks:
@@ -228,6 +246,7 @@ def narrow(
     if methods:
         chosen = ["sft", *(name for name in methods if name != "sft")]
         content["methods"] = {name: content["methods"].get(name, {}) for name in chosen}
+        content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]
     for entry in content["tasks"].values():
         own = entry.get("methods", {})
         entry["methods"] = {name: own[name] for name in own if name in content["methods"]}

@@ -124,7 +124,7 @@ def stages(plan: Plan) -> pd.DataFrame:
 
 
 def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
-    """Compare the selected settings of all methods with each other, seed by seed."""
+    """Compare the selected settings of all methods with each other, by seed and prompt."""
     runs = typed(runs, RUN_COLUMNS)
     chosen = {task: select_settings(runs, task) for task in dict.fromkeys(runs["task"])}
     selected: dict[tuple[str, int], list[Run]] = {}
@@ -136,8 +136,9 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
     for (task, seed), group in selected.items():
         measured = {run.name: run.measured("test") for run in group}
         rows += [
-            [task, seed, ours, theirs, head_to_head(measured[ours], measured[theirs])]
+            [task, seed, prompt, ours, theirs, *duel]
             for ours, theirs in permutations(measured, 2)
+            for prompt, duel in enumerate(head_to_head(measured[ours], measured[theirs]))
         ]
     return table(rows, HEAD_TO_HEAD_COLUMNS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
 START = {"polite": 1.08, "exact": 0.1}
 HEIGHT = {"polite": 4.9, "exact": 3.2}
 SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
+PROMPTS = 12
 GRID: dict[str, dict[str, list[float]]] = {
     "sft": {},
     "dpo": {"beta": [0.1, 0.2, 0.4, 0.8]},
@@ -111,8 +113,10 @@ def fail(runs: pd.DataFrame, mask: pd.Series, error: str) -> pd.DataFrame:
     return runs
 
 
-def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
-    """Write a whole results folder around these runs."""
+def write_folder(
+    folder: Path, runs: pd.DataFrame, contrasts: Sequence[tuple[str, str]] = ()
+) -> Path:
+    """Write a whole results folder around these runs, with these contrasts declared."""
     folder.mkdir(parents=True, exist_ok=True)
     tasks, methods = list(dict.fromkeys(runs["task"])), list(dict.fromkeys(runs["method"]))
     seeds = sorted(set(runs["seed"]))
@@ -130,7 +134,8 @@ def write_folder(folder: Path, runs: pd.DataFrame) -> Path:
     samples = pd.DataFrame(_samples(tasks, methods, seeds), columns=SAMPLE_COLUMNS)
     samples.to_parquet(folder / "samples.parquet")
     (folder / "manifest.json").write_text(json.dumps(_manifest(methods)))
-    (folder / "experiment.yaml").write_text("name: synthetic\nseeds: 6\n")
+    declared = json.dumps([list(pair) for pair in contrasts])
+    (folder / "experiment.yaml").write_text(f"name: synthetic\nseeds: 6\ncontrasts: {declared}\n")
     return folder
 
 
@@ -144,14 +149,26 @@ def _frontier(tasks: list[str], seeds: list[int]) -> list[Any]:
 
 
 def _head_to_head(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
-    return [
-        (t, s, a, b, 0.5 + 0.4 * (SHARE[a] - SHARE[b]))
-        for t in tasks
-        for s in seeds
-        for a in methods
-        for b in methods
-        if a != b
-    ]
+    """Each side's share, with what seed, prompt and length add to it."""
+    random = np.random.default_rng(0)
+    rows = []
+    for task in tasks:
+        easy = random.normal(0, 0.05, size=(len(methods), PROMPTS))
+        lucky = random.normal(0, 0.03, size=(len(methods), len(seeds)))
+        for j, seed in enumerate(seeds):
+            for prompt in range(PROMPTS):
+                size = random.normal(18, 1.5, size=len(methods)) + [SHARE[m] for m in methods]
+                good = [
+                    SHARE[m] + easy[i, prompt] + lucky[i, j] + 0.02 * (size[i] - 18)
+                    for i, m in enumerate(methods)
+                ]
+                rows += [
+                    (task, seed, prompt, a, b, 0.5 + 0.4 * (good[i] - good[k]), size[i], size[k])
+                    for i, a in enumerate(methods)
+                    for k, b in enumerate(methods)
+                    if a != b
+                ]
+    return rows
 
 
 def _curves(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:

@@ -117,9 +117,23 @@ def test_figures_of_an_enumerated_task_are_exact(finished: Path) -> None:
 def test_head_to_head_is_antisymmetric(finished: Path) -> None:
     table = pd.read_csv(finished / "out" / "head_to_head.csv")
     turned = table.rename(columns={"method": "opponent", "opponent": "method"})
-    both = table.merge(turned, on=["task", "seed", "method", "opponent"])
-    assert len(both) == len(table) > 0
+    both = table.merge(turned, on=["task", "seed", "prompt", "method", "opponent"])
+    assert len(both) == len(table) == 2 * 8 * 4 * 3
     assert (both["win_rate_x"] + both["win_rate_y"]).tolist() == pytest.approx([1.0] * len(both))
+    assert both["tokens_x"].equals(both["opponent_tokens_y"])
+
+
+def test_head_to_head_has_the_figures_of_the_runs_prompt_by_prompt(finished: Path) -> None:
+    out = finished / "out"
+    table, runs = pd.read_csv(out / "head_to_head.csv"), pd.read_csv(out / "runs.csv")
+    against = table[table["opponent"] == "sft"].groupby(["method", "seed"])["win_rate"].mean()
+    known = runs[(runs["split"] == "test") & runs["method"].isin(["dpo", "ppo"])]
+    rates = known.set_index(["method", "seed"])["win_rate_sft"]
+    assert against[rates.index].tolist() == pytest.approx(rates.tolist(), abs=1e-5)
+    samples = pd.read_parquet(out / "samples.parquet").query("split == 'test' and method == 'ppo'")
+    lengths = samples.groupby(["seed", "prompt"], sort=False)["response_tokens"].mean()
+    mine = table.query("method == 'ppo' and opponent == 'dpo'")
+    assert mine["tokens"].tolist() == pytest.approx(lengths.tolist())
 
 
 def test_terminal_shows_plan_progress_table_and_report(finished: Path) -> None:

@@ -130,6 +130,14 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
         ),
         (changed("methods", "dpo", value={"grid": {"beta": []}}), ["dpo.grid", "one value"]),
         (changed("evaluation", value={"temperature": -1}), ["evaluation.temperature"]),
+        (changed("contrasts", value=[["dpo", "ppo"]]), ["contrasts.0", "'ppo'", "sft, dpo"]),
+        (changed("contrasts", value=[["dpo", "dpo"]]), ["contrasts.0", "two different"]),
+        (
+            changed("contrasts", value=[["dpo", "sft"], ["sft", "dpo"]]),
+            ["contrasts.1", "sft and dpo are declared already"],
+        ),
+        (changed("contrasts", value=["dpo"]), ["contrasts.0", "'dpo'"]),
+        (changed("contrasts", value=[["dpo"]]), ["contrasts.0"]),
         ("a: [", ["not readable as YAML"]),
         ("- 1", ["must be a mapping"]),
         ("tasks: !!python/object/apply:os.system ['true']", ["not readable as YAML"]),
@@ -192,3 +200,11 @@ def test_narrowing_keeps_sft_to_measure_against() -> None:
         {"kl_coef": 0.25},
         {"kl_coef": 0.5},
     ]
+
+
+def test_narrowing_drops_the_contrasts_of_methods_that_are_gone() -> None:
+    content = load_experiment("default")
+    assert content.contrasts == [("dpo", "ppo")]
+    assert narrow(content, methods=["ppo", "dpo"]).contrasts == [("dpo", "ppo")]
+    assert narrow(content, methods=["ppo", "best_of_n"]).contrasts == []
+    assert narrow(content, seeds=1).contrasts == [("dpo", "ppo")]

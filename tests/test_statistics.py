@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from bench.statistics import (
+    SIGNIFICANCE,
     area_share,
     best_of_k,
     collapses,
@@ -19,8 +20,11 @@ from bench.statistics import (
     mean_interval,
     paired_interval,
     probability_of_improvement,
+    seeds_for_verdict,
     sign_flip_p,
     stratified_bootstrap,
+    two_way_error,
+    verdict,
 )
 
 
@@ -95,6 +99,88 @@ def test_a_method_against_itself_is_rarely_different() -> None:
     assert sum(p < 0.05 for p in ps) / 500 < 0.06
 
 
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ([1.0, 1.1, 0.9, 1.2, 0.8, 1.0], "better"),
+        ([-1.0, -1.1, -0.9, -1.2, -0.8, -1.0], "worse"),
+        ([1.0, 1.1, 0.9, 1.2, 0.8], "too few seeds"),
+        ([], "too few seeds"),
+        ([1.0, 1.1, -0.9, 1.2, -0.8, 1.0], "none"),
+        # All seeds agree, so p is 0.031, but one of them makes nearly all of the difference.
+        ([0.01, 0.01, 0.01, 0.01, 0.01, 3.0], "none"),
+        ([0.0] * 6, "none"),
+    ],
+)
+def test_a_verdict_needs_seeds_test_and_interval(differences: list[float], said: str) -> None:
+    assert verdict(differences) == said
+
+
+def test_a_corrected_p_overrules_the_test() -> None:
+    differences = [1.0, 1.1, 0.9, 1.2, 0.8, 1.0]
+    assert verdict(differences, 0.04) == "better"
+    assert verdict(differences, 0.0625) == "none"
+    assert verdict(differences, math.nan) == "none"
+
+
+def test_a_method_against_itself_gets_a_verdict_at_most_5_times_in_100() -> None:
+    random = np.random.default_rng(4)
+    said = [verdict(random.normal(size=6).tolist()) for _ in range(1000)]
+    assert said.count("none") > 940
+
+
+@pytest.mark.parametrize("contrasts", [1, 2, 3, 10])
+def test_as_many_seeds_as_holm_needs_and_no_fewer(contrasts: int) -> None:
+    def smallest(seeds: int) -> float:
+        ps = {str(i): 1.0 for i in range(contrasts - 1)}
+        return holm({"best": sign_flip_p([1.0] * seeds), **ps})["best"]
+
+    seeds = seeds_for_verdict(contrasts)
+    assert smallest(seeds) < SIGNIFICANCE
+    assert smallest(seeds - 1) >= SIGNIFICANCE or seeds == 6
+
+
+def test_two_way_error_by_hand() -> None:
+    # Rows 0 and 1 with means 0 and 2; columns without an effect: rows alone remain.
+    values = np.array([-1.0, 1.0, 1.0, 3.0])
+    rows, columns = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    # e = -2, 0, 0, 2. Rows: sums -2, 2; columns: sums -2, 2; cells: 8 / 16 * 4 / 3.
+    expected = 2 * (8 / 16 * 2) - 8 / 16 * 4 / 3
+    assert two_way_error(values, rows, columns) == pytest.approx(expected**0.5)
+    assert two_way_error(values, rows, columns) == two_way_error(values, columns, rows)
+
+
+def test_two_way_error_with_one_cluster_on_a_side_is_the_other_sides() -> None:
+    values = np.array([1.0, 2.0, 4.0, 4.5])
+    alone = two_way_error(values, np.arange(4), np.zeros(4))
+    assert alone == pytest.approx(stats.sem(values))
+    assert two_way_error(values, np.zeros(4), np.arange(4)) == pytest.approx(alone)
+    assert math.isnan(two_way_error(values, np.zeros(4), np.zeros(4)))
+
+
+def test_a_negative_variance_falls_back_to_the_larger_side() -> None:
+    # Neither side varies, only the cells do: V_rows + V_columns - V_cells is below 0.
+    values = np.array([1.0, -1.0, -1.0, 1.0, 0.5, -0.5])
+    rows, columns = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1])
+    # Column sums of e: 0.5 and -0.5; row sums are 0.
+    assert two_way_error(values, rows, columns) == pytest.approx((0.5 / 36 * 2) ** 0.5)
+
+
+def test_two_way_error_covers_where_one_way_does_not() -> None:
+    random = np.random.default_rng(0)
+    seeds, prompts, draws = 20, 30, 400
+    rows, columns = np.divmod(np.arange(seeds * prompts), prompts)
+    near = stats.t.ppf(0.975, seeds - 1)
+    held = {"two": 0, "none": 0}
+    for _ in range(draws):
+        values = random.normal(0, 0.5, seeds)[rows] + random.normal(0, 0.5, prompts)[columns]
+        values = values + random.normal(size=values.size)
+        held["two"] += abs(values.mean()) < near * two_way_error(values, rows, columns)
+        held["none"] += abs(values.mean()) < near * stats.sem(values)
+    assert 0.92 < held["two"] / draws < 0.98
+    assert held["none"] / draws < 0.6
+
+
 def test_holm_by_hand() -> None:
     # Holm (1979): the least p counts for all contrasts, the next for one fewer, never falling.
     corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
@@ -119,6 +205,9 @@ def test_probability_of_improvement_is_mann_whitneys() -> None:
 
 def test_iqm_is_the_mean_of_the_middle_half() -> None:
     assert iqm([np.array([9.0, 1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0, 100.0])]) == 4.5
+    for n in range(1, 12):
+        data = np.random.default_rng(n).normal(size=n)
+        assert iqm([data[:3], data[3:]]) == pytest.approx(stats.trim_mean(data, 0.25))
 
 
 def test_the_stratified_bootstrap_covers_a_known_figure() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -33,6 +33,14 @@ class Measured:
     samples: list[Row]
     gold: ndarray
     weights: ndarray | None = field(default=None)
+
+
+class Duel(NamedTuple):
+    """How often a policy's gold reward beats another's on a prompt, ties half; mean tokens."""
+
+    win_rate: float
+    tokens: float
+    opponent_tokens: float
 
 
 def measure(ruler: Ruler, policy: Policy, split: str, per_prompt: int) -> Measured:
@@ -238,8 +246,8 @@ def at_temperatures(
     return rows
 
 
-def head_to_head(ours: Measured, theirs: Measured) -> float:
-    """Return how often the first policy's gold reward beats the second's, ties half."""
+def head_to_head(ours: Measured, theirs: Measured) -> list[Duel]:
+    """Compare two policies on each prompt; win rates are exact where all are listed."""
     rates = [
         weighted_win_rate(
             ours.gold[i],
@@ -249,4 +257,10 @@ def head_to_head(ours: Measured, theirs: Measured) -> float:
         )
         for i in range(len(ours.gold))
     ]
-    return float(np.mean(rates))
+    return [Duel(*row) for row in zip(rates, tokens(ours), tokens(theirs), strict=True)]
+
+
+def tokens(measured: Measured) -> list[float]:
+    """Return the mean tokens of the sampled responses to each prompt."""
+    lengths = np.array([row["response_tokens"] for row in measured.samples], dtype=float)
+    return list(lengths.reshape(len(measured.gold), -1).mean(1))

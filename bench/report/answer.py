@@ -1,4 +1,4 @@
-"""The answer in words. One test per task decides; everything else is an interval."""
+"""The answer in words. Declared contrasts decide; everything else is an interval."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.report.contrasts import out_of_reach, verdicts
 from bench.report.display import count, listed, number, percent, seconds, setting
 from bench.report.regret_plot import selected_regrets
 from bench.report.results import Results
-from bench.report.selection import (
-    SEEDS_FOR_VERDICT,
-    SIGNIFICANCE,
-    Contrast,
-    contrast,
-    ranking,
-    select_settings,
-    selected_rows,
-)
+from bench.report.selection import contrast, ranking, select_settings, selected_rows
 from bench.statistics import Interval
 
 # A mean efficiency just above 1 is sampling error; further above, the limit is wrong.
@@ -39,7 +32,7 @@ def answer(results: Results, task: str) -> Answer:
     """Return the task's answer, as plain text that still has to be escaped."""
     rows = selected_rows(results.runs, task)
     ranked = ranking(results.runs, task, results.privileged)
-    warnings = _warnings(results, task, rows)
+    warnings = out_of_reach(results, task) + _warnings(results, task, rows)
     if not ranked:
         nothing = "No verdict: no run of a method without privilege finished with a gold reward."
         return Answer(task, nothing, [], warnings)
@@ -50,38 +43,7 @@ def answer(results: Results, task: str) -> Answer:
         _regrets(results, task),
         *_privileged(results, rows),
     ]
-    return Answer(task, _verdict(results, rows, ranked), [s for s in sentences if s], warnings)
-
-
-def _verdict(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
-    """Test the best against the second-best, both named by validation prompts alone."""
-    if len(ranked) == 1:
-        return f"No verdict: {results.label(ranked[0])} has nothing to be compared with."
-    names = [results.label(method) for method in ranked[:2]]
-    primary = contrast(rows, *ranked[:2])
-    if not primary.enough_seeds:
-        return (
-            f"Too few seeds for a verdict: {names[0]} and {names[1]} share "
-            f"{primary.difference.n}, {SEEDS_FOR_VERDICT} are needed."
-        )
-    if not primary.significant and primary.p < SIGNIFICANCE:
-        return (
-            f"No verdict: test and interval disagree on {names[0]} and {names[1]} "
-            f"({_p(primary)}, but the 95% interval holds 0)."
-        )
-    if not primary.significant:
-        return (
-            f"No verdict: the difference between {names[0]} and {names[1]} may be chance "
-            f"({_p(primary)})."
-        )
-    if primary.difference.mean < 0:
-        # Validation named the wrong one of the two, and the test prompts show it.
-        names.reverse()
-    return f"{names[0]} is better than {names[1]} ({_p(primary)})."
-
-
-def _p(primary: Contrast) -> str:
-    return f"sign-flip p = {primary.p:.2g}, {primary.difference.n} seeds"
+    return Answer(task, verdicts(results, task), [s for s in sentences if s], warnings)
 
 
 def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report import tables
+from bench.report import across, tables, wins
 from bench.report.answer import answer
+from bench.report.contrasts import contrast_table, declared
+from bench.report.cost import cost_table, savings
 from bench.report.display import MISSING, count, seconds, setting
 from bench.report.effort import effort_table
 from bench.report.overoptimization import turning_table
@@ -27,6 +29,10 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
     [
         "selected",
         "method",
+        "contrast",
+        "kind",
+        "verdict",
+        "against",
         "setting",
         "task",
         "stage",
@@ -75,6 +81,9 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "stages": tables.stage_table(results.stages),
         "facts": _facts(manifest),
         "experiment": results.experiment,
+        "question": WORDS["declared" if declared(results) else "primary"],
+        "across": across.across_table(results),
+        "across_contrasts": across.across_contrasts(results),
         "words": WORDS,
     }
 
@@ -83,11 +92,17 @@ def _task(results: Results, task: str) -> dict[str, Any]:
     runs, labels = results.runs, results.labels
     own = runs[runs["task"] == task].drop_duplicates(["method", "params"])
     tried = own["method"].value_counts(sort=False).items()
+    ranking, fit = wins.ranking(results, task)
     return {
         "title": results.task_title(task),
         "answer": answer(results, task),
         "main": tables.main_table(runs, task, results.privileged, labels),
-        "cost": tables.cost_table(runs, task, labels),
+        "contrasts": contrast_table(results, task),
+        "wins": wins.win_rate_table(results, task),
+        "ranking": ranking,
+        "ranking_fit": fit,
+        "cost": cost_table(results, task),
+        "savings": savings(results, task),
         "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
         "likelihood": tables.likelihood_table(runs, task, labels),
         "objective": tables.objective_table(results.objective, task, labels),

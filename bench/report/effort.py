@@ -38,9 +38,14 @@ def effort_table(
 
 
 def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return a setting's means over seeds: KL and gold on test, gold on validation."""
+    """Return a setting's means over seeds: KL and gold on test, gold on validation.
+
+    A setting that lost a seed is left out where another did not, as it is when settings are chosen.
+    """
     rows = ok_rows(own)
     rows = rows[rows["method"] == method]
+    seeds = rows.groupby("params")["seed"].transform("nunique")
+    rows = rows[seeds == seeds.max()]
     means = rows.groupby(["params", "split"])[["kl", "gold_reward"]].mean().unstack("split")
     empty = pd.Series(dtype=float)
     return pd.DataFrame(
@@ -50,6 +55,24 @@ def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
             "validation": means.get(("gold_reward", "validation"), empty),
         }
     ).dropna(subset=["test", "validation"])
+
+
+def best_of_k_gains(own: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the test gain over SFT to expect after k settings: rows k = 1, 2, ..., columns seeds.
+
+    The choice is the one that `best_of_k` makes on validation means, the same for all seeds, so
+    the mean over seeds is the effort table's figure less SFT's. Seeds that lack a run are left out.
+    """
+    rows = ok_rows(own)
+    test = rows[rows["split"] == "test"]
+    start = test[test["method"] == "sft"].set_index("seed")["gold_reward"]
+    validation = settings_means(own, method)["validation"]
+    gold = test[test["method"] == method].pivot_table(
+        index="params", columns="seed", values="gold_reward"
+    )
+    gains = gold.reindex(validation.index).sub(start, axis="columns").dropna(axis="columns")
+    curves = {seed: best_of_k(validation.tolist(), gains[seed].tolist()) for seed in gains.columns}
+    return pd.DataFrame(curves, index=range(1, len(validation) + 1))
 
 
 def _over_settings(means: pd.DataFrame, most: int) -> dict[str, str]:

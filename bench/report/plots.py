@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
+from bench.report.cost_plots import cost, effort
 from bench.report.frontier_plot import frontier
 from bench.report.likelihood_plot import likelihood
 from bench.report.overoptimization_plot import overoptimization
 from bench.report.regret_plot import regret
 from bench.report.results import Results
-from bench.report.selection import contrast, of_selected, selected_rows
+from bench.report.selection import of_selected
 from bench.report.style import RC, Look, legend, looks, panels
 
 if TYPE_CHECKING:
@@ -83,48 +83,6 @@ def win_rates(results: Results) -> Figure | None:
     return figure
 
 
-def cost(results: Results) -> Figure | None:
-    """Gold reward gained over SFT against what it took, selected settings."""
-    axis_of = {"train_seconds": "training, seconds", "judgements": "judgements asked for"}
-    tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
-    if not tasks:
-        return None
-    figure, axes = panels(len(tasks), len(axis_of), 5.4, 3.5)
-    shown = [method for method in results.methods if method != "sft"]
-    for task, line in zip(tasks, axes, strict=True):
-        rows = selected_rows(results.runs, task)
-        for ax, (column, words) in zip(line, axis_of.items(), strict=True):
-            for method in shown:
-                gain = contrast(rows, method, "sft").difference
-                used = rows.loc[rows["method"] == method, column].mean()
-                look = looks(results.methods)[method]
-                half = gain.half_width if math.isfinite(gain.half_width) else 0.0
-                ax.errorbar(
-                    used, gain.mean, yerr=half, fmt=look.marker, color=look.color, ms=7, capsize=4
-                )
-            ax.axhline(0, color="#8a94a3", lw=0.8)
-            _zero_based(ax, rows[column].dropna())
-            ax.set(title=results.task_title(task), xlabel=words, ylabel="gold gain over SFT")
-            ax.grid(True)
-    legend(figure, {m: looks(results.methods)[m] for m in shown}, results, [])
-    return figure
-
-
-def _zero_based(ax: Axes, values: pd.Series) -> None:
-    """Start the axis at 0; where costs differ much, make it logarithmic above the smallest."""
-    positive = values[values > 0]
-    if positive.empty:
-        return
-    low, high = float(positive.min()), float(positive.max())
-    if high / low > 30:
-        ax.set_xscale("symlog", linthresh=low)
-        # Plain numbers: the scale's own labels are formulas, which are not typeset here.
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_xlim(-0.3 * low, 2 * high)
-    else:
-        ax.set_xlim(-0.04 * high, 1.1 * high)
-
-
 def curves(results: Results) -> Figure | None:
     """Training curves of the selected settings: reward and KL where logged, else the loss."""
     kept = [_curve_points(results, task) for task in results.tasks]
@@ -174,5 +132,6 @@ FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "win_rates": win_rates,
     "cost": cost,
     "likelihood": likelihood,
+    "effort": effort,
     "curves": curves,
 }

@@ -27,7 +27,8 @@ RUN_COLUMNS = _columns(
     "prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb device"
 )
 FRONTIER_COLUMNS = _columns("task seed kl reward")
-HEAD_TO_HEAD_COLUMNS = _columns("task seed method opponent win_rate")
+# Here `prompt` is the number of a test prompt.
+HEAD_TO_HEAD_COLUMNS = _columns("task seed prompt method opponent win_rate tokens opponent_tokens")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
 STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy")
 OBJECTIVE_COLUMNS = _columns(
@@ -83,6 +84,11 @@ class Results:
         """Return the method's title where it is short enough for a table, else its name."""
         title = str(described(self.manifest, "methods").get(method, {}).get("title") or "")
         return title if 0 < len(title) <= LONGEST_LABEL else method
+
+    def marked_label(self, method: str) -> str:
+        """Return the label, and whether the method is privileged."""
+        label = self.label(method)
+        return f"{label} (privileged)" if method in self.privileged else label
 
     @property
     def labels(self) -> dict[str, str]:

@@ -8,29 +8,27 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.report.results import method_order
-from bench.statistics import Interval, paired_interval, sign_flip_p
+from bench.statistics import (
+    Interval,
+    paired_interval,
+    probability_of_improvement,
+    sign_flip_p,
+)
 
 RUN_KEY = ["task", "method", "params", "seed"]
-SEEDS_FOR_VERDICT = 6
-SIGNIFICANCE = 0.05
 
 
 class Contrast(NamedTuple):
-    """How much more gold reward one method has than another, seed by seed, on test prompts."""
+    """How much more gold reward one method has than another, seed by seed, on test prompts.
 
+    differences: one for each seed that both finished; difference: their mean and t-interval; p:
+    of the sign-flip test, not corrected; improvement: probability of improvement.
+    """
+
+    differences: list[float]
     difference: Interval
     p: float
-
-    @property
-    def enough_seeds(self) -> bool:
-        """Whether the test could come out significant at all."""
-        return self.difference.n >= SEEDS_FOR_VERDICT
-
-    @property
-    def significant(self) -> bool:
-        """Whether a verdict may be given: the test and the interval must agree."""
-        low, high = self.difference.low, self.difference.high
-        return self.enough_seeds and self.p < SIGNIFICANCE and not low <= 0 <= high
+    improvement: float
 
 
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
@@ -79,6 +77,8 @@ def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
     """Compare two methods over the seeds that both finished. rows: from `selected_rows`."""
     gold = rows.pivot_table(index="seed", columns="method", values="gold_reward")
     pairs = gold.reindex(columns=[method, other]).dropna()
-    a, b = pairs.iloc[:, 0].tolist(), pairs.iloc[:, 1].tolist()
-    p = sign_flip_p([x - y for x, y in zip(a, b, strict=True)])
-    return Contrast(paired_interval(a, b), p)
+    ours, theirs = (pairs.iloc[:, i].to_numpy() for i in (0, 1))
+    differences = list(ours - theirs)
+    improvement = probability_of_improvement([ours], [theirs]) if differences else float("nan")
+    interval = paired_interval(ours.tolist(), theirs.tolist())
+    return Contrast(differences, interval, sign_flip_p(differences), improvement)

@@ -84,7 +84,9 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=look.color, marker=look.marker, lw=1.6, label=_name(results, method))
+        Line2D(
+            [], [], color=look.color, marker=look.marker, lw=1.6, label=results.marked_label(method)
+        )
         for method, look in shown.items()
     ]
     figure.legend(
@@ -93,8 +95,3 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
         # About as many as fit side by side at this width, in inches.
         ncols=min(int(figure.get_figwidth() / 1.45), len(handles + extra)),
     )
-
-
-def _name(results: Results, method: str) -> str:
-    label = results.label(method)
-    return f"{label} (privileged)" if method in results.privileged else label

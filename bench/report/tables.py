@@ -21,15 +21,6 @@ from bench.report.results import method_order
 from bench.report.selection import contrast, of_selected, ok_rows, select_settings, selected_rows
 from bench.statistics import mean_interval
 
-COSTS = (
-    "judgements",
-    "prompts_seen",
-    "responses_sampled",
-    "reward_calls",
-    "train_tokens",
-    "train_seconds",
-    "peak_memory_mb",
-)
 OF_MAIN = (
     "gold_reward",
     "proxy_reward",
@@ -96,18 +87,6 @@ def _seeds(runs: pd.DataFrame, task: str, method: str, params: str | None) -> st
         own = own[own["params"] == params]
     finished = 0 if params is None else ok_rows(own)["seed"].nunique()
     return f"{finished}/{own['seed'].nunique()}"
-
-
-def cost_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Return what each method's selected setting used: means over seeds."""
-    means = selected_rows(runs, task).groupby("method", sort=False)[list(COSTS)].mean()
-    lines = [
-        {"method": labels.get(method, method)}
-        | {name.replace("_", " ").replace("mb", "MB"): count(row[name]) for name in COSTS}
-        | {"train seconds": seconds(row["train_seconds"])}
-        for method, row in _in_order(means)
-    ]
-    return pd.DataFrame(lines)
 
 
 def likelihood_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:

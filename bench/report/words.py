@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from bench.report.selection import SEEDS_FOR_VERDICT
+from bench.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE
 
+_TEST = (
+    "The test is an exact two-sided sign-flip test on paired test-prompt differences, and the 95% "
+    "t-interval must leave 0 out besides."
+)
+_SEEDS = (
+    f"It needs {SEEDS_FOR_VERDICT} seeds, since with fewer p cannot fall below {SIGNIFICANCE}. "
+    "Every other comparison on this page is exploratory: an interval and no verdict. The seeds "
+    "that choose are the seeds that test, on other prompts, so gains of chosen settings still "
+    "flatter a little."
+)
 WORDS = {
+    "declared": (
+        "A verdict is given on the contrasts that the experiment file declares, and on no other. "
+        f"{_TEST} Its p is corrected for the number of contrasts declared (Holm). {_SEEDS}"
+    ),
     "primary": (
-        "the best method against the second-best, both named by validation prompts, methods that "
-        "were given the gold reward left out. It is an exact two-sided sign-flip test on paired "
-        "test-prompt differences, and the 95% t-interval must leave 0 out besides; with one "
-        "contrast there is nothing to correct for. It needs "
-        f"{SEEDS_FOR_VERDICT} seeds, since with fewer its p cannot fall below 0.05. Every other "
-        "comparison on this page is exploratory: an interval and no verdict. The seeds that choose "
-        "are the seeds that test, on other prompts, so gains of chosen settings still flatter a "
-        "little."
+        "No contrast is declared, so a verdict is given on one per task: the best method against "
+        "the second-best, both named by validation prompts, methods that were given the gold "
+        f"reward left out. {_TEST} With one contrast there is nothing to correct for. {_SEEDS}"
+    ),
+    "contrasts": (
+        "Every comparison: the difference in gold reward on test prompts with the 95% t-interval "
+        "of the paired difference, and the exact two-sided sign-flip p. The probability of "
+        "improvement is how often a seed of the first beats a seed of the second. Exploratory rows "
+        "are no tests: with so many of them some will seem to differ by chance."
+    ),
+    "across": (
+        "Gains over SFT as a share of the largest gain on the limit for that task and seed. The "
+        "interquartile mean is over all runs of all tasks, in brackets the 95% bootstrap interval "
+        "over seeds within each task. With few tasks and seeds such intervals are too narrow: this "
+        "is a summary and no verdict."
     ),
     "main": (
         "Settings chosen on validation prompts, figures from test prompts, means over seeds. After "
@@ -27,7 +48,19 @@ WORDS = {
     ),
     "win_rates": (
         "How often the row's response has more gold reward than the column's to the same test "
-        "prompt, ties counting half: selected settings, mean over seeds."
+        "prompt, ties counting half: selected settings, mean over seeds and prompts."
+    ),
+    "win_rate_table": (
+        "The standard error is clustered by seed and by prompt at once. The length-controlled rate "
+        "is the one to expect if responses were as long as the opponent's: a logistic model of the "
+        "prompts' win rates with a term for the difference in mean tokens, as AlpacaEval has it. "
+        "It is left out where hardly a response is shorter, or hardly one longer."
+    ),
+    "ranking": (
+        "Bradley-Terry: one strength per method, in log-odds with mean 0, so that a difference of "
+        "1 is a win rate of 73%. Intervals and the range of ranks are 95% bootstraps over seeds "
+        "and prompts together; with few seeds they are too narrow. Privileged methods are on the "
+        "scale and take no rank."
     ),
     "temperatures": (
         "The same comparison at other sampling temperatures than the one that all other figures "
@@ -38,7 +71,14 @@ WORDS = {
         "model, SFT, feedback, reward model) is listed further down. Judgements are the answers an "
         "annotator gave to what the method learned from; for a privileged method, each gold "
         "reward. A method that trains nothing pays each time it answers (best-of-n: n responses "
-        "for one), which is not counted here."
+        "for one), which is not counted here. Judgements saved sets what the annotator was asked "
+        "once against how often the reward model answered in training, one judgement for each "
+        "answer."
+    ),
+    "effort_figure": (
+        "The gold gain over SFT on test prompts to expect had only so many settings been tried, "
+        "and the best of them chosen on validation: mean over seeds with its 95% t-interval. "
+        "Compare methods at the same number of settings."
     ),
     "likelihood": (
         "Change of the mean log-probability (nats) of held-out chosen and rejected responses, from "

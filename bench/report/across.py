@@ -1,0 +1,111 @@
+"""Several tasks together: gains on one scale. A summary, never a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from bench.report.contrasts import declared
+from bench.report.display import MISSING, number, percent
+from bench.report.results import Results
+from bench.report.selection import selected_rows
+from bench.statistics import Interval, iqm, probability_of_improvement, stratified_bootstrap
+
+Gains = Mapping[str, ndarray]
+
+
+def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
+    """Return for each task the gold gain over SFT as a share of the limit's largest gain.
+
+    Rows are seeds, columns methods; selected settings on test prompts. The largest gain is that of
+    the seed's own curve in frontier.csv, from its start to its end.
+    """
+    found = {}
+    for task in results.tasks:
+        rows = selected_rows(results.runs, task)
+        gold = rows.pivot_table(index="seed", columns="method", values="gold_reward")
+        limit = results.frontier[results.frontier["task"] == task].dropna(subset=["kl", "reward"])
+        ends = limit.sort_values("kl").groupby("seed")["reward"].agg(["first", "last"])
+        largest = (ends["last"] - ends["first"]).reindex(gold.index)
+        if "sft" in gold.columns:
+            gains = gold.sub(gold["sft"], axis=0).div(largest.where(largest > 0), axis=0)
+            found[task] = gains.dropna(how="all")
+    return {task: gains for task, gains in found.items() if not gains.empty}
+
+
+def across_table(results: Results) -> pd.DataFrame:
+    """Return each method's figures over all tasks; empty with fewer than two tasks."""
+    gains = normalized_gains(results)
+    if len(gains) < 2:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        [
+            {
+                "method": results.marked_label(method),
+                "normalized gain (IQM)": _iqm(list(gains.values()), method),
+                "probability of improvement over SFT": _improvement(
+                    list(gains.values()), method, "sft"
+                ),
+                "runs": str(sum(int(_column(own, method).count()) for own in gains.values())),
+            }
+            for method in results.methods
+            if method != "sft"
+        ]
+    )
+
+
+def across_contrasts(results: Results) -> pd.DataFrame:
+    """Return the probability of improvement of the declared contrasts over all tasks."""
+    gains = normalized_gains(results)
+    if len(gains) < 2:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        [
+            {
+                "contrast": f"{results.label(method)} vs {results.label(other)}",
+                "probability of improvement": _improvement(list(gains.values()), method, other),
+            }
+            for method, other in declared(results)
+        ]
+    )
+
+
+def _column(gains: pd.DataFrame, method: str) -> pd.Series:
+    return gains[method] if method in gains.columns else pd.Series(np.nan, index=gains.index)
+
+
+def _iqm(gains: Sequence[pd.DataFrame], method: str) -> str:
+    scores = [_column(own, method).dropna().to_numpy() for own in gains]
+    return _with_interval(iqm, scores, number)
+
+
+def _improvement(gains: Sequence[pd.DataFrame], method: str, other: str) -> str:
+    """Draw the two methods' seeds together: they share their worlds."""
+    pairs = [
+        pd.concat([_column(own, method), _column(own, other)], axis=1).dropna().to_numpy()
+        for own in gains
+    ]
+    return _with_interval(
+        lambda tasks: probability_of_improvement(
+            [task[:, 0] for task in tasks], [task[:, 1] for task in tasks]
+        ),
+        pairs,
+        percent,
+    )
+
+
+def _with_interval(
+    figure: Callable[[Sequence[ndarray]], float],
+    scores: Sequence[ndarray],
+    show: Callable[[float], str],
+) -> str:
+    """Return the figure with its bootstrap interval; a dash unless every task has a run."""
+    if not all(len(task) for task in scores):
+        return MISSING
+    if max(len(task) for task in scores) < 2:
+        return show(figure(scores))
+    found: Interval = stratified_bootstrap(figure, scores)
+    return f"{show(found.mean)} [{show(found.low)}, {show(found.high)}]"

@@ -1,0 +1,86 @@
+"""What each method used, and how many judgements a learned reward saved."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from bench.report.display import MISSING, count, seconds
+from bench.report.results import Results, method_order
+from bench.report.selection import RUN_KEY, ok_rows, selected_rows
+
+COSTS = (
+    "judgements",
+    "prompts_seen",
+    "responses_sampled",
+    "reward_calls",
+    "train_tokens",
+    "train_seconds",
+    "peak_memory_mb",
+)
+
+
+class Asked(NamedTuple):
+    """How often a learned reward answered, and for how many judgements; means over seeds.
+
+    calls: over all settings of a seed, which share one reward model.
+    """
+
+    calls: float
+    judgements: float
+
+    @property
+    def saved(self) -> float:
+        """Judgements saved; below 0 where asking the annotator each time had been cheaper."""
+        return self.calls - self.judgements
+
+
+def asked(results: Results, task: str) -> dict[str, Asked]:
+    """Return the methods that asked a learned reward while they trained."""
+    rows = ok_rows(results.runs)
+    rows = rows[(rows["task"] == task) & ~rows["method"].isin(results.privileged)]
+    runs = rows.drop_duplicates(RUN_KEY)
+    found = {}
+    for method in method_order(runs):
+        own = runs[runs["method"] == method].groupby("seed")
+        calls, judgements = own["reward_calls"].sum(), own["judgements"].max()
+        found[method] = Asked(float(calls.mean()), float(judgements.mean()))
+    return {method: own for method, own in found.items() if own.calls > 0}
+
+
+def cost_table(results: Results, task: str) -> pd.DataFrame:
+    """Return what each method's selected setting used, and its judgements saved over all."""
+    means = selected_rows(results.runs, task).groupby("method", sort=False)[list(COSTS)].mean()
+    saved = {method: count(own.saved) for method, own in asked(results, task).items()}
+    used = means.to_dict("index")
+    return pd.DataFrame(
+        [
+            {"method": results.label(method)}
+            | {
+                name.replace("_", " ").replace("mb", "MB"): count(used[method][name])
+                for name in COSTS
+            }
+            | {"train seconds": seconds(used[method]["train_seconds"])}
+            | {"judgements saved, all settings": saved.get(method, MISSING)}
+            for method in method_order(means.reset_index())
+        ]
+    )
+
+
+def savings(results: Results, task: str) -> list[str]:
+    """Say for each learned reward what asking the annotator every time would have cost."""
+    return [_saving(results.label(method), own) for method, own in asked(results, task).items()]
+
+
+def _saving(label: str, own: Asked) -> str:
+    text = (
+        f"{label}: per seed, over all settings, its reward model answered {count(own.calls)} times "
+        f"for {count(own.judgements)} judgements"
+    )
+    if own.saved < 0:
+        return (
+            f"{text}. Asking the annotator each time would have been cheaper, by "
+            f"{count(-own.saved)} judgements."
+        )
+    return f"{text}: {count(own.saved)} judgements saved."

@@ -1,0 +1,140 @@
+"""Gain against what it took: settings tried, responses, tokens, seconds, judgements."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bench.report.effort import best_of_k_gains
+from bench.report.results import Results
+from bench.report.selection import contrast, selected_rows
+from bench.report.style import legend, looks, panels
+from bench.statistics import Interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AXES = {
+    "responses_sampled": "responses sampled",
+    "train_tokens": "training tokens",
+    "train_seconds": "training, seconds",
+    "judgements": "judgements asked for",
+}
+# Intervals at the same place must not hide each other: a hair aside, in points and in settings.
+ASIDE_POINTS = 2.5
+ASIDE = 0.06
+
+
+def cost(results: Results) -> Figure | None:
+    """Gold reward gained over SFT against what it took, selected settings."""
+    from matplotlib.transforms import ScaledTranslation
+
+    tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
+    if not tasks:
+        return None
+    figure, axes = panels(len(tasks), len(AXES), 3.3, 3.2)
+    shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
+    for task, line in zip(tasks, axes, strict=True):
+        rows = selected_rows(results.runs, task)
+        gains = {method: contrast(rows, method, "sft").difference for method in shown}
+        for ax, (column, words) in zip(line, AXES.items(), strict=True):
+            for i, (method, gain) in enumerate(gains.items()):
+                look = shown[method]
+                aside = ASIDE_POINTS * (i - (len(shown) - 1) / 2) / 72
+                ax.errorbar(
+                    rows.loc[rows["method"] == method, column].mean(),
+                    gain.mean,
+                    yerr=_half(gain),
+                    fmt=look.marker,
+                    color=look.color,
+                    ms=6,
+                    capsize=3,
+                    transform=ax.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans),
+                )
+            ax.axhline(0, color="#8a94a3", lw=0.8)
+            _zero_based(ax, rows[column].dropna())
+            ax.set(xlabel=words, ylim=_around(list(gains.values())))
+            ax.grid(True)
+        line[0].set(title=results.task_title(task), ylabel="gold gain over SFT")
+    legend(figure, shown, results, [])
+    return figure
+
+
+def _half(interval: Interval) -> float:
+    return interval.half_width if math.isfinite(interval.half_width) else 0.0
+
+
+def _around(gains: list[Interval]) -> tuple[float, float]:
+    """Return limits that hold 0 and all intervals: matplotlib cannot tell where points moved to."""
+    known = [gain for gain in gains if math.isfinite(gain.mean)]
+    low = min(0.0, *(gain.mean - _half(gain) for gain in known)) if known else 0.0
+    high = max(0.0, *(gain.mean + _half(gain) for gain in known)) if known else 0.0
+    room = 0.06 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _zero_based(ax: Axes, values: pd.Series) -> None:
+    """Start the axis at 0; where costs differ much, make it logarithmic above the smallest."""
+    positive = values[values > 0]
+    if positive.empty:
+        return
+    low, high = float(positive.min()), float(positive.max())
+    if high / low > 30:
+        ax.set_xscale("symlog", linthresh=low)
+        ax.set_xlim(-0.4 * low, 3 * high)
+    else:
+        ax.locator_params(axis="x", nbins=4)
+        ax.set_xlim(-0.1 * high, 1.15 * high)
+    # The scales' own labels are formulas, or powers of ten in a corner.
+    ax.xaxis.set_major_formatter(lambda value, _: _short(value))
+
+
+def _short(value: float) -> str:
+    """Return an axis label that leaves room for the next one."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"
+
+
+def effort(results: Results) -> Figure | None:
+    """Gold gain to expect had only so many settings been tried, a line for each method."""
+    shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
+    found = {
+        (task, method): best_of_k_gains(results.runs[results.runs["task"] == task], method)
+        for task in results.tasks
+        for method in shown
+    }
+    tasks = [t for t in results.tasks if any(not found[t, m].empty for m in shown)]
+    if not tasks:
+        return None
+    figure, axes = panels(1, len(tasks), 5.4, 3.6)
+    for ax, task in zip(axes[0], tasks, strict=True):
+        most = max(len(found[task, method]) for method in shown)
+        for i, (method, look) in enumerate(shown.items()):
+            gains = found[task, method]
+            if gains.empty:
+                continue
+            intervals = [mean_interval(row.tolist()) for _, row in gains.iterrows()]
+            aside = ASIDE * (i - (len(shown) - 1) / 2)
+            ax.errorbar(
+                [k + aside for k in gains.index],
+                [interval.mean for interval in intervals],
+                yerr=[_half(interval) for interval in intervals],
+                color=look.color,
+                marker=look.marker,
+                ms=6,
+                lw=1.8,
+                elinewidth=1,
+                capsize=3,
+            )
+        ax.axhline(0, color="#8a94a3", lw=0.8)
+        ax.set_xticks(range(1, most + 1))
+        ax.set(title=results.task_title(task), xlabel="settings tried")
+        ax.set(ylabel="expected gold gain over SFT", xlim=(0.6, most + 0.4))
+        ax.grid(True, axis="y")
+    logged = {m: look for m, look in shown.items() if any(len(found[t, m]) for t in tasks)}
+    legend(figure, logged, results, [])
+    return figure

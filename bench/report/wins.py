@@ -1,0 +1,122 @@
+"""Win rates of the selected settings in tables: errors, equal length, and one ranking."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from bench.bradley_terry import Strength, implied_rates, rank_methods
+from bench.evaluation.win_rate import length_controlled
+from bench.report.contrasts import compare
+from bench.report.display import MISSING, number
+from bench.report.results import Results
+from bench.statistics import two_way_error
+
+METHODS_FOR_RANKING = 3
+# Where fewer differences in length than this share lie beyond 0, it would be an extrapolation.
+TAIL = 0.05
+
+
+def win_rate_table(results: Results, task: str) -> pd.DataFrame:
+    """Return the win rates against SFT and in the contrasts that may have a verdict."""
+    pairs = [c for c in compare(results, task) if c.kind != "exploratory" or c.other == "sft"]
+    duels, lines = _duels(results, task), []
+    for method, other in ((c.method, c.other) for c in pairs):
+        own = duels[(duels["method"] == method) & (duels["opponent"] == other)]
+        if own.empty:
+            continue
+        error = two_way_error(
+            own["win_rate"].to_numpy(), own["seed"].to_numpy(), own["prompt"].to_numpy()
+        )
+        lines.append(
+            {
+                "method": results.label(method),
+                "against": results.label(other),
+                "win rate": _percent(own["win_rate"].mean()),
+                "standard error": _percent(error),
+                "length-controlled": _at_equal_length(own),
+                "tokens": number(own["tokens"].mean(), 1),
+                "opponent's tokens": number(own["opponent_tokens"].mean(), 1),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _duels(results: Results, task: str) -> pd.DataFrame:
+    duels = results.head_to_head
+    return duels[duels["task"] == task].dropna(subset=["win_rate"])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if math.isfinite(share) else MISSING
+
+
+def _at_equal_length(own: pd.DataFrame) -> str:
+    """Return the length-controlled win rate, or a dash where equal length is out of range."""
+    longer = (own["tokens"] - own["opponent_tokens"]).to_numpy()
+    low, high = np.quantile(longer, [TAIL, 1 - TAIL])
+    # Not so either where a length is missing.
+    if not low <= 0 <= high:
+        return MISSING
+    return _percent(length_controlled(own["win_rate"].to_numpy(), longer, list(own["prompt"])))
+
+
+def ranking(results: Results, task: str) -> tuple[pd.DataFrame, str]:
+    """Return the methods by Bradley-Terry strength, and in words how well one scale fits them.
+
+    Empty where fewer than three methods were compared. Privileged methods are fit, not ranked.
+    """
+    duels = _duels(results, task)
+    found = set(duels["method"]) & set(duels["opponent"])
+    methods = [method for method in results.methods if method in found]
+    if len(methods) < METHODS_FOR_RANKING:
+        return pd.DataFrame(), ""
+    cells = _cells(duels[duels["method"].isin(methods) & duels["opponent"].isin(methods)], methods)
+    strengths = rank_methods(cells, [method not in results.privileged for method in methods])
+    table = pd.DataFrame(
+        [
+            {
+                "method": results.marked_label(method),
+                "rank": _rank(own),
+                "strength (log-odds)": _interval(own),
+            }
+            for method, own in sorted(
+                zip(methods, strengths, strict=True), key=lambda pair: -pair[1].strength.mean
+            )
+        ]
+    )
+    implied = implied_rates(np.array([own.strength.mean for own in strengths]))
+    pairs = [
+        pair for pair in combinations(range(len(methods)), 2) if np.isfinite(cells[pair]).any()
+    ]
+    error = max(abs(float(np.nanmean(cells[pair]) - implied[pair])) for pair in pairs)
+    return table, f"These strengths give back every win rate to within {100 * error:.1f} points."
+
+
+def _cells(duels: pd.DataFrame, methods: list[str]) -> np.ndarray:
+    """Return win rates [methods, methods, seeds, prompts], nan where not measured."""
+    keys = ("method", "opponent", "seed", "prompt")
+    known = [methods, methods, list(duels["seed"].unique()), list(duels["prompt"].unique())]
+    places = [
+        duels[key].map({name: i for i, name in enumerate(names)}).to_numpy(dtype=int)
+        for key, names in zip(keys, known, strict=True)
+    ]
+    cells = np.full([len(names) for names in known], np.nan)
+    cells[tuple(places)] = duels["win_rate"]
+    return cells
+
+
+def _rank(own: Strength) -> str:
+    if not own.rank:
+        return MISSING
+    if own.highest_rank == own.lowest_rank:
+        return str(own.rank)
+    return f"{own.rank} ({own.highest_rank} to {own.lowest_rank})"
+
+
+def _interval(own: Strength) -> str:
+    mean, low, high, _ = own.strength
+    return f"{number(mean)} [{number(low)}, {number(high)}]"
