@@ -19,6 +19,7 @@ from bench.report.effort import effort_table
 from bench.report.plots import write_figures
 from bench.report.results import Results, described, load_results
 from bench.report.samples import sample_prompts
+from bench.report.trust import trust
 from bench.report.words import WORDS
 
 LONG_HEADINGS = frozenset(["error", "title", "settings", "value"])
@@ -29,6 +30,7 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "setting",
         "task",
         "stage",
+        "compared",
         "status",
         "learns from",
         "strength is",
@@ -72,6 +74,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "tasks": [_task(results, task) for task in results.tasks],
         "failures": tables.failure_table(runs, labels),
         "stages": tables.stage_table(results.stages),
+        "trust": trust(manifest.get("calibration")),
         "facts": _facts(manifest),
         "experiment": results.experiment,
         "words": WORDS,
