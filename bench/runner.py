@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -138,7 +140,19 @@ def _call(
     import torch
 
     torch.set_num_threads(threads)
-    return number, work(job)
+    outcome = work(job)
+    _freeze()
+    return number, outcome
+
+
+@cache
+def _freeze() -> None:
+    """Keep what the libraries hold for good out of garbage collection, once in each process.
+
+    Every trainer forces a collection when it ends, which can take longer than a small training.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def quiet() -> None:

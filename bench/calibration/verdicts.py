@@ -104,7 +104,7 @@ def pairs(worlds: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
 
-def power(effect: float, worlds: int = WORLDS_PER_GROUP, draws: int = 1000) -> float:
+def power(effect: float, worlds: int = WORLDS_PER_GROUP, draws: int = 500) -> float:
     """Return how often the verdict is "better" where differences are N(effect, 1).
 
     The same draws serve every effect, so that the curve rises without noise.
