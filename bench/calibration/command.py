@@ -14,7 +14,7 @@ from bench.command import check_writable, command_line
 from bench.errors import UserError
 
 # Runs take less than a second: a line for each would be all that one sees.
-SHOW_EVERY = 25
+SHOW_EVERY = 50
 
 
 def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:

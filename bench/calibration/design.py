@@ -90,6 +90,8 @@ KNOWN_PAIRS = [
     for ours, theirs in (
         (BEST_OF[4], BEST_OF[2]),
         (BEST_OF[4], BEST_OF[3]),
+        (BEST_OF[2], SFT_POLICY),
+        (BEST_OF[4], SFT_POLICY),
         (DPO_ARM, SFT_POLICY),
         (PPO_ARM, SFT_POLICY),
         (PPO_GOLD, DPO_ARM),

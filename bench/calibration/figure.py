@@ -88,13 +88,13 @@ def _false(ax: Axes, itself: pd.DataFrame) -> None:
     for i, (_, k, n) in enumerate(lines):
         rate = share(int(k), int(n))
         ax.plot([rate["low"], rate["high"]], [i, i], color="#1d2733", lw=1.6)
-        ax.plot(rate["share"], i, "D", color="#1d2733", ms=7)
+        ax.plot(rate["share"], i, "D", color="#1d2733", ms=7, clip_on=False)
         ax.annotate(
             f"{k} of {n}",
-            (rate["share"], i),
-            xytext=(0, 9),
+            (rate["high"], i),
+            xytext=(7, 0),
             textcoords="offset points",
-            ha="center",
+            va="center",
             fontsize=9,
         )
     ax.axvline(SIGNIFICANCE, color="#D55E00", lw=1.4, ls="--")
@@ -109,6 +109,7 @@ def _false(ax: Axes, itself: pd.DataFrame) -> None:
     ax.set_yticks(range(len(lines)), [name for name, _, _ in lines])
     ax.set(title="Where there is no difference", xlabel="share of comparisons with a verdict")
     ax.set_ylim(-0.6, len(lines) - 0.3)
+    ax.margins(x=0.15)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(True, axis="x")
