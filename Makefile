@@ -11,11 +11,11 @@ OPTIONS = $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS
           $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench quick test lint clean
+.PHONY: help install bench quick calibrate test lint clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
-		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 	@echo '  options of bench and quick (CONFIG for bench only): CONFIG=path METHODS=ppo,dpo TASKS=polite SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
 
 install: $(INSTALLED)  ## make .venv and install the pinned dependencies
@@ -32,6 +32,9 @@ bench: $(INSTALLED)  ## run the comparison and write its report to results/defau
 
 quick: $(INSTALLED)  ## the same comparison, small
 	$(BIN)/prefrontier bench quick $(OPTIONS)
+
+calibrate: $(INSTALLED)  ## measure how often the verdicts are right; results/calibration
+	$(BIN)/prefrontier calibrate $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out '$(OUT)')
 
 test: $(INSTALLED)  ## run the tests
 	$(BIN)/pytest -n 2

@@ -54,6 +54,22 @@ def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) ->
 
 
 @app.command()
+def calibrate(
+    quick: Annotated[bool, typer.Option("--quick", help="A few comparisons only.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes side by side; default: one per core.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; default: results/calibration, or -quick.")
+    ] = None,
+) -> None:
+    """Measure how often the verdicts are right, on many small worlds of known truth."""
+    from bench.calibration.command import run_calibration
+
+    raise typer.Exit(run_calibration(quick=quick, jobs=jobs, out=out))
+
+
+@app.command()
 def winrate(
     file: Annotated[Path, typer.Argument(help="Annotations in AlpacaEval's format, a JSON list.")],
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,

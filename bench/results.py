@@ -64,7 +64,10 @@ def write_results(
         folder / "experiment.yaml",
         yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True),
     )
-    write_json(folder / "manifest.json", manifest(plan, done, started, command))
+    write_json(
+        folder / "manifest.json",
+        manifest(plan, done, started, command) | {"calibration": calibration(folder)},
+    )
 
 
 def table(rows: Iterable[Any], columns: list[str]) -> pd.DataFrame:
@@ -207,20 +210,12 @@ def samples(runs: list[Run]) -> pd.DataFrame:
 
 def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
     """Return what is needed to judge and to repeat the run, and where its models lie."""
-    experiment, finished = plan.experiment, time.time()
+    experiment = plan.experiment
     return {
         "name": experiment.name,
-        "command": command,
-        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
-        "seconds": round(finished - started, 1),
+        **circumstances(started, plan.device, command),
         "runs": len(plan.runs),
         "cached_runs": plan.cached,
-        "device": plan.device,
-        "hardware": hardware(plan.device),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("prefrontier", *LIBRARIES)},
-        "commit": commit(),
         "tasks": {
             name: {
                 "title": name,
@@ -249,6 +244,31 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
             for stage in STAGES
         ],
     }
+
+
+def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
+    """Return when, where and with what a command was run that ends now."""
+    finished = time.time()
+    return {
+        "command": command,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
+        "seconds": round(finished - started, 1),
+        "device": device,
+        "hardware": hardware(device),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("prefrontier", *LIBRARIES)},
+        "commit": commit(),
+    }
+
+
+def calibration(folder: Path) -> dict[str, Any] | None:
+    """Return how often verdicts are right, as measured beside these results, else as committed."""
+    for results in (folder.resolve().parent, ROOT / "results"):
+        file = results / "calibration" / "summary.json"
+        if file.is_file():
+            return dict(json.loads(file.read_text("utf-8")))
+    return None
 
 
 def describe_method(plan: Plan, name: str) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,14 +22,27 @@ Outcome = tuple[str, str, float]
 
 
 @dataclass
-class Plan:
+class Work:
+    """Worlds, each with its ruler, and the runs on them."""
+
+    worlds: list[World]
+    rulers: dict[World, Ruler]
+    runs: list[Run]
+
+    def unready(self) -> list[World]:
+        """Return the worlds of which a stage or the ruler is missing."""
+        return [w for w in self.worlds if w.missing() or not self.rulers[w].exists()]
+
+    def unfinished(self) -> list[Run]:
+        return [run for run in self.runs if not run.finished()]
+
+
+@dataclass
+class Plan(Work):
     """All that an experiment asks for on a device. cached: runs that were done before."""
 
     experiment: Experiment
     device: str
-    worlds: list[World]
-    rulers: dict[World, Ruler]
-    runs: list[Run]
     cached: int
 
     @classmethod
@@ -59,14 +74,7 @@ class Plan:
                         )
                     )
         cached = sum(run.finished() for run in runs)
-        return cls(experiment, device, worlds, rulers, runs, cached)
-
-    def unready(self) -> list[World]:
-        """Return the worlds of which a stage or the ruler is missing."""
-        return [w for w in self.worlds if w.missing() or not self.rulers[w].exists()]
-
-    def unfinished(self) -> list[Run]:
-        return [run for run in self.runs if not run.finished()]
+        return cls(worlds, rulers, runs, experiment, device, cached)
 
     def lines(self) -> Iterator[str]:
         """Yield the plan in words, a line for each task."""
@@ -133,7 +141,19 @@ def _call(
     import torch
 
     torch.set_num_threads(threads)
-    return number, work(job)
+    outcome = work(job)
+    _freeze()
+    return number, outcome
+
+
+@cache
+def _freeze() -> None:
+    """Keep what the libraries hold for good out of garbage collection, once in each process.
+
+    Every trainer forces a collection when it ends, which can take longer than a small training.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def quiet() -> None:
@@ -172,19 +192,19 @@ def _prepare(job: _Preparation) -> Outcome:
     return status, error, time.perf_counter() - started
 
 
-def execute(plan: Plan, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
+def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
     """Make what is missing; return status and error of each run that is not ok, by its key."""
     problems: dict[str, tuple[str, str]] = {}
     broken: dict[World, str] = {}
-    unready = [_Preparation(world, plan.rulers[world]) for world in plan.unready()]
-    progress.start(len(unready), [run.name for run in plan.unfinished()])
+    unready = [_Preparation(world, work.rulers[world]) for world in work.unready()]
+    progress.start(len(unready), [run.name for run in work.unfinished()])
     for job, (status, error, seconds) in workers.each(_prepare, unready):
         label = f"{job.world.name} shared stages, seed {job.world.seed}"
         progress.advance("shared stages", label, status, error, seconds)
         if status != "ok":
             broken[job.world] = f"shared stage: {error}"
     ready = []
-    for run in plan.unfinished():
+    for run in work.unfinished():
         if run.world in broken:
             problems[run.key] = ("failed", broken[run.world])
         else:

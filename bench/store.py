@@ -40,8 +40,14 @@ def _versions() -> dict[str, str]:
 
 def source_digest(files: Iterable[Path]) -> str:
     """Return a hash of source files: a change of code makes anew what the code had made."""
+    return _digest_of(tuple(sorted(set(files))))
+
+
+@cache
+def _digest_of(files: tuple[Path, ...]) -> str:
+    # Read once: a process goes on with the code that it started with.
     total = hashlib.sha256()
-    for file in sorted(set(files)):
+    for file in files:
         total.update(file.name.encode())
         total.update(file.read_bytes())
     return total.hexdigest()[:20]

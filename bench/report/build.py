@@ -22,6 +22,7 @@ from bench.report.overoptimization import turning_table
 from bench.report.plots import write_figures
 from bench.report.results import Results, described, load_results
 from bench.report.samples import sample_prompts
+from bench.report.trust import trust
 from bench.report.words import WORDS
 
 LONG_HEADINGS = frozenset(["error", "title", "settings", "value"])
@@ -36,6 +37,7 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "setting",
         "task",
         "stage",
+        "compared",
         "status",
         "learns from",
         "strength is",
@@ -79,6 +81,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "tasks": [_task(results, task) for task in results.tasks],
         "failures": tables.failure_table(runs, labels),
         "stages": tables.stage_table(results.stages),
+        "trust": trust(manifest.get("calibration")),
         "facts": _facts(manifest),
         "experiment": results.experiment,
         "question": WORDS["declared" if declared(results) else "primary"],

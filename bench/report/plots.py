@@ -16,7 +16,7 @@ from bench.report.overoptimization_plot import overoptimization
 from bench.report.regret_plot import regret
 from bench.report.results import Results
 from bench.report.selection import of_selected
-from bench.report.style import RC, Look, legend, looks, panels
+from bench.report.style import RC, Look, legend, looks, panels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +32,13 @@ def write_figures(results: Results, folder: Path) -> list[str]:
     for name, draw in FIGURES.items():
         with rc_context(RC):
             figure = draw(results)
-            for suffix in ("png", "svg"):
-                file = folder / f"{name}.{suffix}"
-                if figure is None:
-                    # A figure of earlier results must not pass for one of these.
-                    file.unlink(missing_ok=True)
-                    continue
-                partial = folder / f".{name}.{suffix}.partial"
-                metadata = {"Date": None} if suffix == "svg" else {}
-                figure.savefig(partial, format=suffix, dpi=180, metadata=metadata)
-                partial.replace(file)
-        written += [name] if figure is not None else []
+            if figure is not None:
+                save(figure, folder, name)
+                written.append(name)
+                continue
+        # A figure of earlier results must not pass for one of these.
+        for suffix in ("png", "svg"):
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     return written
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.results import Results
@@ -77,6 +78,15 @@ def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure
 
     figure = Figure(figsize=(width * columns, height * rows + 0.5), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure whole, as PNG and SVG."""
+    for suffix in ("png", "svg"):
+        partial = folder / f".{name}.{suffix}.partial"
+        metadata = {"Date": None} if suffix == "svg" else {}
+        figure.savefig(partial, format=suffix, dpi=180, metadata=metadata)
+        partial.replace(folder / f"{name}.{suffix}")
 
 
 def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list[Any]) -> None:

@@ -1,0 +1,193 @@
+"""What a calibration compares: many small worlds, and pairs of methods and settings on them.
+
+Each world is a task of its own (its gold reward, its text) and a seed of its own. Which of two
+methods is better is a fact about all worlds; a comparison sees six of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from bench.calibration.replicas import DPOReplica, PPOReplica
+from bench.evaluation.ruler import Ruler
+from bench.pipeline.world import World
+from bench.runner import Work
+from bench.runs import Run
+from bench.statistics import SEEDS_FOR_VERDICT
+from bench.store import Store
+from bench.tasks.base import Architecture, RewardTraining, Training
+from bench.tasks.exact import Exact
+from methods.base import Method
+from methods.best_of_n import BestOfN
+from methods.core.sampling import SamplingLaw
+from methods.dpo import DPO
+from methods.ppo import PPO
+from methods.ppo_gold import PPOGold
+from methods.sft import SFT
+
+WORLDS_PER_GROUP = SEEDS_FOR_VERDICT
+ITSELF, CRIPPLED, KNOWN = "itself", "crippled", "known order"
+DPO_SETTINGS: dict[str, Any] = {
+    "beta": 0.3,
+    "examples": 512,
+    "batch_size": 32,
+    "learning_rate": 5e-3,
+}
+PPO_SETTINGS: dict[str, Any] = {
+    "kl_coef": 0.2,
+    "episodes": 512,
+    "batch_size": 128,
+    "minibatches": 2,
+    "learning_rate": 7e-3,
+    "value_learning_rate": 1e-2,
+}
+
+
+class Arm(NamedTuple):
+    """One side of a comparison. name: the method's; params: what sets it apart from others."""
+
+    name: str
+    method: Method
+    params: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name as tables show it; replicas are not told apart."""
+        shown = [f"{key} {value}" for key, value in self.params if key != "replica"]
+        return " ".join([self.name, *shown])
+
+
+class Pair(NamedTuple):
+    """Two arms. kind: itself, crippled or known order."""
+
+    kind: str
+    ours: Arm
+    theirs: Arm
+
+    @property
+    def title(self) -> str:
+        return f"{self.ours.title} vs {self.theirs.title}"
+
+
+def _arm(name: str, method: Method, **params: Any) -> Arm:
+    return Arm(name, replace(method, **params), tuple(params.items()))
+
+
+SFT_POLICY = Arm("sft", SFT())
+DPO_ARM, PPO_ARM = Arm("dpo", DPO(**DPO_SETTINGS)), Arm("ppo", PPO(**PPO_SETTINGS))
+PPO_GOLD = Arm("ppo_gold", PPOGold(**PPO_SETTINGS))
+BEST_OF = {n: _arm("best_of_n", BestOfN(), n=n) for n in (2, 3, 4)}
+# From a quarter of the training, which is easy to tell, to three quarters, which is not.
+CRIPPLED_PAIRS = [
+    Pair(CRIPPLED, arm, _arm(arm.name, arm.method, **{dial: amount}))
+    for amount in (128, 256, 384)
+    for arm, dial in ((PPO_ARM, "episodes"), (DPO_ARM, "examples"))
+]
+KNOWN_PAIRS = [
+    Pair(KNOWN, ours, theirs)
+    for ours, theirs in (
+        (BEST_OF[4], BEST_OF[2]),
+        (BEST_OF[4], BEST_OF[3]),
+        (BEST_OF[2], SFT_POLICY),
+        (BEST_OF[4], SFT_POLICY),
+        (DPO_ARM, SFT_POLICY),
+        (PPO_ARM, SFT_POLICY),
+        (PPO_GOLD, DPO_ARM),
+        (PPO_GOLD, PPO_ARM),
+        (PPO_ARM, BEST_OF[2]),
+        (DPO_ARM, BEST_OF[2]),
+        (DPO_ARM, PPO_ARM),
+        (DPO_ARM, _arm("dpo", DPO_ARM.method, beta=0.1)),
+        (PPO_ARM, _arm("ppo", PPO_ARM.method, kl_coef=0.1)),
+    )
+]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is compared.
+
+    groups: of six worlds; no two share one. repeats: how often each group compares a method with
+    itself, every time with policies of its own. pairs: how many of each other kind; None is all.
+    """
+
+    groups: int = 20
+    repeats: int = 5
+    pairs: int | None = None
+    itself: tuple[str, ...] = ("dpo", "ppo")
+
+
+FULL = Size()
+QUICK = Size(groups=2, repeats=1, pairs=1, itself=("ppo",))
+
+
+def pairs_of(size: Size) -> list[Pair]:
+    """Return all pairs; one with itself comes up `repeats` times."""
+    kinds: dict[str, tuple[type[Method], dict[str, Any]]] = {
+        "dpo": (DPOReplica, DPO_SETTINGS),
+        "ppo": (PPOReplica, PPO_SETTINGS),
+    }
+    pairs = []
+    for name in size.itself:
+        kind, settings = kinds[name]
+        arms = [_arm(name, kind(**settings), replica=i) for i in range(2 * size.repeats)]
+        pairs += [Pair(ITSELF, *arms[i : i + 2]) for i in range(0, len(arms), 2)]
+    return pairs + CRIPPLED_PAIRS[: size.pairs] + KNOWN_PAIRS[: size.pairs]
+
+
+def small_world(number: int) -> Exact:
+    """Return the task of a world: 133 responses to each prompt, trained in a second or two."""
+    return Exact(
+        world=number,
+        length=2,
+        pairs=256,
+        architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
+        pretraining=Training(2048, 1, 64, 1e-2),
+        sft=Training(512, 1, 64, 3e-3),
+        reward=RewardTraining(6, 64, 1e-2),
+    )
+
+
+@dataclass
+class Design(Work):
+    """The work of a calibration. pairs: what is compared; each has a run per arm and world."""
+
+    pairs: list[Pair]
+
+    @classmethod
+    def of(cls, size: Size, store: Store) -> Design:
+        """Lay out worlds and runs, worlds outermost."""
+        pairs = pairs_of(size)
+        arms = dict.fromkeys(arm for pair in pairs for arm in (pair.ours, pair.theirs))
+        worlds, rulers, runs = [], {}, []
+        for number in range(size.groups * WORLDS_PER_GROUP):
+            world = World(small_world(number), number, "cpu", store)
+            ruler = Ruler(world, SamplingLaw(max_new_tokens=world.task.max_new_tokens), 64)
+            worlds.append(world)
+            rulers[world] = ruler
+            runs += [_run(arm, world, ruler) for arm in arms]
+        return cls(worlds, rulers, runs, pairs)
+
+    def sides(self) -> Iterator[tuple[Pair, int, Run, Run]]:
+        """Yield each pair on each world, by its number, with the run of either arm."""
+        found = {(run.world.seed, run.name, run.params): run for run in self.runs}
+        for pair in self.pairs:
+            for world in self.worlds:
+                ours, theirs = (
+                    found[world.seed, arm.name, arm.params] for arm in (pair.ours, pair.theirs)
+                )
+                yield pair, world.seed, ours, theirs
+
+
+def _run(arm: Arm, world: World, ruler: Ruler) -> Run:
+    return Run(
+        name=arm.name,
+        method=arm.method,
+        params=arm.params,
+        world=world,
+        ruler=ruler,
+        budget=1_000_000,
+        per_prompt=2,
+    )

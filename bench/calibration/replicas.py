@@ -1,0 +1,45 @@
+"""Methods under another name: the same training, with other random numbers.
+
+All methods of a seed share that seed, so the same method twice would be the same policy twice. A
+replica draws its own. As a subclass it keeps its method's settings, code and feedback, and with
+them its place in the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.runs import seed_everything
+from methods.base import Context, Policy
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import stream
+from methods.dpo import DPO
+from methods.ppo import PPO
+
+
+def reseed(context: Context, replica: int) -> None:
+    """Give a run the random numbers of its replica."""
+    context.seed = stream("replica", replica, context.seed)
+    seed_everything(context.seed)
+
+
+@dataclass(frozen=True)
+class DPOReplica(DPO):
+    """DPO under another name."""
+
+    replica: int = 0
+
+    def train(self, context: Context) -> Policy:
+        reseed(context, self.replica)
+        return super().train(context)
+
+
+@dataclass(frozen=True)
+class PPOReplica(PPO):
+    """PPO under another name."""
+
+    replica: int = 0
+
+    def train(self, context: Context) -> ModelPolicy:
+        reseed(context, self.replica)
+        return super().train(context)
