@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from rich.console import Console
 
 # First guesses of how long a kind of job takes, relative to each other; measured ones replace them.
-GUESS = {"shared stages": 60.0, "sft": 4.0, "dpo": 12.0, "best_of_n": 12.0}
+GUESS = {"shared stages": 60.0, "sft": 4.0, "dpo": 12.0, "best_of_n": 12.0, "limit": 30.0}
 DEFAULT_GUESS = 25.0
 
 
@@ -29,6 +29,11 @@ class Progress:
         """Take in what will be done: how many worlds to prepare, and the runs' methods."""
         self.left = Counter({"shared stages": stages}) + Counter(runs)
         self.total = self.left.total()
+
+    def expect(self, kind: str, count: int) -> None:
+        """Take in how many jobs of a kind there will be, whatever was expected before."""
+        self.total += count - self.left[kind]
+        self.left[kind] = count
 
     def advance(self, kind: str, label: str, status: str, error: str, seconds: float) -> None:
         """Show one job's outcome and what is left."""

@@ -19,9 +19,10 @@ import pandas as pd
 import yaml
 
 from bench.catalog import find_method, title
-from bench.evaluation.measure import head_to_head
+from bench.evaluation.limit import Basis
+from bench.evaluation.measure import Row, against_limit, head_to_head
 from bench.evaluation.regret import split_regret
-from bench.pipeline.world import ROOT, STAGES
+from bench.pipeline.world import ROOT, STAGES, World
 from bench.report.results import (
     CHECKPOINT_COLUMNS,
     CURVE_COLUMNS,
@@ -40,6 +41,7 @@ from bench.runs import SPLITS, Run
 from bench.store import LIBRARIES, write_json, write_text
 
 Problems = dict[str, tuple[str, str]]
+Bases = dict[World, Basis]
 
 
 def write_results(
@@ -47,16 +49,14 @@ def write_results(
 ) -> None:
     """Write all tables, the manifest and the resolved experiment."""
     done = [run for run in plan.runs if run.key not in problems]
-    rows = [
-        run.row(split, *problems.get(run.key, ("ok", ""))) for run in plan.runs for split in SPLITS
-    ]
-    runs = table(rows, RUN_COLUMNS)
+    bases = {world: basis for world in plan.worlds if (basis := plan.basis(world))}
+    runs = table(run_rows(plan, problems, bases), RUN_COLUMNS)
     write_csv(folder / "runs.csv", runs)
     write_csv(folder / "curves.csv", curves(done))
-    write_csv(folder / "frontier.csv", frontier(plan))
+    write_csv(folder / "frontier.csv", frontier(bases))
     write_csv(folder / "stages.csv", stages(plan))
     write_csv(folder / "head_to_head.csv", matrix(runs, done))
-    write_csv(folder / "objective.csv", objective(done))
+    write_csv(folder / "objective.csv", objective(done, bases))
     write_csv(folder / "checkpoints.csv", checkpoints(done))
     write_csv(folder / "temperatures.csv", temperatures(done))
     write_parquet(folder / "samples.parquet", samples(done))
@@ -85,6 +85,19 @@ def write_parquet(file: Path, frame: pd.DataFrame) -> None:
     partial.replace(file)
 
 
+def run_rows(plan: Plan, problems: Problems, bases: Bases) -> list[Row]:
+    """Return the rows of runs.csv. On test prompts they are compared with the limit."""
+    rows = []
+    for run in plan.runs:
+        status, error = problems.get(run.key, ("ok", ""))
+        for split in SPLITS:
+            row = run.row(split, status, error)
+            if status == "ok" and split == "test":
+                row |= against_limit(bases[run.world].limit, row)
+            rows.append(row)
+    return rows
+
+
 def identity(run: Run) -> list[Any]:
     """Return task, method, params and seed, as the tables name a run."""
     return [run.world.name, run.name, json.dumps(dict(run.params)), run.world.seed]
@@ -101,12 +114,12 @@ def curves(runs: list[Run]) -> pd.DataFrame:
     return table(rows, CURVE_COLUMNS)
 
 
-def frontier(plan: Plan) -> pd.DataFrame:
+def frontier(bases: Bases) -> pd.DataFrame:
+    """Return points along each world's limit; effective_samples is empty where it is exact."""
     rows = [
-        [world.name, world.seed, kl, reward]
-        for world in plan.worlds
-        if plan.rulers[world].exists()
-        for kl, reward in plan.rulers[world].limit.curve()
+        [world.name, world.seed, kl, reward, None if basis.limit.listed else samples]
+        for world, basis in bases.items()
+        for kl, reward, samples in basis.limit.curve()
     ]
     return table(rows, FRONTIER_COLUMNS)
 
@@ -123,6 +136,10 @@ def stages(plan: Plan) -> pd.DataFrame:
         if ruler.exists():
             seconds = json.loads((ruler.folder / "stage.json").read_text())["seconds"]
             rows.append([world.name, world.seed, "limit", seconds, None])
+        mixture = plan.mixture(world)
+        if mixture and mixture.exists():
+            seconds = json.loads((mixture.folder / "stage.json").read_text())["seconds"]
+            rows.append([world.name, world.seed, "limit, further", seconds, None])
     return table(rows, STAGE_COLUMNS)
 
 
@@ -146,21 +163,25 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
     return table(rows, HEAD_TO_HEAD_COLUMNS)
 
 
-def objective(runs: list[Run]) -> pd.DataFrame:
+def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
     """Return each run's share of J* - J(ref), and where the rest was lost.
 
-    By enumeration where all responses are listed; elsewhere from the reference's samples, as far
-    as those can be trusted.
+    By enumeration where all responses are listed; elsewhere from samples, as far as those can be
+    trusted.
     """
     rows = []
     for run in (run for run in runs if run.method.strength_is_kl):
         row = run.row("test", "ok")
-        strength, limit = float(row["strength"]), run.ruler.limit
+        strength, (limit, learned, _) = float(row["strength"]), bases[run.world]
         if row["kl"] is None:
             continue
-        signal = None if run.method.privileged else run.ruler.proxy("test")
         parts = split_regret(
-            row["gold_reward"], row["proxy_reward"], row["kl"], strength, limit, signal
+            row["gold_reward"],
+            row["proxy_reward"],
+            row["kl"],
+            strength,
+            limit,
+            None if run.method.privileged else learned,
         )
         if parts is None:
             continue

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from bench.evaluation.limit import Basis
+from bench.evaluation.mixture import Mixture
 from bench.evaluation.ruler import Ruler
 from bench.experiment import Experiment
 from bench.pipeline.world import STAGES, World
 from bench.progress import Progress
-from bench.runs import Run, attempt
+from bench.runs import Run, attempt, furthest
 from bench.store import Store
 
 Job = TypeVar("Job")
@@ -35,6 +38,26 @@ class Work:
 
     def unfinished(self) -> list[Run]:
         return [run for run in self.runs if not run.finished()]
+
+    def mixture(self, world: World) -> Mixture | None:
+        """Return the mixture that may carry a world's limit further, from the runs done so far.
+
+        None where all responses are listed, or no policy moved that could be sampled.
+        """
+        ruler = self.rulers[world]
+        if not ruler.can_be_extended:
+            return None
+        moved = furthest([r for r in self.runs if r.world == world and r.finished()])
+        return Mixture(ruler, tuple(run.folder for run in moved)) if moved else None
+
+    def basis(self, world: World) -> Basis | None:
+        """Return what the limit of a world rests on: whatever reaches further. None without any."""
+        if not self.rulers[world].exists():
+            return None
+        mixture, alone = self.mixture(world), self.rulers[world].basis
+        if mixture is None or not mixture.exists():
+            return alone
+        return max(mixture.basis, alone, key=lambda basis: basis.limit.largest_kl)
 
 
 @dataclass
@@ -180,12 +203,18 @@ class _Preparation:
 
 
 def _prepare(job: _Preparation) -> Outcome:
-    import time
+    return _timed(job.world.prepare, job.ruler.make)
 
+
+def _extend(mixture: Mixture) -> Outcome:
+    return _timed(mixture.make)
+
+
+def _timed(*steps: Callable[[], None]) -> Outcome:
     started = time.perf_counter()
     try:
-        job.world.prepare()
-        job.ruler.make()
+        for step in steps:
+            step()
         status, error = "ok", ""
     except Exception as problem:  # the other worlds go on
         status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
@@ -198,6 +227,8 @@ def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple
     broken: dict[World, str] = {}
     unready = [_Preparation(world, work.rulers[world]) for world in work.unready()]
     progress.start(len(unready), [run.name for run in work.unfinished()])
+    expected = {run.world for run in work.unfinished() if work.rulers[run.world].can_be_extended}
+    progress.expect("limit", len(expected))
     for job, (status, error, seconds) in workers.each(_prepare, unready):
         label = f"{job.world.name} shared stages, seed {job.world.seed}"
         progress.advance("shared stages", label, status, error, seconds)
@@ -213,6 +244,13 @@ def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple
         progress.advance(run.name, f"{run.label}, seed {run.world.seed}", status, error, seconds)
         if status != "ok":
             problems[run.key] = (status, error)
+    # Without them the limits are what the reference's samples give: no run fails by this.
+    mixtures = [mixture for world in work.worlds if (mixture := work.mixture(world))]
+    missing = [mixture for mixture in mixtures if not mixture.exists()]
+    progress.expect("limit", len(missing))
+    for mixture, (status, error, seconds) in workers.each(_extend, missing):
+        world = mixture.ruler.world
+        progress.advance("limit", f"{world.name} limit, seed {world.seed}", status, error, seconds)
     progress.stop()
     return problems
 

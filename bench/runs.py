@@ -34,6 +34,8 @@ SPLITS = ("validation", "test")
 AT_TEMPERATURES = 8
 # And for checkpoints: many are measured, and none is a result.
 AT_CHECKPOINTS = 8
+# A policy whose KL is less has nothing to say that the SFT policy does not (nats).
+MOVED = 0.1
 POLICY, FIGURES_KIND = "policy", "figures"
 CORE = [ROOT / "methods" / "base.py", *(ROOT / "methods" / "core").glob("*.py")]
 MEASURING = [*(ROOT / "bench" / "evaluation").glob("*.py"), ROOT / "bench" / "runs.py"]
@@ -144,13 +146,18 @@ class Run:
             return reward_calls
         return 0 if self.method.feedback == "none" else self.world.task.pairs
 
+    @property
+    def folder(self) -> Path:
+        """Where the trained policy lies, or will."""
+        return self.store.folder(POLICY, self.train_key)
+
     def policy(self) -> Policy:
         """Return the trained policy, loaded from disk as anybody else would."""
-        return load_policy(self.store.folder(POLICY, self.train_key), self.world.device)
+        return load_policy(self.folder, self.world.device)
 
     def _measure(self) -> None:
         policy = self.policy()
-        kept = self.store.folder(POLICY, self.train_key) / CHECKPOINTS
+        kept = self.folder / CHECKPOINTS
         with self.store.create(FIGURES_KIND, self.key) as folder:
             write_json(
                 folder / "temperatures.json",
@@ -199,7 +206,7 @@ class Run:
         return json.loads((self.store.folder(kind, key) / name).read_text())
 
     def row(self, split: str, status: str, error: str = "") -> Row:
-        """Return the run's row of `runs.csv` for a split."""
+        """Return the run's row of `runs.csv` for a split, but for what needs the limit."""
         row: Row = dict.fromkeys(RUN_COLUMNS)
         strength = self.method.strength
         row |= {
@@ -216,6 +223,23 @@ class Run:
         if status != "ok":
             return row
         return row | self._read(POLICY, self.train_key, "costs.json") | self.figures(split)
+
+
+def furthest(runs: list[Run], most: int = 2) -> list[Run]:
+    """Return the runs whose policies moved furthest, one for each method, privileged ones first.
+
+    Of those that moved, and have log-probabilities.
+    """
+    moved: dict[str, tuple[bool, float, Run]] = {}
+    for run in runs:
+        figures = run.figures("test")
+        kl = figures["kl"]
+        if kl is None or kl < MOVED or figures["chosen_logp_change"] is None:
+            continue
+        if run.name not in moved or kl > moved[run.name][1]:
+            moved[run.name] = (run.method.privileged, kl, run)
+    ranked = sorted(moved.values(), key=lambda entry: entry[:2], reverse=True)
+    return [run for *_, run in ranked[:most]]
 
 
 def method_files(method: type[Method]) -> list[Path]:

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
+from bench.evaluation.limit import Limit
 from bench.evaluation.ruler import POOL, Ruler
 from bench.evaluation.win_rate import sem, weighted_win_rate
 from methods.best_of_n import BestOfNPolicy
@@ -49,8 +50,6 @@ def measure(ruler: Ruler, policy: Policy, split: str, per_prompt: int) -> Measur
     measured = from_list(ruler, policy, samples) if ruler.listed else None
     measured = measured or from_samples(ruler, split, samples)
     measured.figures |= logprob_changes(ruler, policy, split)
-    if split == "test":
-        measured.figures |= against_limit(ruler, measured.figures)
     return measured
 
 
@@ -107,7 +106,11 @@ def sampled_kl(
 
 
 def from_samples(ruler: Ruler, split: str, samples: list[Row]) -> Measured:
-    """Return the figures that samples give, with standard errors clustered by prompt."""
+    """Return the figures that samples give, with standard errors clustered by prompt.
+
+    These are for other prompts of the same kind: the spread between prompts is part of them. What
+    these very prompts would give, sampled again, varies less.
+    """
     figures: Row = {}
     names = {"gold_reward": "gold", "proxy_reward": "proxy", "kl": "kl"}
     groups = [row["group"] for row in samples]
@@ -206,15 +209,15 @@ def logprob_changes(ruler: Ruler, policy: Policy, split: str) -> Row:
     return changes
 
 
-def against_limit(ruler: Ruler, figures: Row) -> Row:
+def against_limit(limit: Limit, figures: Row) -> Row:
     """Return the limit at the policy's KL, and the share of its gain that the policy has."""
+    if figures["kl"] is None:
+        return {"limit_reward": None, "efficiency": None}
     # Estimation noise can put a KL of 0 a hair below it.
     kl = max(figures["kl"], 0.0)
-    if math.isnan(kl):
-        return {"limit_reward": None, "efficiency": None}
     return {
-        "limit_reward": ruler.limit.reward(kl),
-        "efficiency": ruler.limit.efficiency(figures["gold_reward"], kl),
+        "limit_reward": limit.reward(kl),
+        "efficiency": limit.efficiency(figures["gold_reward"], kl),
     }
 
 

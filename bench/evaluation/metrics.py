@@ -25,7 +25,11 @@ def _info(description: str, inputs: str, **features: Any) -> evaluate.MetricInfo
 
 
 class ClusteredMean(evaluate.Metric):
-    """A mean with the standard error that its clusters (here: prompts) allow."""
+    """A mean over clusters (here: prompts) that are themselves a sample, and its standard error.
+
+    With n clusters, mean and t quantile of n - 1 times the error hold the mean of the clusters'
+    population: for other prompts of the same kind.
+    """
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numpy import ndarray
-
 from bench.evaluation.limit import Limit
 
 
@@ -28,22 +26,21 @@ class Regret(NamedTuple):
 
 
 def split_regret(
-    gold: float, proxy: float, kl: float, beta: float, limit: Limit, signal: ndarray | None
+    gold: float, proxy: float, kl: float, beta: float, limit: Limit, learned: Limit | None
 ) -> Regret | None:
     """Split the regret of a policy with this mean gold and proxy reward and KL at strength beta.
 
-    limit: of the gold reward. signal: the learned reward [prompts, R] of the limit's responses, or
-    None where the policy was trained on gold. None where an optimum lies beyond the KL to which
-    the responses can be trusted.
+    limit: of the gold reward. learned: that of the learned reward on the same responses, or None
+    where the policy was trained on gold. Returns None where an optimum lies beyond the KL to which
+    its limit can be trusted.
     """
     if beta <= 0 or limit.kl(beta) > limit.largest_kl:
         return None
     optimum = limit.optimum(beta)
-    if signal is None:
+    if learned is None:
         return Regret(optimum - (gold - beta * kl), 0.0, 0.0)
-    learned = Limit(signal, limit.log_weights, limit.largest_kl)
-    its_kl, its_proxy = learned.point(beta)
-    if its_kl > limit.largest_kl:
+    its_kl, its_proxy, _ = learned.point(beta)
+    if its_kl > learned.largest_kl:
         return None
     asked_for, log_z = learned.tilt(beta)
     its_gold = float((asked_for * limit.rewards).sum(1).mean())

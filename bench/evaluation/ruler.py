@@ -2,28 +2,36 @@
 
 Where all responses can be listed: all of them, with gold and proxy reward and reference
 log-probability. Elsewhere: samples of the SFT policy for every prompt with their gold and proxy
-reward, from which the limit, win rates and regrets are drawn.
+reward, from which the limit, win rates and regrets are drawn. Both with their lengths in tokens.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
 from bench.evaluation.enumeration import all_texts, model_logprobs
-from bench.evaluation.limit import Limit
+from bench.evaluation.limit import Basis, Limit
 from bench.pipeline.world import ROOT, World
 from bench.store import digest, source_digest, write_json
 from methods.core.sampling import SamplingLaw, stream
+from methods.core.text import encode_responses
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("ruler", "enumeration")]
 POOL = 256
+# Of each test prompt's samples, as many are kept as text: what a mixture takes (mixture.py).
+KEPT = 512
 KIND = "ruler"
 
 
@@ -53,6 +61,11 @@ class Ruler:
         """Whether all responses are listed, so that nothing is estimated."""
         return self.world.task.enumerable and self.law.is_softmax
 
+    @property
+    def can_be_extended(self) -> bool:
+        """Whether samples of policies can help: where nothing is listed and all is possible."""
+        return not self.listed and self.law.is_softmax
+
     def exists(self) -> bool:
         return self.world.store.has(KIND, self.key)
 
@@ -62,7 +75,7 @@ class Ruler:
             return
         with self.world.store.create(KIND, self.key) as folder:
             started = time.perf_counter()
-            arrays = self._list() if self.listed else self._sample()
+            arrays = self._list() if self.listed else self._sample(folder)
             np.savez_compressed(folder / "ruler.npz", **arrays)  # type: ignore[arg-type]
             write_json(folder / "stage.json", {"seconds": time.perf_counter() - started})
 
@@ -72,28 +85,35 @@ class Ruler:
         prompts = task.prompts("test")
         texts = all_texts(policy.tokenizer, task.max_new_tokens)
         proxy = [reward([prompt] * len(texts), texts) for prompt in prompts]
+        tokens = lengths(policy.tokenizer, texts)
         return {
             "gold": np.array([task.gold([prompt] * len(texts), texts) for prompt in prompts]),
             "proxy": np.array(proxy, dtype=np.float32),
             "logprobs": model_logprobs(policy, prompts, self.law),
+            "tokens": np.tile(tokens, (len(prompts), 1)),
         }
 
-    def _sample(self) -> dict[str, ndarray]:
+    def _sample(self, folder: Path) -> dict[str, ndarray]:
         world, task = self.world, self.world.task
         policy, reward = world.sft(), world.reward_model()
         arrays = {}
         for split in ("validation", "test"):
             prompts = task.prompts(split)
             count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
-            gold, proxy = [], []
+            gold, proxy, tokens, kept = [], [], [], []
             for i, prompt in enumerate(prompts):
                 seed = stream("reference", split, world.seed, i)
                 asked = [prompt] * count
                 responses = policy.generate(asked, seed, self.law)
                 gold.append(task.gold(asked, responses))
                 proxy.append(reward(asked, responses))
+                tokens.append(lengths(policy.tokenizer, responses))
+                kept.append(responses[:KEPT])
             arrays[f"gold_{split}"] = np.array(gold)
             arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
+            arrays[f"tokens_{split}"] = np.stack(tokens)
+        # The last split is test.
+        write_json(folder / "responses.json", kept)
         return arrays
 
     @cached_property
@@ -109,17 +129,31 @@ class Ruler:
         """Return their proxy rewards, likewise."""
         return self._arrays["proxy" if self.listed else f"proxy_{split}"]
 
+    def tokens(self, split: str) -> ndarray:
+        """Return their lengths in tokens, likewise."""
+        return self._arrays["tokens" if self.listed else f"tokens_{split}"]
+
+    def kept(self) -> list[list[str]]:
+        """Return the first samples of each test prompt as text."""
+        texts: list[list[str]] = json.loads((self.folder / "responses.json").read_text())
+        return texts
+
     @property
     def logprobs(self) -> ndarray:
         """Return the reference's log-probabilities [prompts, R] of all responses."""
         return self._arrays["logprobs"]
 
     @cached_property
-    def limit(self) -> Limit:
-        """The limit on test prompts."""
-        if self.listed:
-            return Limit.from_list(self.gold("test"), self.logprobs)
-        return Limit.from_samples(self.gold("test"))
+    def basis(self) -> Basis:
+        """What the limit on test prompts rests on."""
+        gold = self.gold("test")
+        limit = Limit.from_list(gold, self.logprobs) if self.listed else Limit.from_samples(gold)
+        return Basis(limit, limit.of(self.proxy("test")), self.tokens("test"))
 
     def __getstate__(self) -> dict[str, object]:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+def lengths(tokenizer: PreTrainedTokenizerBase, responses: list[str]) -> ndarray:
+    """Return the length of each response in tokens, the end token included."""
+    return np.array([len(ids) for ids in encode_responses(tokenizer, responses)], dtype=np.int32)

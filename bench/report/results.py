@@ -26,7 +26,7 @@ RUN_COLUMNS = _columns(
     "ended_rate chosen_logp_change rejected_logp_change limit_reward efficiency judgements "
     "prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb device"
 )
-FRONTIER_COLUMNS = _columns("task seed kl reward")
+FRONTIER_COLUMNS = _columns("task seed kl reward effective_samples")
 # Here `prompt` is the number of a test prompt.
 HEAD_TO_HEAD_COLUMNS = _columns("task seed prompt method opponent win_rate tokens opponent_tokens")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
