@@ -21,6 +21,7 @@ import yaml
 from bench.catalog import find_method, title
 from bench.evaluation.limit import Basis
 from bench.evaluation.measure import Row, against_limit, head_to_head
+from bench.evaluation.modes import at_optimum
 from bench.evaluation.regret import split_regret
 from bench.pipeline.world import ROOT, STAGES, World
 from bench.report.results import (
@@ -29,6 +30,7 @@ from bench.report.results import (
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
     OBJECTIVE_COLUMNS,
+    OPTIMUM_COLUMNS,
     RUN_COLUMNS,
     SAMPLE_COLUMNS,
     STAGE_COLUMNS,
@@ -57,6 +59,7 @@ def write_results(
     write_csv(folder / "stages.csv", stages(plan))
     write_csv(folder / "head_to_head.csv", matrix(runs, done))
     write_csv(folder / "objective.csv", objective(done, bases))
+    write_csv(folder / "optimum.csv", optimum(done, bases))
     write_csv(folder / "checkpoints.csv", checkpoints(done))
     write_csv(folder / "temperatures.csv", temperatures(done))
     write_parquet(folder / "samples.parquet", samples(done))
@@ -191,6 +194,19 @@ def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
         figures = [reached, best, start, share, *parts]
         rows.append([*identity(run)[:3], strength, run.world.seed, *figures])
     return table(rows, OBJECTIVE_COLUMNS)
+
+
+def optimum(runs: list[Run], bases: Bases) -> pd.DataFrame:
+    """Return, beside each policy that moved, what gold's optimum at the same KL would say."""
+    rows = []
+    for run in runs:
+        figures, basis = run.figures("test"), bases[run.world]
+        if not figures["kl"] or figures["kl"] <= 0:
+            continue
+        weights = run.measured("test").weights if basis.limit.listed else None
+        own = {**figures, **at_optimum(basis, figures["kl"], weights)}
+        rows.append([*identity(run), *(own[column] for column in OPTIMUM_COLUMNS[4:])])
+    return table(rows, OPTIMUM_COLUMNS)
 
 
 def checkpoints(runs: list[Run]) -> pd.DataFrame:

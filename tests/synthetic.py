@@ -16,6 +16,7 @@ from bench.report.results import (
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
     OBJECTIVE_COLUMNS,
+    OPTIMUM_COLUMNS,
     RUN_COLUMNS,
     SAMPLE_COLUMNS,
     STAGE_COLUMNS,
@@ -126,6 +127,7 @@ def write_folder(
         "head_to_head": (_head_to_head(tasks, methods, seeds), HEAD_TO_HEAD_COLUMNS),
         "curves": (_curves(tasks, methods, seeds), CURVE_COLUMNS),
         "checkpoints": (_checkpoints(runs), CHECKPOINT_COLUMNS),
+        "optimum": (_optimum(runs), OPTIMUM_COLUMNS),
         "stages": (_stages(tasks, seeds), STAGE_COLUMNS),
         "objective": (_objective(methods, seeds) if "exact" in tasks else [], OBJECTIVE_COLUMNS),
     }
@@ -141,7 +143,7 @@ def write_folder(
 
 def _frontier(tasks: list[str], seeds: list[int]) -> list[Any]:
     return [
-        (t, s, k, limit(t, k) + 0.04 * s - 0.1)
+        (t, s, k, limit(t, k) + 0.04 * s - 0.1, None if t == "exact" else 3072 * np.exp(-k))
         for t in tasks
         for s in seeds
         for k in np.linspace(0, 1, 60) ** 2 * (6 + 0.2 * s)
@@ -200,6 +202,13 @@ def _checkpoints(runs: pd.DataFrame) -> list[Any]:
             names = (run[name] for name in ("task", "method", "params", "strength", "seed"))
             rows.append((*names, 170 * part, *figures, -0.8 * kl, -2.1 * kl))
     return rows
+
+
+def _optimum(runs: pd.DataFrame) -> list[Any]:
+    moved = runs[(runs["split"] == "test") & (runs["kl"] > 0)]
+    names = ["task", "method", "params", "seed", "kl", "response_tokens"]
+    held = {"exact": (0.35, 0.52), "polite": (None, None)}
+    return [(*run[names], 17.5, *held[run["task"]]) for _, run in moved.iterrows()]
 
 
 def _stages(tasks: list[str], seeds: list[int]) -> list[Any]:

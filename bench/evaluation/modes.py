@@ -1,9 +1,11 @@
-"""The modes: the few responses that hold most of what gold's optimum says."""
+"""What gold's optimum would say at a policy's KL: how long, and with how much of its modes."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy import ndarray
+
+from bench.evaluation.limit import Basis
 
 HELD = 0.5
 
@@ -24,3 +26,18 @@ def modes(optimum: ndarray) -> ndarray:
 def mass(probabilities: ndarray, which: ndarray) -> float:
     """Return the probability of these responses, [prompts, R], mean over prompts."""
     return float((probabilities * which).sum(1).mean())
+
+
+def at_optimum(basis: Basis, kl: float, weights: ndarray | None) -> dict[str, float | None]:
+    """Return the tokens of the optimum at this KL, and how much it and a policy say of its modes.
+
+    weights: the policy's probabilities [prompts, R] of all responses, where they are listed: else
+    there are no modes. None beyond the KL to which the limit can be trusted.
+    """
+    found: dict[str, float | None] = {"optimum_tokens": basis.limit.at_kl(kl, basis.tokens)}
+    found |= {"mode_mass": None, "optimum_mode_mass": None}
+    if weights is not None and found["optimum_tokens"] is not None:
+        optimum, _ = basis.limit.tilt(basis.limit.beta(kl))
+        which = modes(optimum)
+        found |= {"mode_mass": mass(weights, which), "optimum_mode_mass": mass(optimum, which)}
+    return found

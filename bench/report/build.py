@@ -109,6 +109,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
         "likelihood": tables.likelihood_table(runs, task, labels),
         "objective": tables.objective_table(results.objective, task, labels),
+        "shape": tables.shape_table(results.optimum, runs, task, labels),
         "overoptimization": turning_table(results, task, labels),
         "settings": tables.settings_table(runs, task, labels),
         "effort": effort_table(runs, results.frontier, task, labels),

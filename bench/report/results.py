@@ -39,6 +39,9 @@ CHECKPOINT_COLUMNS = _columns(
     "task method params strength seed step gold_reward proxy_reward kl response_tokens entropy "
     "chosen_logp_change rejected_logp_change"
 )
+OPTIMUM_COLUMNS = _columns(
+    "task method params seed kl response_tokens optimum_tokens mode_mass optimum_mode_mass"
+)
 TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
 SAMPLE_COLUMNS = _columns(
     "task method params seed split prompt response gold proxy kl response_tokens"
@@ -60,6 +63,7 @@ class Results:
     objective: pd.DataFrame
     temperatures: pd.DataFrame
     checkpoints: pd.DataFrame
+    optimum: pd.DataFrame
     samples: pd.DataFrame
     manifest: dict[str, Any]
     experiment: str
@@ -126,6 +130,7 @@ def load_results(folder: Path) -> Results:
         objective=_optional(folder / "objective.csv", OBJECTIVE_COLUMNS),
         temperatures=_optional(folder / "temperatures.csv", TEMPERATURE_COLUMNS),
         checkpoints=_optional(folder / "checkpoints.csv", CHECKPOINT_COLUMNS),
+        optimum=_optional(folder / "optimum.csv", OPTIMUM_COLUMNS),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",

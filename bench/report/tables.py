@@ -111,6 +111,31 @@ def _in_order(means: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
     return [(method, found[method]) for method in method_order(means.reset_index())]
 
 
+def shape_table(
+    optimum: pd.DataFrame, runs: pd.DataFrame, task: str, labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return length, diversity and modes of the selected settings beside the optimum's."""
+    own = of_selected(optimum, runs, task)
+    rows = selected_rows(runs, task)
+    lines = []
+    for method in method_order(rows):
+        mine, best = rows[rows["method"] == method], own[own["method"] == method]
+        lines.append(
+            {
+                "method": labels.get(method, method),
+                "tokens": number(mine["response_tokens"].mean(), 1),
+                "optimum's tokens": number(_complete(best["optimum_tokens"]), 1),
+                "entropy": number(mine["entropy"].mean()),
+                "distinct-2": number(mine["distinct_2"].mean()),
+                "mass of the modes": percent(_complete(best["mode_mass"])),
+                "optimum's": percent(_complete(best["optimum_mode_mass"])),
+            }
+        )
+    frame = pd.DataFrame(lines)
+    known = frame.columns if own["mode_mass"].notna().any() else frame.columns[:-2]
+    return frame[known] if len(own) else pd.DataFrame()
+
+
 def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
     """Return the share of the best J that each method and strength reached, and the regret."""
     own = objective[(objective["task"] == task) & objective["share"].notna()]

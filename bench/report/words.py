@@ -113,6 +113,13 @@ WORDS = {
         "furthest point are those of the fits, errors root mean squares. Methods that were given "
         "gold show what does not turn."
     ),
+    "shape": (
+        "Mean length of the responses, and the length that gold's own optimum at the same KL would "
+        "have: a method that is longer was paid for length. Entropy (nats) and distinct-2 say how "
+        "varied the responses are. Modes, where all responses are listed: the fewest responses "
+        "that hold half of that optimum. A policy with less of them has settled elsewhere, one "
+        "with more has collapsed onto them."
+    ),
     "effort": (
         "Over all settings of a method. The area under its frontier (the best gold within each KL "
         "budget, the SFT policy's where no setting is within it) is a share of the limit's area. "
