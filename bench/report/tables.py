@@ -128,7 +128,7 @@ def shape_table(
                 "entropy": number(mine["entropy"].mean()),
                 "distinct-2": number(mine["distinct_2"].mean()),
                 "mass of the modes": percent(_complete(best["mode_mass"])),
-                "optimum's": percent(_complete(best["optimum_mode_mass"])),
+                "optimum's mass of them": percent(_complete(best["optimum_mode_mass"])),
             }
         )
     frame = pd.DataFrame(lines)
