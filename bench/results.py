@@ -167,24 +167,27 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
 
 
 def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
-    """Return each run's share of J* - J(ref), and where the rest was lost.
+    """Return each run's share of J* - J(ref), and where the rest was lost, in units of gold.
 
     By enumeration where all responses are listed; elsewhere from samples, as far as those can be
-    trusted.
+    trusted. What is learned from judgements is gold / temperature of the annotator, so a strength
+    of 1 there is one of `temperature` in units of gold.
     """
     rows = []
     for run in (run for run in runs if run.method.strength_is_kl):
         row = run.row("test", "ok")
-        strength, (limit, learned, _) = float(row["strength"]), bases[run.world]
+        limit, learned, _ = bases[run.world]
         if row["kl"] is None:
             continue
+        unit = 1.0 if run.method.privileged else run.world.task.annotator.temperature
+        strength = unit * float(row["strength"])
         parts = split_regret(
             row["gold_reward"],
-            row["proxy_reward"],
+            unit * row["proxy_reward"],
             row["kl"],
             strength,
             limit,
-            None if run.method.privileged else learned,
+            None if run.method.privileged else learned.of(unit * learned.rewards),
         )
         if parts is None:
             continue
@@ -192,7 +195,7 @@ def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
         best, start = limit.optimum(strength), limit.reference_reward()
         share = (reached - start) / (best - start)
         figures = [reached, best, start, share, *parts]
-        rows.append([*identity(run)[:3], strength, run.world.seed, *figures])
+        rows.append([*identity(run)[:3], row["strength"], run.world.seed, *figures])
     return table(rows, OBJECTIVE_COLUMNS)
 
 

@@ -159,6 +159,7 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
             f"{len(own)} of {total} runs {status}: {whose}. Their seeds are missing from the "
             "figures below."
         )
+    warnings += _unequal_effort(results, runs)
     high = rows.groupby("method", sort=False)["efficiency"].mean()
     warnings += [
         f"{results.label(str(method))} seems to have {percent(share)} of what is possible. More "
@@ -166,6 +167,18 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
         for method, share in high[high > EFFICIENCY_ALARM].items()
     ]
     return warnings
+
+
+def _unequal_effort(results: Results, runs: pd.DataFrame) -> list[str]:
+    """Warn where contenders had different numbers of settings to choose from."""
+    contenders = runs[~runs["method"].isin({"sft", *results.privileged})]
+    tried = contenders.groupby("method", sort=False)["params"].nunique()
+    if tried.nunique() < 2:
+        return []
+    counts = [f"{n} of {results.label(str(method))}" for method, n in tried.items()]
+    return [
+        f"Not the same effort: {listed(counts)} settings were tried, and more are more chances."
+    ]
 
 
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:
