@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
-import os
-import platform
-import subprocess
-import time
 from collections.abc import Iterable
-from importlib.metadata import version
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -18,12 +11,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from bench.catalog import find_method, title
 from bench.evaluation.limit import Basis
 from bench.evaluation.measure import Row, against_limit, head_to_head
 from bench.evaluation.modes import at_optimum
 from bench.evaluation.regret import split_regret
-from bench.pipeline.world import ROOT, STAGES, World
+from bench.manifest import calibration, manifest
+from bench.pipeline.world import STAGES, World
 from bench.report.results import (
     CHECKPOINT_COLUMNS,
     CURVE_COLUMNS,
@@ -40,7 +33,7 @@ from bench.report.results import (
 from bench.report.selection import select_settings
 from bench.runner import Plan
 from bench.runs import SPLITS, Run
-from bench.store import LIBRARIES, write_json, write_text
+from bench.store import write_json, write_text
 
 Problems = dict[str, tuple[str, str]]
 Bases = dict[World, Basis]
@@ -101,14 +94,9 @@ def run_rows(plan: Plan, problems: Problems, bases: Bases) -> list[Row]:
     return rows
 
 
-def identity(run: Run) -> list[Any]:
-    """Return task, method, params and seed, as the tables name a run."""
-    return [run.world.name, run.name, json.dumps(dict(run.params)), run.world.seed]
-
-
 def curves(runs: list[Run]) -> pd.DataFrame:
     rows = [
-        [*identity(run), int(point["step"]), metric, value]
+        [*run.identity, int(point["step"]), metric, value]
         for run in runs
         for point in run.curves()
         for metric, value in point.items()
@@ -152,7 +140,7 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
     chosen = {task: select_settings(runs, task) for task in dict.fromkeys(runs["task"])}
     selected: dict[tuple[str, int], list[Run]] = {}
     for run in done:
-        task, method, params, seed = identity(run)
+        task, method, params, seed = run.identity
         if chosen[task].get(method) == params:
             selected.setdefault((task, seed), []).append(run)
     rows = []
@@ -195,7 +183,7 @@ def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
         best, start = limit.optimum(strength), limit.reference_reward()
         share = (reached - start) / (best - start)
         figures = [reached, best, start, share, *parts]
-        rows.append([*identity(run)[:3], row["strength"], run.world.seed, *figures])
+        rows.append([*run.identity[:3], row["strength"], run.world.seed, *figures])
     return table(rows, OBJECTIVE_COLUMNS)
 
 
@@ -208,7 +196,7 @@ def optimum(runs: list[Run], bases: Bases) -> pd.DataFrame:
             continue
         weights = run.measured("test").weights if basis.limit.listed else None
         own = {**figures, **at_optimum(basis, figures["kl"], weights)}
-        rows.append([*identity(run), *(own[column] for column in OPTIMUM_COLUMNS[4:])])
+        rows.append([*run.identity, *(own[column] for column in OPTIMUM_COLUMNS[4:])])
     return table(rows, OPTIMUM_COLUMNS)
 
 
@@ -220,7 +208,7 @@ def checkpoints(runs: list[Run]) -> pd.DataFrame:
         on_the_way, final = run.on_the_way(), run.row("test", "ok")
         if not on_the_way:
             continue
-        own = [*identity(run)[:3], final["strength"], run.world.seed]
+        own = [*run.identity[:3], final["strength"], run.world.seed]
         points = [*on_the_way, {**final, "step": on_the_way[-1]["total"]}]
         rows += [[*own, int(point["step"]), *(point[name] for name in columns)] for point in points]
     return table(rows, CHECKPOINT_COLUMNS)
@@ -230,7 +218,7 @@ def temperatures(runs: list[Run]) -> pd.DataFrame:
     """Return gold reward and win rate against SFT at other temperatures than the law's."""
     columns = TEMPERATURE_COLUMNS[4:]
     rows = [
-        [*identity(run), *(row[column] for column in columns)]
+        [*run.identity, *(row[column] for column in columns)]
         for run in runs
         for row in run.at_temperatures()
     ]
@@ -240,131 +228,9 @@ def temperatures(runs: list[Run]) -> pd.DataFrame:
 def samples(runs: list[Run]) -> pd.DataFrame:
     frames = []
     for run in runs:
-        task, method, params, seed = identity(run)
+        task, method, params, seed = run.identity
         named = {"task": task, "method": method, "params": params, "seed": seed}
         for split in SPLITS:
             frame = pd.DataFrame(run.samples(split))
             frames.append(frame.assign(**named, split=split)[SAMPLE_COLUMNS])
     return pd.concat(frames, ignore_index=True) if frames else table([], SAMPLE_COLUMNS)
-
-
-def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
-    """Return what is needed to judge and to repeat the run, and where its models lie."""
-    experiment = plan.experiment
-    return {
-        "name": experiment.name,
-        **circumstances(started, plan.device, command),
-        "runs": len(plan.runs),
-        "cached_runs": plan.cached,
-        "tasks": {
-            name: {
-                "title": name,
-                "task": task.name,
-                "about": (type(task).__doc__ or name).splitlines()[0],
-                "enumerable": task.enumerable,
-                "dials": dataclasses.asdict(task),
-            }
-            for name, task in experiment.worlds.items()
-        },
-        "methods": {name: describe_method(plan, name) for name in experiment.methods},
-        "cache": "PREFRONTIER_CACHE, or .cache where the command was run",
-        "policies": [
-            dict(zip(("task", "method", "params", "seed"), identity(run), strict=True))
-            | {"folder": f"policy/{run.train_key}"}
-            for run in done
-        ],
-        "stages": [
-            {
-                "task": w.name,
-                "seed": w.seed,
-                "stage": stage,
-                "folder": f"{stage}/{w.key(stage)}",
-            }
-            for w in plan.worlds
-            for stage in STAGES
-        ],
-    }
-
-
-def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
-    """Return when, where and with what a command was run that ends now."""
-    finished = time.time()
-    return {
-        "command": command,
-        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
-        "seconds": round(finished - started, 1),
-        "device": device,
-        "hardware": hardware(device),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("prefrontier", *LIBRARIES)},
-        "commit": commit(),
-    }
-
-
-def calibration(folder: Path) -> dict[str, Any] | None:
-    """Return how often verdicts are right, as measured beside these results, else as committed."""
-    for results in (folder.resolve().parent, ROOT / "results"):
-        file = results / "calibration" / "summary.json"
-        if file.is_file():
-            return dict(json.loads(file.read_text("utf-8")))
-    return None
-
-
-def describe_method(plan: Plan, name: str) -> dict[str, Any]:
-    kind = find_method(name, "methods")
-    settings = {
-        run.world.name: {
-            key: value
-            for key, value in dataclasses.asdict(run.method).items()
-            if key not in dict(run.params)
-        }
-        for run in plan.runs
-        if run.name == name
-    }
-    return {
-        "title": title(kind),
-        "feedback": "gold" if kind.privileged else kind.feedback,
-        "strength": kind.strength,
-        "privileged": kind.privileged,
-        "settings": settings,
-    }
-
-
-def hardware(device: str) -> dict[str, Any]:
-    import psutil
-
-    gpu = None
-    if device.startswith("cuda"):
-        import torch
-
-        gpu = torch.cuda.get_device_name(device)
-    return {
-        "cpu": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": math.ceil(psutil.virtual_memory().total / 2**30),
-        "gpu": gpu,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def commit() -> str | None:
-    """Return the commit of the source tree, marked if it has changes, or None outside of one."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", "bench", "methods")
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -60,6 +60,11 @@ class Run:
         setting = " ".join(f"{key}={value}" for key, value in self.params)
         return " ".join(filter(None, [self.world.name, self.name, setting]))
 
+    @property
+    def identity(self) -> list[Any]:
+        """Task, method, params and seed, as the tables name a run."""
+        return [self.world.name, self.name, json.dumps(dict(self.params)), self.world.seed]
+
     @cached_property
     def train_key(self) -> str:
         """Return the hash of the trained policy: settings, seed, what it starts from, its code."""

@@ -27,9 +27,9 @@ from bench.calibration.verdicts import (
     verdict,
 )
 from bench.cli import main
+from bench.manifest import calibration
 from bench.report.build import build_report
 from bench.report.trust import trust
-from bench.results import calibration
 from bench.runs import method_files
 from bench.store import Store
 from methods.core.context import Context

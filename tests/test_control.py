@@ -27,7 +27,8 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 def test_dpo_and_ppo_on_gold_come_to_the_optimum_at_every_strength(control: Plan) -> None:
-    shares = objective(control.runs).set_index(["method", "strength"])["share"]
+    bases = {world: basis for world in control.worlds if (basis := control.basis(world))}
+    shares = objective(control.runs, bases).set_index(["method", "strength"])["share"]
     assert len(shares) == 4
     assert shares.min() >= NEAR_THE_OPTIMUM, shares
     # More than all of it would be an error of the ruler.

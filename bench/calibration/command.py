@@ -27,8 +27,8 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     # Imported here: these bring in torch, and a mistake in the options should not wait for it.
     from bench.calibration.design import FULL, QUICK, Design
     from bench.calibration.verdicts import differences
+    from bench.manifest import circumstances
     from bench.progress import Progress
-    from bench.results import circumstances
     from bench.runner import Workers, default_jobs, default_store, execute, quiet
 
     quiet()
