@@ -29,7 +29,16 @@ from bench.report.selection import contrast, ranking, select_settings, selected_
 from bench.report.tables import main_table
 from bench.statistics import paired_interval
 
-FIGURES = ("frontier", "regret", "win_rates", "cost", "effort", "curves")
+FIGURES = (
+    "frontier",
+    "regret",
+    "win_rates",
+    "cost",
+    "effort",
+    "curves",
+    "overoptimization",
+    "likelihood",
+)
 Build = Callable[..., Path]
 
 
