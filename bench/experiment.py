@@ -34,9 +34,10 @@ class Evaluation(Strict):
 
     temperature, top_k: the one sampling law (temperature 0 is greedy, top_k 0 is no cut).
     responses_per_prompt: sampled from each policy. limit_samples: reference samples for each test
-    prompt from which the limit is drawn, to a KL of log(limit_samples) - 3. temperatures: where
-    win rates against SFT are taken besides. checkpoints: how often each policy is kept on its way
-    and measured, so that what training did to it can be seen.
+    prompt from which the limit is drawn, to a KL of log(limit_samples) - 3 at most, and further
+    where samples of trained policies carry it. temperatures: where win rates against SFT are
+    taken besides. checkpoints: how often each policy is kept on its way and measured, so that what
+    training did to it can be seen.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0

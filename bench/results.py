@@ -130,7 +130,7 @@ def stages(plan: Plan) -> pd.DataFrame:
         mixture = plan.mixture(world)
         if mixture and mixture.exists():
             seconds = json.loads((mixture.folder / "stage.json").read_text())["seconds"]
-            rows.append([world.name, world.seed, "limit, further", seconds, None])
+            rows.append([world.name, world.seed, "limit mixture", seconds, None])
     return table(rows, STAGE_COLUMNS)
 
 

@@ -143,7 +143,7 @@ def write_folder(
 
 def _frontier(tasks: list[str], seeds: list[int]) -> list[Any]:
     return [
-        (t, s, k, limit(t, k) + 0.04 * s - 0.1, None if t == "exact" else 3072 * np.exp(-k))
+        (t, s, k, limit(t, k) + 0.04 * s - 0.1, None if t == "exact" else 3072 * np.exp(-0.7 * k))
         for t in tasks
         for s in seeds
         for k in np.linspace(0, 1, 60) ** 2 * (6 + 0.2 * s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +12,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from bench.experiment import load_experiment, narrow
 from bench.pipeline.world import World
 from bench.report.results import RUN_COLUMNS
+from bench.runner import Plan
 from bench.store import Store
 from bench.tasks.exact import Exact
 from methods.base import Diverged
@@ -279,10 +283,8 @@ def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
 
 def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> None:
     """Also where all responses are listed: against their probabilities, not their list."""
-    from bench.evaluation.measure import measure
-    from bench.experiment import load_experiment
-    from bench.runner import Plan
-    from bench.store import Store
+    from bench.evaluation.measure import against_limit, measure
+    from bench.runs import clean
     from methods.core.policy import ModelPolicy
 
     class Opaque(ModelPolicy):
@@ -300,7 +302,65 @@ def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> N
     figures = measure(ruler, wrapped, "test", 64).figures
     assert figures["win_rate_sft"] == pytest.approx(0.5, abs=0.05)
     assert figures["chosen_logp_change"] is None
-    assert figures["efficiency"] is None
+    assert against_limit(ruler.basis.limit, clean(figures))["efficiency"] is None
+
+
+SAMPLED = TINY | {
+    "seeds": 1,
+    "tasks": {
+        "polite": {
+            "dials": {
+                "pairs": 256,
+                "architecture": {"layers": 1, "hidden": 32},
+                "pretraining": {"examples": 8192},
+                "sft": {"examples": 1024},
+                "reward": {"epochs": 1},
+            }
+        }
+    },
+    "methods": {
+        "sft": {},
+        "dpo": {"grid": {"beta": [0.1, 0.5]}, "examples": 1024},
+        "best_of_n": {"grid": {"n": [2]}},
+    },
+    "evaluation": {"responses_per_prompt": 4, "limit_samples": 256, "checkpoints": 0},
+}
+
+
+def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None:
+    output = finish(command(tmp_path, SAMPLED, "--jobs", "2"))
+    assert "polite limit, seed 0  ok" in output
+    [made] = (tmp_path / "cache" / "mixture").iterdir()
+    before = made.stat().st_mtime_ns, figures(tmp_path)
+    with np.load(made / "mixture.npz") as arrays:
+        # The reference's samples, and those of the one DPO policy that moved further.
+        assert arrays["logprobs"].shape == (2, 24, 256 + 256)
+        for name in ("gold", "proxy", "tokens"):
+            assert arrays[name].shape == (24, 512)
+        reference, policy = arrays["logprobs"]
+        moved = float((policy - reference)[:, 256:].mean())
+    runs = before[1]
+    kl = runs[(runs["method"] == "dpo") & (runs["split"] == "test")]["kl"]
+    assert moved == pytest.approx(kl.max(), rel=0.3)
+    assert runs[runs["split"] == "validation"]["limit_reward"].isna().all()
+    test = runs[(runs["split"] == "test") & runs["efficiency"].notna()]
+    start = runs[(runs["method"] == "sft") & (runs["split"] == "test")]["limit_reward"].item()
+    shares = (test["gold_reward"] - start) / (test["limit_reward"] - start)
+    assert shares.tolist() == pytest.approx(test["efficiency"].tolist(), rel=1e-4)
+    output = finish(command(tmp_path, SAMPLED, "--jobs", "2"))
+    assert "0 to make; runs: 4 cached, 0 to do" in output and "limit, seed" not in output
+    assert made.stat().st_mtime_ns == before[0]
+    pd.testing.assert_frame_equal(before[1], figures(tmp_path))
+    # Without a policy that moved, or where that stage failed, the reference's samples have to do.
+    experiment, store = load_experiment(str(tmp_path / "tiny.yaml")), Store(tmp_path / "cache")
+    plan = Plan.of(experiment, store, device="cpu")
+    [world] = plan.worlds
+    mixture, alone = plan.mixture(world), plan.rulers[world].basis
+    assert mixture is not None and mixture.folder == made
+    assert plan.basis(world).limit.largest_kl >= alone.limit.largest_kl
+    shutil.rmtree(made)
+    assert plan.basis(world) is alone
+    assert Plan.of(narrow(experiment, methods=["sft"]), store, "cpu").mixture(world) is None
 
 
 def test_a_shared_stage_that_diverges_is_not_kept(tiny_exact: Exact, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from conftest import LAW, PROMPTS
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.limit import Limit
+from bench.evaluation.limit import Limit, effective_samples
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
 from bench.evaluation.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
@@ -92,28 +92,50 @@ def test_limit_starts_at_the_reference_and_cannot_be_beaten() -> None:
 def test_the_curve_lies_on_the_limit_from_the_reference_to_its_end(levels: int | None) -> None:
     random = np.random.default_rng(3)
     drawn = (
-        random.normal(size=(4, 500)) if levels is None else random.integers(levels, size=(4, 500))
+        random.normal(size=(24, 4000))
+        if levels is None
+        else random.integers(levels, size=(24, 4000))
     )
     limit = Limit.from_samples(drawn.astype(float))
     curve = limit.curve()
-    assert curve[0] == (0.0, pytest.approx(limit.reference_reward()))
-    assert curve[-1][0] == pytest.approx(limit.largest_kl)
-    for kl, reward in curve:
-        assert reward == pytest.approx(limit.reward(min(kl, limit.largest_kl)), abs=1e-2)
-    assert np.all(np.diff(curve, axis=0) >= -1e-9)
+    assert curve[0] == (0.0, pytest.approx(limit.reference_reward()), pytest.approx(4000))
+    assert curve[-1].kl == pytest.approx(limit.largest_kl)
+    for kl, reward, samples in curve:
+        # Not a hair beyond, not even when written to a file.
+        assert float(f"{kl:.8g}") <= limit.largest_kl <= math.log(4000) - 3
+        assert reward == pytest.approx(limit.reward(kl), abs=1e-2)
+        assert 20 <= samples < 4000.001
+    assert np.all(np.diff(curve, axis=0)[:, :2] >= -1e-9)
+    assert np.all(np.diff(curve, axis=0)[:, 2] <= 1e-6)
 
 
 def test_sampled_limit_comes_near_the_exact_one_and_stops_where_it_cannot() -> None:
     rewards, reference = world()
     exact = Limit.from_list(rewards, reference)
     random = np.random.default_rng(2)
-    drawn = [random.choice(200, size=4096, p=np.exp(row)) for row in reference]
+    drawn = [random.choice(200, size=32768, p=np.exp(row)) for row in reference]
     sampled = Limit.from_samples(np.stack([r[i] for r, i in zip(rewards, drawn, strict=True)]))
-    assert sampled.reward(math.log(4096) - 2.9) is None
+    assert sampled.reward(math.log(32768) - 2.9) is None
     start = exact.reference_reward()
     for kl in (0.5, 1.0, 2.0):
         gain = float(exact.reward(kl) or 0) - start
-        assert abs(float(sampled.reward(kl) or 0) - float(exact.reward(kl) or 0)) < 0.04 * gain
+        assert abs(float(sampled.reward(kl) or 0) - float(exact.reward(kl) or 0)) < 0.02 * gain
+
+
+def test_effective_samples_by_hand() -> None:
+    # Evenly weighted: all of them. Weights 1/2, 1/2, 0, 0: two. Harmonic mean of 4 and 2: 8/3.
+    assert effective_samples(np.array([[0.25] * 4])) == pytest.approx(4)
+    assert effective_samples(np.array([[0.5, 0.5, 0, 0]])) == pytest.approx(2)
+    assert effective_samples(np.array([[0.25] * 4, [0.5, 0.5, 0, 0]])) == pytest.approx(8 / 3)
+
+
+def test_nothing_is_drawn_where_too_few_samples_are_there() -> None:
+    limit = Limit.from_samples(np.random.default_rng(0).normal(size=(2, 64)))
+    assert limit.largest_kl == 0
+    assert limit.curve() == []
+    assert limit.reward(0.1) is None
+    assert limit.at_kl(0.1, limit.rewards) is None
+    assert limit.efficiency(1.0, 0.1) is None
 
 
 def test_best_of_n_by_hand_with_a_tie() -> None:
@@ -190,7 +212,7 @@ def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: fl
     best, asked_for = optimum(gold), optimum(proxy)
     kl = divergence(policy, np.exp(reference))
     limit = Limit.from_list(gold, reference)
-    parts = split_regret(mean(policy, gold), mean(policy, proxy), kl, beta, limit, proxy)
+    parts = split_regret(mean(policy, gold), mean(policy, proxy), kl, beta, limit, limit.of(proxy))
     assert parts is not None
     assert parts.optimizer == pytest.approx(beta * divergence(policy, asked_for), abs=1e-6)
     assert parts.signal == pytest.approx(beta * divergence(asked_for, best), abs=1e-6)
@@ -198,7 +220,7 @@ def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: fl
     assert sum(parts) == pytest.approx(beta * divergence(policy, best), abs=1e-6)
     # On gold itself there is no signal to blame.
     alone = split_regret(mean(policy, gold), mean(policy, gold), kl, beta, limit, None)
-    same = split_regret(mean(policy, gold), mean(policy, gold), kl, beta, limit, gold)
+    same = split_regret(mean(policy, gold), mean(policy, gold), kl, beta, limit, limit)
     assert alone is not None and same is not None
     assert alone == pytest.approx(same, abs=1e-9)
     assert sum(alone) == pytest.approx(sum(parts), abs=1e-6)
@@ -206,7 +228,7 @@ def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: fl
 
 def test_no_regret_is_given_where_the_optimum_is_out_of_reach() -> None:
     random = np.random.default_rng(5)
-    limit = Limit.from_samples(random.normal(size=(3, 200)))
+    limit = Limit.from_samples(random.normal(size=(24, 3000)))
     assert split_regret(1.0, 1.0, 1.0, 0.05, limit, None) is None
-    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, 40 * limit.rewards) is None
-    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit.rewards) is not None
+    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit.of(40 * limit.rewards)) is None
+    assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit) is not None

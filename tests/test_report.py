@@ -20,15 +20,25 @@ from bench.report.build import build_report, fenced, markdown_text
 from bench.report.effort import effort_table
 from bench.report.export import export
 from bench.report.results import (
+    FRONTIER_COLUMNS,
     RUN_COLUMNS,
     Results,
     load_results,
     typed,
 )
 from bench.report.selection import contrast, ranking, select_settings, selected_rows
-from bench.report.tables import main_table
+from bench.report.tables import limit_table, main_table
 from bench.statistics import paired_interval
 
+SMALL_LIMIT = [
+    ("polite", 0, 0.0, 1.0, 100.0),
+    ("polite", 0, 4.0, 5.0, 30.0),
+    ("polite", 1, 0.0, 1.0, 80.0),
+    ("polite", 1, 6.0, 7.0, 50.0),
+    ("polite", 1, 5.0, 6.0, 20.0),
+    ("exact", 0, 0.0, 1.0, np.nan),
+    ("exact", 0, 7.0, 3.0, np.nan),
+]
 FIGURES = (
     "frontier",
     "regret",
@@ -378,3 +388,17 @@ def test_what_all_settings_together_give() -> None:
     assert row["collapsed"] == "0/4"
     runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "gold_reward"] = -1.0
     assert effort_table(runs, frontier, "polite", {}).iloc[0]["collapsed"] == "1/4"
+
+
+def test_the_limits_table_says_how_far_it_is_drawn_and_on_what() -> None:
+    frontier = pd.DataFrame(SMALL_LIMIT, columns=FRONTIER_COLUMNS)
+    polite, exact = limit_table(frontier, {"exact": "all listed"}).to_dict("records")
+    assert polite["drawn to KL (nats)"] == "5.00" and polite["reward there"] == "6.00"
+    assert polite["effective samples there"] == "40" and polite["fewest anywhere"] == "20"
+    assert exact["task"] == "all listed" and exact["fewest anywhere"] == "exact"
+
+
+def test_the_report_shows_effective_samples(full: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (full / name).read_text()
+        assert "effective samples there" in text and "three standard errors" in text

@@ -44,6 +44,7 @@ def best_of_n_kl(scores: Sequence[float], pools: Sequence[ndarray], n: int) -> l
     scores: the reward by which it was picked. pools: for each response the scores of independent
     reference samples for its prompt. log((F^n - F_-^n) / P(tie class)), with the response itself
     counted into the pool; the usual log n - (n - 1) / n is only an upper bound, met without ties.
+    Biased downward as n comes near the pool: by 2% for n = 16 and a pool of 256.
     """
     kls = []
     for score, pool in zip(scores, pools, strict=True):

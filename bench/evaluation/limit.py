@@ -174,7 +174,7 @@ class Limit:
         for _ in range(12):
             middle = np.sqrt(low * high)
             low, high = (middle, high) if self.is_trusted(1 / middle) else (low, middle)
-        return self.kl(1 / low)
+        return self.kl(float(1 / low))
 
     def beta(self, kl: float) -> float:
         """Return the beta whose optimum has this KL."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -102,6 +102,9 @@ class Mixture:
         limit = Limit.from_mixture(
             arrays["gold"], arrays["logprobs"], [total - sum(others), *others]
         )
+        # As far as all of the reference's samples are allowed to reach, these are too.
+        alone = self.ruler.basis.limit
+        limit = replace(limit, farthest=max(limit.farthest, alone.farthest))
         return Basis(limit, limit.of(arrays["proxy"]), arrays["tokens"])
 
     def __getstate__(self) -> dict[str, object]:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("ruler", "enumeration")]
 POOL = 256
-# Of each test prompt's samples, as many are kept as text: what a mixture takes (mixture.py).
-KEPT = 512
+# Of the test prompts' samples, as many are kept as text: what a mixture takes (mixture.py).
+KEPT = 16_384
 KIND = "ruler"
 
 
@@ -108,7 +108,7 @@ class Ruler:
                 gold.append(task.gold(asked, responses))
                 proxy.append(reward(asked, responses))
                 tokens.append(lengths(policy.tokenizer, responses))
-                kept.append(responses[:KEPT])
+                kept.append(responses[: KEPT // len(prompts)])
             arrays[f"gold_{split}"] = np.array(gold)
             arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
             arrays[f"tokens_{split}"] = np.stack(tokens)

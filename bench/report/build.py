@@ -79,6 +79,9 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "name": manifest.get("name") or folder_name,
         "about": _about(manifest),
         "tasks": [_task(results, task) for task in results.tasks],
+        "limits": tables.limit_table(
+            results.frontier, {task: results.task_title(task) for task in results.tasks}
+        ),
         "failures": tables.failure_table(runs, labels),
         "stages": tables.stage_table(results.stages),
         "trust": trust(manifest.get("calibration")),

@@ -33,6 +33,7 @@ OF_MAIN = (
     "distinct_2",
 )
 SELECTED = "●"
+SAMPLES = "effective_samples"
 
 
 def main_table(
@@ -155,6 +156,26 @@ def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str
             }
             for strength, rows in own[own["method"] == method].groupby("strength")
         ]
+    return pd.DataFrame(lines)
+
+
+def limit_table(frontier: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return how far each task's limit is drawn, and on how many effective samples it rests."""
+    lines = []
+    for task, own in frontier.groupby("task", sort=False):
+        ends = own.sort_values("kl").groupby("seed").tail(1)
+        fewest = own.groupby("seed")[SAMPLES].min()
+        exact = own[SAMPLES].isna().all()
+        lines.append(
+            {
+                "task": titles.get(str(task), str(task)),
+                "drawn to KL (nats)": number(ends["kl"].mean()),
+                "reward there": number(ends["reward"].mean()),
+                "effective samples there": "exact" if exact else count(ends[SAMPLES].mean()),
+                "fewest anywhere": "exact" if exact else count(fewest.min()),
+                "seeds": str(len(ends)),
+            }
+        )
     return pd.DataFrame(lines)
 
 

@@ -46,6 +46,14 @@ WORDS = {
         "limit of its seed (thin; bold is their mean): what remains between a method and the curve "
         "at its KL is what a better method could still win."
     ),
+    "limit": (
+        "Where not every response can be listed, the limit is estimated from samples of the SFT "
+        "policy and, where that reaches further, of two policies that moved far. It is drawn, and "
+        "used, only as far as bias and three standard errors stay within 2% of its gain over SFT, "
+        "20 effective samples are left for each prompt, and either the KL is below log n - 3 for "
+        "n samples of the SFT policy or a sampled policy has been that far. A task without a line "
+        "has too few samples for any of it (limit_samples in the experiment). Means over seeds."
+    ),
     "win_rates": (
         "How often the row's response has more gold reward than the column's to the same test "
         "prompt, ties counting half: selected settings, mean over seeds and prompts."
@@ -153,6 +161,11 @@ WORDS = {
             "win rate vs SFT",
             "the share of test prompts on which the response has more gold reward than the SFT "
             "policy's, ties counting half.",
+        ),
+        (
+            "effective samples",
+            "on how many samples for each prompt the limit rests at a KL (Kish's formula): the "
+            "further from the SFT policy, the fewer of its samples count.",
         ),
         ("gold and proxy", "the true reward, and the reward model's estimate of it."),
         (
