@@ -9,19 +9,18 @@ from rich.console import Console
 
 from bench.experiment import load_experiment
 from bench.progress import Progress
-from bench.results import objective, table
+from bench.results import objective
 from bench.runner import Plan, Workers, execute
 from bench.store import Store
 
 NEAR_THE_OPTIMUM = 0.97
-SECONDS = 180
 
 
 @pytest.fixture(scope="module")
 def control(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """The built-in control experiment, run as `prefrontier bench control` runs it."""
+    """The built-in control experiment, one run after the other: the other tests need a core too."""
     plan = Plan.of(load_experiment("control"), Store(tmp_path_factory.mktemp("control")), "cpu")
-    problems = execute(plan, Workers(2), Progress(Console(file=StringIO()), 2))
+    problems = execute(plan, Workers(1), Progress(Console(file=StringIO()), 1))
     assert not problems
     return plan
 
@@ -33,9 +32,3 @@ def test_dpo_and_ppo_on_gold_come_to_the_optimum_at_every_strength(control: Plan
     assert shares.min() >= NEAR_THE_OPTIMUM, shares
     # More than all of it would be an error of the ruler.
     assert shares.max() <= 1.0, shares
-
-
-def test_a_run_of_the_control_is_short(control: Plan) -> None:
-    rows = [run.row("test", "ok") for run in control.runs]
-    seconds = table(rows, ["method", "params", "train_seconds"])["train_seconds"]
-    assert seconds.max() <= SECONDS

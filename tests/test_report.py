@@ -401,4 +401,4 @@ def test_the_limits_table_says_how_far_it_is_drawn_and_on_what() -> None:
 def test_the_report_shows_effective_samples(full: Path) -> None:
     for name in ("report.html", "report.md"):
         text = (full / name).read_text()
-        assert "effective samples there" in text and "three standard errors" in text
+        assert "effective samples there" in text and "two standard errors" in text

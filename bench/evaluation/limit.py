@@ -21,8 +21,8 @@ from scipy.special import log_softmax, logsumexp
 # Samples of the reference alone tell nothing beyond log n - 3 nats.
 RELIABLE = 3.0
 TOLERANCE = 0.02
-STANDARD_ERRORS = 3.0
-FEWEST_EFFECTIVE = 20.0
+STANDARD_ERRORS = 2.0
+FEWEST_EFFECTIVE = 5.0
 SMALLEST_BETA, LARGEST_BETA = 1e-3, 1e3
 COARSE = 60
 
@@ -145,10 +145,10 @@ class Limit:
         return float((self._weights * self.rewards).sum(1).mean())
 
     def is_trusted(self, beta: float) -> bool:
-        """Return whether samples suffice at beta: for 20 effective ones, and an error within 2%.
+        """Return whether samples suffice at beta: for 5 effective ones, and an error within 2%.
 
-        The error is that of the gain over the reference: three standard errors and the bias, both
-        by the delta method, which needs the 20 effective samples to be right itself.
+        The error is that of the gain over the reference: two standard errors and the bias, both
+        by the delta method, which needs some effective samples to be right itself.
         """
         optimum, _ = self.tilt(beta)
         if effective_samples(optimum) < FEWEST_EFFECTIVE:
