@@ -16,9 +16,10 @@ def pair_rows(
     tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
 ) -> list[dict[str, str | bool]]:
     """Return rows of text, the chat template applied, that say which responses ended."""
+    prompts = {prompt: render_prompt(tokenizer, prompt) for prompt in {p.prompt for p in pairs}}
     return [
         {
-            "prompt": render_prompt(tokenizer, pair.prompt),
+            "prompt": prompts[pair.prompt],
             "chosen": pair.chosen,
             "rejected": pair.rejected,
             "chosen_ended": has_ended(tokenizer, pair.chosen),
