@@ -402,3 +402,16 @@ def test_the_report_shows_effective_samples(full: Path) -> None:
     for name in ("report.html", "report.md"):
         text = (full / name).read_text()
         assert "effective samples there" in text and "two standard errors" in text
+
+
+def test_unequal_effort_is_said(build: Build) -> None:
+    def fewer(runs: pd.DataFrame) -> pd.DataFrame:
+        return runs[(runs["method"] != "dpo") | (runs["strength"] < 0.3)]
+
+    methods = ("sft", "dpo", "best_of_n", "ppo_gold")
+    told = answer(load_results(build(methods=methods, change=fewer)), "polite").warnings
+    assert told == [
+        "Not the same effort: the settings tried are 2 of DPO and 4 of best_of_n. "
+        "More are more chances."
+    ]
+    assert not answer(load_results(build(methods=methods)), "polite").warnings

@@ -175,10 +175,8 @@ def _unequal_effort(results: Results, runs: pd.DataFrame) -> list[str]:
     tried = contenders.groupby("method", sort=False)["params"].nunique()
     if tried.nunique() < 2:
         return []
-    counts = [f"{n} of {results.label(str(method))}" for method, n in tried.items()]
-    return [
-        f"Not the same effort: {listed(counts)} settings were tried, and more are more chances."
-    ]
+    counts = listed([f"{n} of {results.label(str(method))}" for method, n in tried.items()])
+    return [f"Not the same effort: the settings tried are {counts}. More are more chances."]
 
 
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:

@@ -42,6 +42,7 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "learns from",
         "strength is",
         "what",
+        "form",
     ]
 )
 

@@ -98,15 +98,17 @@ def _draw_limit(ax: Axes, limit: pd.DataFrame, right: float, top: float) -> None
         va="top",
         color="#8a94a3",
     )
-    # Just above the curve, where it is flat enough to run alongside the words.
-    place = 0.62 * min(right, xs[-1])
+    # Just above the curve, where it is flat enough to run alongside the words; behind its end
+    # where it is too short for them.
+    short = xs[-1] < 0.5 * right
+    place = xs[-1] if short else 0.62 * min(right, xs[-1])
     ax.annotate(
         "the limit",
         (place, float(np.interp(place, xs, ys))),
-        xytext=(-4, 5),
+        xytext=(6, 0) if short else (-4, 5),
         textcoords="offset points",
-        ha="right",
-        va="bottom",
+        ha="left" if short else "right",
+        va="center" if short else "bottom",
         fontweight="bold",
         color=LIMIT_COLOR,
         zorder=6,

@@ -118,8 +118,8 @@ def turning_table(results: Results, task: str, labels: Mapping[str, str]) -> pd.
                 "form": f"{gold[0].form}: {FORMS[gold[0].form]}",
                 "a": number(gold[0].a),
                 "b": number(gold[0].b),
-                "error": number(gold[0].error),
-                "error of the other": number(gold[1].error) if gold[1:] else MISSING,
+                "its error": number(gold[0].error),
+                "other form's": number(gold[1].error) if gold[1:] else MISSING,
             }
         )
     return pd.DataFrame(lines)
