@@ -37,7 +37,7 @@ calibrate: $(INSTALLED)  ## measure how often the verdicts are right; results/ca
 	$(BIN)/prefrontier calibrate $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out '$(OUT)')
 
 test: $(INSTALLED)  ## run the tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .
