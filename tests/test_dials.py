@@ -82,7 +82,7 @@ def test_coverage_says_where_judged_responses_come_from(make_world: MakeWorld) -
     assert base < own - 0.05 and wide < own - 0.3
     ruler = Ruler(make_world(), SamplingLaw(max_new_tokens=2), 64)
     ruler.make()
-    half = (ruler.limit.reference_reward() + ruler.limit.point(0.5)[1]) / 2
+    half = (ruler.basis.limit.reference_reward() + ruler.basis.limit.point(0.5)[1]) / 2
     assert tilted == pytest.approx(half, abs=0.1) and tilted > gold + 0.3
 
 
@@ -94,7 +94,7 @@ def test_overlap_says_where_the_reference_starts_and_how_far_the_optimum_is(
         world = make_world(overlap=overlap)
         ruler = Ruler(world, SamplingLaw(max_new_tokens=2), 64)
         ruler.make()
-        starts.append(ruler.limit.reference_reward())
-        ways.append(ruler.limit.kl(0.1))
+        starts.append(ruler.basis.limit.reference_reward())
+        ways.append(ruler.basis.limit.kl(0.1))
     assert starts[1] > starts[0] + 0.3
     assert ways[1] < ways[0] - 0.2

@@ -12,7 +12,7 @@ from conftest import LAW, PROMPTS
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.limit import Limit, effective_samples
+from bench.evaluation.limit import FEWEST_EFFECTIVE, Limit, effective_samples
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
 from bench.evaluation.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
@@ -104,7 +104,7 @@ def test_the_curve_lies_on_the_limit_from_the_reference_to_its_end(levels: int |
         # Not a hair beyond, not even when written to a file.
         assert float(f"{kl:.8g}") <= limit.largest_kl <= math.log(4000) - 3
         assert reward == pytest.approx(limit.reward(kl), abs=1e-2)
-        assert 20 <= samples < 4000.001
+        assert FEWEST_EFFECTIVE <= samples < 4000.001
     assert np.all(np.diff(curve, axis=0)[:, :2] >= -1e-9)
     assert np.all(np.diff(curve, axis=0)[:, 2] <= 1e-6)
 

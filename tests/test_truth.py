@@ -121,8 +121,10 @@ def test_the_sampled_limit_is_within_2_percent_wherever_it_is_given(exact: Limit
         assert all(point.kl <= limit.largest_kl for point in limit.curve())
         assert np.abs(errors(limit, exact)).max(initial=0.0) < 0.02
         reached.append(limit.largest_kl)
-    # With 512 samples for 8 prompts nothing is known to 2%, and so nothing is given.
-    assert max(reached) == 0 if n == 512 else min(reached) > 0.5
+    # With 512 samples for 8 prompts nothing is known to 2%, and so nothing is given; with many, all
+    # that they can tell.
+    least = {512: 0.0, 3072: 1.0, 16384: 0.95 * (math.log(n) - 3)}[n]
+    assert min(reached) >= least and (n > 512 or max(reached) == 0), reached
 
 
 def test_without_its_rule_the_sampled_limit_would_not_be_within_2_percent(exact: Limit) -> None:
