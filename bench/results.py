@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import permutations
 from pathlib import Path
@@ -123,14 +122,10 @@ def stages(plan: Plan) -> pd.DataFrame:
             figures = world.figures(stage)
             accuracy = figures.get("reward_accuracy")
             rows.append([world.name, world.seed, stage, figures["seconds"], accuracy])
-        ruler = plan.rulers[world]
-        if ruler.exists():
-            seconds = json.loads((ruler.folder / "stage.json").read_text())["seconds"]
-            rows.append([world.name, world.seed, "limit", seconds, None])
-        mixture = plan.mixture(world)
-        if mixture and mixture.exists():
-            seconds = json.loads((mixture.folder / "stage.json").read_text())["seconds"]
-            rows.append([world.name, world.seed, "limit mixture", seconds, None])
+        limits = {"limit": plan.rulers[world], "limit mixture": plan.mixture(world)}
+        for stage, limit in limits.items():
+            if limit and limit.exists():
+                rows.append([world.name, world.seed, stage, limit.figures()["seconds"], None])
     return table(rows, STAGE_COLUMNS)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from typing import Any
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers")
 # No artifact takes as long to make (seconds).
 STALE = 86_400
+FIGURES_FILE = "stage.json"
 
 
 def digest(**content: Any) -> str:
@@ -66,6 +67,24 @@ class Store:
     def has(self, kind: str, key: str) -> bool:
         """Return whether the artifact has been made."""
         return self.folder(kind, key).is_dir()
+
+    def make(self, kind: str, key: str, maker: Callable[[Path], Mapping[str, Any]]) -> None:
+        """Make an artifact unless it is there. It keeps its seconds and the figures of its maker.
+
+        maker: gets an empty folder to write to.
+        """
+        if self.has(kind, key):
+            return
+        with self.create(kind, key) as folder:
+            started = time.perf_counter()
+            figures = maker(folder)
+            seconds = round(time.perf_counter() - started, 2)
+            write_json(folder / FIGURES_FILE, {"seconds": seconds, **figures})
+
+    def figures(self, kind: str, key: str) -> dict[str, Any]:
+        """Return what `make` kept: seconds, and what the maker returned."""
+        content: dict[str, Any] = json.loads((self.folder(kind, key) / FIGURES_FILE).read_text())
+        return content
 
     def workdir(self, key: str) -> Path:
         """Return a folder that stays until its artifact is made: what a run can go on from."""

@@ -172,7 +172,6 @@ def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | No
     def expect(values: ndarray) -> float:
         return float((weights * values).sum(1).mean())
 
-    lengths = np.array([len(text.split()) for text in texts])
     ended = np.array([has_ended(tokenizer, text) for text in texts])
     wins = [
         weighted_win_rate(gold[i], gold[i], weights[i], np.exp(reference[i]))
@@ -183,7 +182,7 @@ def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | No
         "proxy_reward": expect(proxy),
         "kl": expect(logprobs - reference),
         "win_rate_sft": float(np.mean(wins)),
-        "response_tokens": expect(lengths[None]),
+        "response_tokens": expect(ruler.tokens("test")),
         "entropy": expect(-logprobs),
         "ended_rate": expect(ended[None]),
         "distinct_2": distinct_2(samples),

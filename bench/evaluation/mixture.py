@@ -8,10 +8,10 @@ drawn from, so that the limit stays that of the reference.
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -19,7 +19,7 @@ from numpy import ndarray
 from bench.evaluation.limit import Basis, Limit
 from bench.evaluation.ruler import Ruler, lengths
 from bench.pipeline.world import ROOT
-from bench.store import digest, source_digest, write_json
+from bench.store import digest, source_digest
 from methods.core.policy import Policy, load_policy
 from methods.core.sampling import SamplingLaw, stream
 
@@ -53,12 +53,15 @@ class Mixture:
 
     def make(self) -> None:
         """Sample the policies, score everything under each of them and the reference, and keep."""
-        if self.exists():
-            return
-        with self.ruler.world.store.create(KIND, self.key) as folder:
-            started = time.perf_counter()
-            np.savez_compressed(folder / "mixture.npz", **self._sample())  # type: ignore[arg-type]
-            write_json(folder / "stage.json", {"seconds": time.perf_counter() - started})
+        self.ruler.world.store.make(KIND, self.key, self._make)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what making it took: seconds."""
+        return self.ruler.world.store.figures(KIND, self.key)
+
+    def _make(self, folder: Path) -> dict[str, Any]:
+        np.savez_compressed(folder / "mixture.npz", **self._sample())  # type: ignore[arg-type]
+        return {}
 
     def _sample(self) -> dict[str, ndarray]:
         world, law = self.ruler.world, self.ruler.law

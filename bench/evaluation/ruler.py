@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
@@ -71,13 +70,16 @@ class Ruler:
 
     def make(self) -> None:
         """Sample or list, score, and keep."""
-        if self.exists():
-            return
-        with self.world.store.create(KIND, self.key) as folder:
-            started = time.perf_counter()
-            arrays = self._list() if self.listed else self._sample(folder)
-            np.savez_compressed(folder / "ruler.npz", **arrays)  # type: ignore[arg-type]
-            write_json(folder / "stage.json", {"seconds": time.perf_counter() - started})
+        self.world.store.make(KIND, self.key, self._make)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what making it took: seconds."""
+        return self.world.store.figures(KIND, self.key)
+
+    def _make(self, folder: Path) -> dict[str, Any]:
+        arrays = self._list() if self.listed else self._sample(folder)
+        np.savez_compressed(folder / "ruler.npz", **arrays)  # type: ignore[arg-type]
+        return {}
 
     def _list(self) -> dict[str, ndarray]:
         world, task = self.world, self.world.task

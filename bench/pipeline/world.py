@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from bench.pipeline.base_model import make_model, make_tokenizer
 from bench.pipeline.feedback import collect_pairs
 from bench.pipeline.language_model import fine_tune, pretrain
 from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
-from bench.store import Store, digest, source_digest, write_json
+from bench.store import Store, digest, source_digest
 from bench.tasks.base import Task
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy
@@ -102,17 +101,12 @@ class World:
             "feedback": self._make_feedback,
             "reward_model": self._make_reward_model,
         }
-        for stage in self.missing():
-            with self.store.create(stage, self.key(stage)) as folder:
-                started = time.perf_counter()
-                figures = makers[stage](folder)
-                seconds = time.perf_counter() - started
-                write_json(folder / "stage.json", {"seconds": round(seconds, 2), **figures})
+        for stage, maker in makers.items():
+            self.store.make(stage, self.key(stage), maker)
 
     def figures(self, stage: str) -> dict[str, Any]:
         """Return what the stage wrote about itself: seconds, and the reward model's accuracy."""
-        content: dict[str, Any] = json.loads((self.folder(stage) / "stage.json").read_text())
-        return content
+        return self.store.figures(stage, self.key(stage))
 
     def sft(self) -> ModelPolicy:
         """Return the SFT policy. It is shared by what reads it: nothing may train it."""
