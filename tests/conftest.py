@@ -67,6 +67,21 @@ def sft_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def reference(sft_folder: Path) -> ModelPolicy:
+    return ModelPolicy.load(sft_folder, "cpu")
+
+
+@pytest.fixture(scope="session")
+def other(sft_folder: Path) -> ModelPolicy:
+    """A policy some way from the reference."""
+    policy = ModelPolicy.load(sft_folder, "cpu")
+    torch.manual_seed(1)
+    for parameter in policy.model.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return policy
+
+
 def likes_a(prompts: object, responses: list[str]) -> list[float]:
     """A trivial preference: the share of the letter a in the response."""
     return [response.split().count("a") / 3 for response in responses]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import LAW, PROMPTS
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
@@ -18,21 +16,6 @@ from bench.evaluation.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.policy import ModelPolicy
-
-
-@pytest.fixture(scope="module")
-def reference(sft_folder: Path) -> ModelPolicy:
-    return ModelPolicy.load(sft_folder, "cpu")
-
-
-@pytest.fixture(scope="module")
-def other(sft_folder: Path) -> ModelPolicy:
-    """A policy some way from the reference."""
-    policy = ModelPolicy.load(sft_folder, "cpu")
-    torch.manual_seed(1)
-    for parameter in policy.model.parameters():
-        parameter.data += 0.05 * torch.randn_like(parameter)
-    return policy
 
 
 def test_kl_estimator_against_enumeration(reference: ModelPolicy, other: ModelPolicy) -> None:

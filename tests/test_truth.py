@@ -216,20 +216,6 @@ def choose(random: np.random.Generator, logprobs: np.ndarray, n: int) -> np.ndar
 # The optimum and the regret, by enumeration and by a soft Bellman recursion over prefixes.
 
 
-@pytest.fixture(scope="module")
-def reference(sft_folder: Path) -> ModelPolicy:
-    return ModelPolicy.load(sft_folder, "cpu")
-
-
-@pytest.fixture(scope="module")
-def other(sft_folder: Path) -> ModelPolicy:
-    policy = ModelPolicy.load(sft_folder, "cpu")
-    torch.manual_seed(1)
-    for parameter in policy.model.parameters():
-        parameter.data += 0.05 * torch.randn_like(parameter)
-    return policy
-
-
 class Bellman:
     """Values of prefixes, for a prompt: V(s) = beta log sum_a ref(a | s) exp(V(s a) / beta).
 

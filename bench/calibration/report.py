@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
-from bench.report.build import markdown_text
+from bench.report.build import markdown_table
 from bench.report.display import number, percent, signed
 from bench.report.trust import trust
 from bench.statistics import Interval
@@ -69,10 +69,3 @@ def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
         for row in order.to_dict("records")
     ]
     return pd.DataFrame(lines)
-
-
-def markdown_table(frame: pd.DataFrame) -> str:
-    """Return the frame as a Markdown table, first column to the left."""
-    rows = [list(frame.columns), *frame.to_numpy().tolist()]
-    lines = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
-    return "\n".join([lines[0], "| --- |" + " ---: |" * (frame.shape[1] - 1), *lines[1:]])

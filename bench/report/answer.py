@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.report.averages import complete_mean
 from bench.report.contrasts import out_of_reach, verdicts
 from bench.report.display import count, listed, number, percent, seconds, setting
 from bench.report.regret_plot import selected_regrets
@@ -180,9 +181,7 @@ def _unequal_effort(results: Results, runs: pd.DataFrame) -> list[str]:
 
 
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:
-    """Return the mean over seeds, or nan unless all of them have the figure."""
-    values = rows.loc[rows["method"] == method, column]
-    return float(values.mean()) if values.notna().all() else math.nan
+    return complete_mean(rows.loc[rows["method"] == method, column])
 
 
 def _count(rows: pd.DataFrame, method: str, column: str) -> str:

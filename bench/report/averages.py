@@ -1,4 +1,4 @@
-"""Curves of several seeds, and their mean on a common grid."""
+"""Means over seeds: of a figure, and of curves on a common grid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import numpy as np
 import pandas as pd
 
 GRID_POINTS = 400
+
+
+def complete_mean(values: pd.Series) -> float:
+    """Return the mean, or nan unless all seeds have the figure: those that lack it lie furthest."""
+    return float(values.mean()) if values.notna().all() else float("nan")
 
 
 def mean_curve(frame: pd.DataFrame, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:

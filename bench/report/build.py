@@ -24,6 +24,7 @@ from bench.report.results import Results, described, load_results
 from bench.report.samples import sample_prompts
 from bench.report.trust import trust
 from bench.report.words import WORDS
+from bench.store import write_text
 
 LONG_HEADINGS = frozenset(["error", "title", "settings", "value"])
 TEXT_HEADINGS = LONG_HEADINGS | frozenset(
@@ -43,6 +44,8 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "strength is",
         "what",
         "form",
+        "first vs second",
+        "first is",
     ]
 )
 
@@ -62,7 +65,7 @@ def build_report(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": markdown_text, "fenced": fenced}
+    environment.filters |= {"cell": markdown_text, "fenced": fenced, "table": markdown_table}
     environment.tests |= {
         "text_heading": TEXT_HEADINGS.__contains__,
         "long_heading": LONG_HEADINGS.__contains__,
@@ -70,8 +73,9 @@ def build_report(folder: Path) -> Path:
     inline = {name: _data_uri(folder / "figures" / f"{name}.svg") for name in figures}
     markdown = environment.get_template("template.md.j2").render(**content, figures=figures)
     page = environment.get_template("template.html.j2").render(**content, figures=inline)
-    _write(folder / "report.md", markdown)
-    return _write(folder / "report.html", page)
+    write_text(folder / "report.md", markdown)
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
 
 
 def _content(results: Results, folder_name: str) -> dict[str, Any]:
@@ -174,6 +178,16 @@ def markdown_text(value: object) -> str:
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 
 
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return the frame as a Markdown table, text to the left and figures to the right."""
+    if frame.empty:
+        return "Nothing to show."
+    sides = ["---" if heading in TEXT_HEADINGS else "---:" for heading in frame.columns]
+    cells = [[markdown_text(cell) for cell in row] for row in frame.itertuples(index=False)]
+    rows = [[markdown_text(heading) for heading in frame.columns], sides, *cells]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def fenced(text: str) -> str:
     """Return the text as a Markdown code block whose fence it cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
@@ -183,10 +197,3 @@ def fenced(text: str) -> str:
 
 def _data_uri(file: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode()
-
-
-def _write(file: Path, text: str) -> Path:
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-    return file

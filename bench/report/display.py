@@ -34,6 +34,11 @@ def seconds(value: float) -> str:
     return number(value, 1 if 0 < abs(value) < 10 else 0)
 
 
+def marked(label: str, privileged: bool) -> str:
+    """Return the label of a method, with a word where it was given gold."""
+    return f"{label} (privileged)" if privileged else label
+
+
 def plus_minus(interval: Interval) -> str:
     """Return the mean and the half-width of its interval."""
     if not math.isfinite(interval.half_width):

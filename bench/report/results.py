@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UserError
+from bench.report.display import marked
 
 LONGEST_LABEL = 24
 
@@ -92,7 +93,7 @@ class Results:
     def marked_label(self, method: str) -> str:
         """Return the label, and whether the method is privileged."""
         label = self.label(method)
-        return f"{label} (privileged)" if method in self.privileged else label
+        return marked(label, method in self.privileged)
 
     @property
     def labels(self) -> dict[str, str]:

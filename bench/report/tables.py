@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report.averages import complete_mean
 from bench.report.display import (
     MISSING,
     count,
+    marked,
     number,
     percent,
     plus_minus,
@@ -54,13 +56,13 @@ def main_table(
         figure = {column: mean_interval(own[column].dropna().tolist()) for column in OF_MAIN}
         lines.append(
             {
-                "method": _marked((labels or {}).get(method, method), method in privileged),
+                "method": marked((labels or {}).get(method, method), method in privileged),
                 "setting": setting(chosen[method]) if method in chosen else MISSING,
                 "gold reward": plus_minus(figure["gold_reward"]),
                 "gain over SFT": MISSING if method == "sft" else signed(gain),
                 "proxy reward": number(figure["proxy_reward"].mean),
                 "KL (nats)": number(figure["kl"].mean),
-                "efficiency": percent(_complete(own["efficiency"])),
+                "efficiency": percent(complete_mean(own["efficiency"])),
                 "win rate vs SFT": percent(figure["win_rate_sft"].mean),
                 "tokens": number(figure["response_tokens"].mean, 1),
                 "ended": percent(figure["ended_rate"].mean),
@@ -70,15 +72,6 @@ def main_table(
             }
         )
     return pd.DataFrame(lines)
-
-
-def _complete(values: pd.Series) -> float:
-    """Return the mean, or nan unless all seeds have the figure: those that lack it lie furthest."""
-    return float(values.mean()) if values.notna().all() else float("nan")
-
-
-def _marked(label: str, privileged: bool) -> str:
-    return f"{label} (privileged)" if privileged else label
 
 
 def _seeds(runs: pd.DataFrame, task: str, method: str, params: str | None) -> str:
@@ -125,11 +118,11 @@ def shape_table(
             {
                 "method": labels.get(method, method),
                 "tokens": number(mine["response_tokens"].mean(), 1),
-                "optimum's tokens": number(_complete(best["optimum_tokens"]), 1),
+                "optimum's tokens": number(complete_mean(best["optimum_tokens"]), 1),
                 "entropy": number(mine["entropy"].mean()),
                 "distinct-2": number(mine["distinct_2"].mean()),
-                "mass of the modes": percent(_complete(best["mode_mass"])),
-                "optimum's mass of them": percent(_complete(best["optimum_mode_mass"])),
+                "mass of the modes": percent(complete_mean(best["mode_mass"])),
+                "optimum's mass of them": percent(complete_mean(best["optimum_mode_mass"])),
             }
         )
     frame = pd.DataFrame(lines)
@@ -216,7 +209,7 @@ def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> 
                     "validation gold": number(validation["gold_reward"].mean()),
                     "test gold": number(test["gold_reward"].mean()),
                     "KL (nats)": number(test["kl"].mean()),
-                    "efficiency": percent(_complete(test["efficiency"])),
+                    "efficiency": percent(complete_mean(test["efficiency"])),
                     "seeds": _seeds(runs, task, method, params),
                 }
             )
