@@ -25,6 +25,7 @@ from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from methods.base import Context, Diverged, Method
 from methods.core.context import CHECKPOINTS
+from methods.core.feedback import Judgement
 from methods.core.policy import ModelPolicy, Policy, load_policy
 from methods.core.sampling import SamplingLaw
 from methods.core.training import check_finite
@@ -113,7 +114,7 @@ class Run:
         context = Context(
             sft=world.folder("sft"),
             prompts=world.task.prompts("train"),
-            pairs=world.pairs("train"),
+            judgements=self._feedback(),
             law=training_law(self.ruler.law),
             budget=self.budget,
             seed=world.seed,
@@ -145,11 +146,19 @@ class Run:
             return None
         return self.world.task.gold if self.method.privileged else self.world.reward_model()
 
+    def _feedback(self) -> list[Judgement]:
+        kind = self.method.feedback
+        return [] if kind == "none" or kind == "reward" else self.world.feedback(kind)
+
     def _judgements(self, reward_calls: int) -> int:
-        """Return how often the annotator was asked: for the pairs, or for each gold reward."""
+        """Return how often the annotator was asked: for the feedback, or for each gold reward."""
+        kind = self.method.feedback
         if self.method.privileged:
             return reward_calls
-        return 0 if self.method.feedback == "none" else self.world.task.pairs
+        if kind == "none":
+            return 0
+        # A reward model learned from the comparisons.
+        return self.world.judgements("pairs" if kind == "reward" else kind)
 
     @property
     def folder(self) -> Path:

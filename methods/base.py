@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
 from methods.core.context import Context
+from methods.core.feedback import Kind
 from methods.core.policy import Policy
 from methods.core.training import Diverged
 
-__all__ = ["Context", "Count", "Diverged", "Method", "NonNegative", "Policy", "Positive", "Share"]
+__all__ = [
+    "Context",
+    "Count",
+    "Diverged",
+    "Method",
+    "NonNegative",
+    "Paper",
+    "Policy",
+    "Positive",
+    "Share",
+]
 
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Gt(0)]
-Feedback = Literal["none", "pairs", "reward"]
+Feedback = Kind | Literal["none", "reward"]
+
+
+class Paper(NamedTuple):
+    """Where a method was published. authors: with the year."""
+
+    authors: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -30,13 +48,16 @@ class Method(ABC):
     strength_is_kl: the dial is the coefficient of the KL, in units of reward per nat, so that
     E[r] - strength KL is what the method maximizes.
     privileged: it is given the gold reward instead of the learned one.
+    expected_failures: checks of `prefrontier check` that it cannot pass, by name, and why.
     """
 
+    paper: ClassVar[Paper | None] = None
     feedback: ClassVar[Feedback] = "none"
     strength: ClassVar[str | None] = None
     strength_is_kl: ClassVar[bool] = False
     grid: ClassVar[dict[str, list[Any]]] = {}
     privileged: ClassVar[bool] = False
+    expected_failures: ClassVar[dict[str, str]] = {}
 
     @abstractmethod
     def train(self, context: Context) -> Policy:

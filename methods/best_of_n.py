@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from methods.base import Context, Count, Method, Policy
+from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.reward import RewardModel
 from methods.core.sampling import SamplingLaw
@@ -24,6 +24,7 @@ class BestOfN(Method):
     Stiennon et al. (2020). There is no training; n samples are paid for at every answer.
     """
 
+    paper: ClassVar = Paper("Stiennon et al., 2020", "https://arxiv.org/abs/2009.01325")
     feedback: ClassVar = "reward"
     strength: ClassVar = "n"
     grid: ClassVar = {"n": [2, 4, 8, 16]}

@@ -8,11 +8,11 @@ from random import Random
 from statistics import mean, pstdev
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from methods.base import Context, Count, Diverged, Method, NonNegative, Positive, Share
+from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, Positive, Share
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import Rollout, collect, token_values
 from methods.core.sampling import stream, token_logprobs
-from methods.core.training import use_bf16
+from methods.core.training import isolated, use_bf16
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,7 @@ class PPO(Method):
     the SFT policy with a head of zeros. save_every: updates between saves for resuming.
     """
 
+    paper: ClassVar = Paper("Ziegler et al., 2019", "https://arxiv.org/abs/1909.08593")
     feedback: ClassVar = "reward"
     strength: ClassVar = "kl_coef"
     strength_is_kl: ClassVar = True
@@ -67,10 +68,11 @@ class PPO(Method):
     save_every: Count = 20
 
     def train(self, context: Context) -> ModelPolicy:
-        run = _Run(self, context)
-        run.resume()
-        while run.update < run.updates:
-            run.step()
+        with isolated():
+            run = _Run(self, context)
+            run.resume()
+            while run.update < run.updates:
+                run.step()
         return run.policy
 
 
@@ -107,10 +109,9 @@ class _Run:
         self.optimizer = self.accelerator.prepare(optimizer)
 
     def resume(self) -> None:
-        """Go on from the last save, or measure the reward's scale at a first start."""
+        """Go on from the last save, if there is one."""
         state = self.context.load_progress()
         if state is None:
-            self._measure_reward()
             return
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
@@ -141,13 +142,10 @@ class _Run:
             prompts += random.sample(self.context.prompts, len(self.context.prompts))
         return prompts[: self.method.batch_size]
 
-    def _measure_reward(self) -> None:
+    def _measure_reward(self, scores: list[float]) -> None:
+        """Set shift and scale by the first batch: the policy is the reference then."""
         if self.method.reward_scaling == "none":
             return
-        prompts = self._prompts(-1)
-        seed = stream("reward scale", self.context.seed)
-        responses = self.context.reference.generate(prompts, seed, self.context.law)
-        scores = self.context.reward(prompts, responses)
         self.shift = mean(scores)
         if self.method.reward_scaling == "standardize":
             self.scale = pstdev(scores) or 1.0
@@ -161,6 +159,8 @@ class _Run:
         # Sampled at the precision that is trained at, or the ratios would not start at 1.
         with self.accelerator.autocast():
             rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
+        if self.update == 0:
+            self._measure_reward(rollout.scores.tolist())
         advantages, returns = self._advantages(rollout)
         order = torch.Generator().manual_seed(seed)
         norms = []

@@ -33,7 +33,7 @@ def tiny_exact() -> Exact:
     """The exact world with as little training as its machinery needs."""
     return Exact(
         length=3,
-        pairs=256,
+        judgements=256,
         annotator=Annotator(),
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
         pretraining=Training(512, 1, 64, 3e-3),
@@ -97,7 +97,7 @@ def make_context(sft_folder: Path, tmp_path: Path) -> Callable[..., Context]:
         settings: dict[str, object] = {
             "sft": sft_folder,
             "prompts": PROMPTS,
-            "pairs": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
+            "judgements": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
             "law": LAW,
             "budget": 10**6,
             "seed": seed,

@@ -17,7 +17,7 @@ from methods.core.sampling import SamplingLaw
 
 WORLD = Exact(
     length=2,
-    pairs=4096,
+    judgements=4096,
     architecture=Architecture(layers=2, hidden=16, heads=2, intermediate=32),
     pretraining=Training(8192, 1, 64, 6e-3),
     sft=Training(2048, 1, 64, 6e-3),
@@ -49,9 +49,9 @@ def accuracy(world: World) -> float:
         ({"annotator": Annotator(flip_rate=0.4)}, 0.02),
         ({"annotator": Annotator(temperature=8.0)}, 0.02),
         ({"annotator": Annotator(tie_margin=3.0)}, 0.02),
-        ({"pairs": 64}, 0.05),
+        ({"judgements": 64}, 0.05),
     ],
-    ids=["flips", "temperature", "ties", "pairs"],
+    ids=["flips", "temperature", "ties", "judgements"],
 )
 def test_a_worse_signal_makes_a_worse_reward_model(
     make_world: MakeWorld, worse: dict[str, object], by: float
@@ -69,7 +69,7 @@ def test_coverage_says_where_judged_responses_come_from(make_world: MakeWorld) -
     """Judged responses are likelier under the SFT policy when they are sampled from it."""
 
     def likelihood_and_gold(world: World) -> tuple[float, float]:
-        pairs = world.pairs("train")
+        pairs = world.feedback("pairs")
         prompts = [pair.prompt for pair in pairs] * 2
         responses = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
         logprobs = world.sft().logprobs(prompts, responses, SamplingLaw(max_new_tokens=2))

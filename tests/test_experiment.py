@@ -64,12 +64,12 @@ def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
 
 def test_one_task_may_be_there_under_several_names(tmp_path: Path) -> None:
     content = changed(
-        "tasks", value={"few": {"task": "exact", "dials": {"pairs": 64}}, "exact": {}}
+        "tasks", value={"few": {"task": "exact", "dials": {"judgements": 64}}, "exact": {}}
     )
     plan = Plan.of(load_experiment(write(tmp_path, content)), Store(tmp_path), "cpu")
-    assert {(world.name, type(world.task), world.task.pairs) for world in plan.worlds} == {
+    assert {(world.name, type(world.task), world.task.judgements) for world in plan.worlds} == {
         ("few", Exact, 64),
-        ("exact", Exact, Exact().pairs),
+        ("exact", Exact, Exact().judgements),
     }
     few, exact = (world for world in plan.worlds if world.seed == 0)
     # What does not depend on the dial is shared.
@@ -108,7 +108,10 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
         (changed("methods", "dpo", value={"grid": {"beta": [-1]}}), ["beta", "greater than 0"]),
         (changed("methods", "dpo", value={"beta": "x"}), ["methods.dpo.beta", "number", "'x'"]),
         (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, exact"]),
-        (changed("tasks", "polite", value={"dials": {"x": 1}}), ["polite.dials", "'x'", "pairs"]),
+        (
+            changed("tasks", "polite", value={"dials": {"x": 1}}),
+            ["polite.dials", "'x'", "judgements"],
+        ),
         (
             changed("tasks", "polite", value={"dials": {"sft": {"examples": 0}}}),
             ["polite.dials.sft.examples", "greater than 0"],

@@ -75,8 +75,8 @@ def test_dpo_loss_at_the_reference_is_log_2(make_context: MakeContext) -> None:
 
 def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext) -> None:
     """Cut-off responses have no end token: its probability after them must not be touched."""
-    context = make_context(pairs=[Pair("a", "a b c", "c b a")] * 64)
-    from methods.core.preference_data import PairCollator, pair_rows
+    context = make_context(judgements=[Pair("a", "a b c", "c b a")] * 64)
+    from methods.core.trl_pairs import PairCollator, pair_rows
 
     tokenizer = context.reference.tokenizer
     row = pair_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])[0]

@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from bench.pipeline.base_model import make_tokenizer
-from bench.pipeline.feedback import prefers_first, tilted
+from bench.pipeline.feedback import choose, tilted
 from bench.tasks.base import Annotator
 from bench.tasks.exact import PROMPTS, Exact
 from bench.tasks.polite import FIXES, Polite
@@ -97,7 +97,8 @@ def test_exact_text_leans_towards_the_reward_as_far_as_overlap_says() -> None:
 def test_annotator_is_bradley_terry_with_flips_and_ties() -> None:
     def share(annotator: Annotator, first: float, second: float) -> float:
         random = Random(0)
-        return sum(prefers_first(annotator, first, second, random) for _ in range(8000)) / 8000
+        chosen = [choose(annotator, (first, second), random) for _ in range(8000)]
+        return chosen.count(0) / 8000
 
     p = 1 / (1 + math.exp(-0.5))
     assert share(Annotator(temperature=2.0), 2.0, 1.0) == pytest.approx(p, abs=0.02)

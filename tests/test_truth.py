@@ -41,7 +41,7 @@ class Unlisted(Exact):
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Sixteen thousand responses to each of 8 prompts, and a reference that has learned some."""
     task = Unlisted(
-        pairs=256,
+        judgements=256,
         architecture=Architecture(layers=1, hidden=32, heads=2, intermediate=64),
         pretraining=Training(8192, 1, 128, 3e-3),
         sft=Training(1024, 1, 128, 1e-3),

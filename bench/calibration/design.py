@@ -142,7 +142,7 @@ def small_world(number: int) -> Exact:
     return Exact(
         world=number,
         length=2,
-        pairs=256,
+        judgements=256,
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
         pretraining=Training(2048, 1, 64, 1e-2),
         sft=Training(512, 1, 64, 3e-3),

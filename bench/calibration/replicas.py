@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.runs import seed_everything
 from methods.base import Context, Policy
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import stream
 from methods.dpo import DPO
 from methods.ppo import PPO
-
-
-def reseed(context: Context, replica: int) -> None:
-    """Give a run the random numbers of its replica."""
-    context.seed = stream("replica", replica, context.seed)
-    seed_everything(context.seed)
 
 
 @dataclass(frozen=True)
@@ -30,7 +23,7 @@ class DPOReplica(DPO):
     replica: int = 0
 
     def train(self, context: Context) -> Policy:
-        reseed(context, self.replica)
+        context.seed = stream("replica", self.replica, context.seed)
         return super().train(context)
 
 
@@ -41,5 +34,5 @@ class PPOReplica(PPO):
     replica: int = 0
 
     def train(self, context: Context) -> ModelPolicy:
-        reseed(context, self.replica)
+        context.seed = stream("replica", self.replica, context.seed)
         return super().train(context)

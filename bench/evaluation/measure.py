@@ -194,7 +194,7 @@ def from_list(ruler: Ruler, policy: Policy, samples: list[Row]) -> Measured | No
 
 def logprob_changes(ruler: Ruler, policy: Policy, split: str) -> Row:
     """Return the mean change in log-probability (nats) of held-out chosen and rejected ones."""
-    pairs = ruler.world.pairs(split)
+    pairs = ruler.world.held_out_pairs(split)
     reference = ruler.world.sft()
     prompts = [pair.prompt for pair in pairs]
     changes: Row = {}

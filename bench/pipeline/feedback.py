@@ -1,37 +1,94 @@
-"""Preference pairs: responses that the task's coverage gives, judged by its annotator."""
+"""Feedback: responses that the task's coverage gives, judged by its annotator."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from random import Random
+from statistics import mean
+from typing import NamedTuple
 
-from bench.tasks.base import Annotator, Task
-from methods.core.feedback import Pair
+from bench.tasks.base import Annotator, Question, Task
+from methods.core.feedback import Choice, Judgement, Pair, Ranking, Thumb
 from methods.core.policy import Policy
 from methods.core.sampling import SamplingLaw
 
 
-def collect_pairs(
-    task: Task, policy: Policy, prompts: Sequence[str], count: int, seed: int
-) -> list[Pair]:
-    """Return count pairs of responses from the policy, sampled as the task's coverage says."""
+class Asked(NamedTuple):
+    """A question to the annotator: responses to a prompt, and their gold rewards."""
+
+    prompt: str
+    responses: tuple[str, ...]
+    gold: tuple[float, ...]
+
+
+def ask(
+    task: Task, policy: Policy, prompts: Sequence[str], count: int, among: int, seed: int
+) -> list[Asked]:
+    """Return count questions among responses from the policy, as the task's coverage says."""
     random = Random(f"pairs {seed}")
     asked = [random.choice(prompts) for _ in range(count)]
     law = SamplingLaw(task.coverage.temperature, max_new_tokens=task.max_new_tokens)
-    responses = policy.generate(asked * 2, seed, law)
-    gold = task.gold(asked * 2, responses)
+    responses = policy.generate(asked * among, seed, law)
+    gold = task.gold(asked * among, responses)
     if task.coverage.tilt is not None:
-        drawn = tilted(asked * 2, gold, task.coverage.tilt, random)
+        drawn = tilted(asked * among, gold, task.coverage.tilt, random)
         responses, gold = [responses[i] for i in drawn], [gold[i] for i in drawn]
-    pairs = []
-    for i, prompt in enumerate(asked):
-        first, second = responses[i], responses[count + i]
-        if prefers_first(task.annotator, gold[i], gold[count + i], random):
-            pairs.append(Pair(prompt, first, second))
+    return [
+        Asked(prompt, tuple(responses[i::count]), tuple(gold[i::count]))
+        for i, prompt in enumerate(asked)
+    ]
+
+
+def compare(
+    questions: Sequence[Asked], question: Question, annotator: Annotator, random: Random
+) -> list[Judgement]:
+    """Return the annotator's answer to each question, as pairs, choices or rankings."""
+    answers: list[Judgement] = []
+    for prompt, responses, gold in questions:
+        places = 1 if question.kind != "rankings" else len(responses) - 1
+        order = rank(annotator, gold, places, random)
+        best, *rest = (responses[i] for i in order)
+        if question.kind == "pairs":
+            answers.append(Pair(prompt, best, rest[0]))
+        elif question.kind == "choices":
+            answers.append(Choice(prompt, best, tuple(rest)))
         else:
-            pairs.append(Pair(prompt, second, first))
-    return pairs
+            answers.append(Ranking(prompt, (best, *rest)))
+    return answers
+
+
+def thumbs(questions: Sequence[Asked], annotator: Annotator, random: Random) -> list[Thumb]:
+    """Return the annotator's thumb on the first response of each question.
+
+    It goes up as if the response were chosen over one that is as good as their mean.
+    """
+    level = mean(question.gold[0] for question in questions)
+    return [
+        Thumb(q.prompt, q.responses[0], choose(annotator, (q.gold[0], level), random) == 0)
+        for q in questions
+    ]
+
+
+def rank(annotator: Annotator, gold: Sequence[float], places: int, random: Random) -> list[int]:
+    """Return the responses' order: the first places chosen one by one, the rest as they were."""
+    left = list(range(len(gold)))
+    order = []
+    for _ in range(places):
+        order.append(left.pop(choose(annotator, [gold[i] for i in left], random)))
+    return order + left
+
+
+def choose(annotator: Annotator, gold: Sequence[float], random: Random) -> int:
+    """Return which of several responses with these gold rewards the annotator chooses."""
+    if max(gold) - min(gold) < annotator.tie_margin:
+        return random.randrange(len(gold))
+    best = max(gold)
+    weights = [math.exp((one - best) / annotator.temperature) for one in gold]
+    (chosen,) = random.choices(range(len(gold)), weights)
+    if random.random() < annotator.flip_rate:
+        chosen = random.choice([i for i in range(len(gold)) if i != chosen])
+    return chosen
 
 
 def tilted(prompts: Sequence[str], gold: Sequence[float], tilt: float, random: Random) -> list[int]:
@@ -50,12 +107,3 @@ def tilted(prompts: Sequence[str], gold: Sequence[float], tilt: float, random: R
             if random.random() < 0.5:
                 drawn[i] = other
     return drawn
-
-
-def prefers_first(annotator: Annotator, first: float, second: float, random: Random) -> bool:
-    """Return the annotator's answer to a pair with these gold rewards."""
-    if abs(first - second) < annotator.tie_margin:
-        return random.random() < 0.5
-    probability = 1 / (1 + math.exp(-(first - second) / annotator.temperature))
-    answer = random.random() < probability
-    return answer if random.random() >= annotator.flip_rate else not answer

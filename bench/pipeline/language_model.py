@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tasks.base import Example, Training
+from methods.core.fine_tuning import train_on_responses
 from methods.core.text import encode_prompts, encode_responses
 from methods.core.training import train_quietly, trainer_arguments
 
@@ -28,15 +29,18 @@ def pretrain(
     from datasets import Dataset
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-    rows = [{"input_ids": p + r, "labels": p + r} for p, r in _tokens(tokenizer, examples)]
+    prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
+    responses = encode_responses(tokenizer, [e.response for e in examples])
+    rows = [{"input_ids": p + r, "labels": p + r} for p, r in zip(prompts, responses, strict=True)]
     arguments = TrainingArguments(**_arguments(model, training, device, seed, workdir))
-    trainer = Trainer(
-        model,
-        arguments,
-        train_dataset=Dataset.from_list(rows),
-        data_collator=DataCollatorForSeq2Seq(tokenizer),
+    train_quietly(
+        lambda: Trainer(
+            model,
+            arguments,
+            train_dataset=Dataset.from_list(rows),
+            data_collator=DataCollatorForSeq2Seq(tokenizer),
+        )
     )
-    train_quietly(trainer)
 
 
 def fine_tune(
@@ -49,32 +53,14 @@ def fine_tune(
     seed: int,
     workdir: Path,
 ) -> None:
-    """Train the model in place on the responses, with TRL's SFTTrainer."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
-
-    # Given as tokens: from text the trainer would add an end to responses that were cut off.
-    rows = [
-        {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
-        for p, r in _tokens(tokenizer, examples)
-    ]
-    arguments = SFTConfig(
-        **_arguments(model, training, device, seed, workdir),
-        completion_only_loss=True,
-        max_length=None,
+    """Train the model in place on the responses."""
+    train_on_responses(
+        model,
+        tokenizer,
+        [e.prompt for e in examples],
+        [e.response for e in examples],
+        _arguments(model, training, device, seed, workdir),
     )
-    trainer = SFTTrainer(
-        model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
-    )
-    train_quietly(trainer)
-
-
-def _tokens(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
-) -> list[tuple[list[int], list[int]]]:
-    prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
-    responses = encode_responses(tokenizer, [e.response for e in examples])
-    return list(zip(prompts, responses, strict=True))
 
 
 def _arguments(

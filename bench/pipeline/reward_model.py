@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.tasks.base import RewardTraining
-from methods.core.feedback import Pair
+from methods.core.feedback import Choice
 from methods.core.reward import RewardModel
+from methods.core.sampling import make_batch
 from methods.core.text import encode_prompts, encode_responses
 from methods.core.training import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 # A Bradley-Terry loss leaves the reward's level free. This pull keeps its mean near 0; ten times
 # more would flatten the reward, for it falls on all pairs of two good or two bad responses.
@@ -22,35 +24,67 @@ CENTER = 0.001
 
 def train_reward_model(
     sft: Path,
-    pairs: Sequence[Pair],
+    choices: Sequence[Choice],
     training: RewardTraining,
     *,
     device: str,
     seed: int,
     workdir: Path,
 ) -> RewardModel:
-    """Train a Bradley-Terry reward model with TRL's RewardTrainer."""
-    from datasets import Dataset
-    from transformers import AutoTokenizer
-    from trl import RewardConfig, RewardTrainer
+    """Train a reward model on choices of one among several: Bradley-Terry where it is among two.
+
+    With two it does what TRL's RewardTrainer does.
+    """
+    from transformers import AutoTokenizer, TrainingArguments
 
     tokenizer = AutoTokenizer.from_pretrained(sft)
     model = new_reward_model(sft, seed, training.layers)
-    arguments = RewardConfig(
+    arguments = TrainingArguments(
         **trainer_arguments(model, device, seed, workdir),
         num_train_epochs=training.epochs,
         per_device_train_batch_size=training.batch_size,
         learning_rate=training.learning_rate,
         warmup_steps=20,
-        center_rewards_coefficient=CENTER,
-        max_length=None,
+        remove_unused_columns=False,
         logging_strategy="no",
     )
-    rows = Dataset.from_list(token_rows(tokenizer, pairs))
+    rows = token_rows(tokenizer, choices)
     train_quietly(
-        RewardTrainer(model, args=arguments, train_dataset=rows, processing_class=tokenizer)
+        lambda: _trainer_class()(
+            model,
+            arguments,
+            train_dataset=rows,
+            data_collator=lambda batch: collate(batch, tokenizer.pad_token_id),
+        )
     )
     return RewardModel(model, tokenizer)
+
+
+def choice_loss(scores: Tensor, center: float = CENTER) -> Tensor:
+    """Return -log softmax of the chosen response's score, and a pull of the scores towards 0.
+
+    scores: [choices, responses], the chosen one first; -inf where there are fewer responses.
+    """
+    import torch
+
+    present = torch.where(scores.isfinite(), scores, 0.0)
+    return -scores.log_softmax(1)[:, 0].mean() + center * (present.sum(1) ** 2).mean()
+
+
+def _trainer_class() -> type[Trainer]:
+    """Return transformers' Trainer with the loss on choices."""
+    import torch
+    from transformers import Trainer
+
+    class ChoiceTrainer(Trainer):
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
+            rows = model(
+                input_ids=inputs["ids"], attention_mask=inputs["mask"], use_cache=False
+            ).logits.squeeze(-1)
+            scores = torch.full_like(inputs["present"], -torch.inf, dtype=rows.dtype)
+            return choice_loss(scores.masked_scatter(inputs["present"], rows))
+
+    return ChoiceTrainer
 
 
 def new_reward_model(sft: Path, seed: int, layers: int | None = None) -> PreTrainedModel:
@@ -72,16 +106,27 @@ def new_reward_model(sft: Path, seed: int, layers: int | None = None) -> PreTrai
 
 
 def token_rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
-) -> list[dict[str, list[int]]]:
-    """Return the pairs as RewardTrainer's token columns (from text it would add an end token)."""
-    prompts = encode_prompts(tokenizer, [p.prompt for p in pairs])
-    chosen = encode_responses(tokenizer, [p.chosen for p in pairs])
-    rejected = encode_responses(tokenizer, [p.rejected for p in pairs])
+    tokenizer: PreTrainedTokenizerBase, choices: Sequence[Choice]
+) -> list[list[list[int]]]:
+    """Return each choice as prompt and response in tokens, the chosen response first."""
+    prompts = encode_prompts(tokenizer, [choice.prompt for choice in choices])
+    flat = [text for choice in choices for text in (choice.chosen, *choice.rejected)]
+    responses = iter(encode_responses(tokenizer, flat))
     return [
-        {"chosen_ids": p + c, "rejected_ids": p + r}
-        for p, c, r in zip(prompts, chosen, rejected, strict=True)
+        [prompt + next(responses) for _ in range(1 + len(choice.rejected))]
+        for prompt, choice in zip(prompts, choices, strict=True)
     ]
+
+
+def collate(rows: list[list[list[int]]], pad: int) -> dict[str, Tensor]:
+    """Return all responses of a batch, one below the other, and which places they fill."""
+    import torch
+
+    flat = [tokens for row in rows for tokens in row]
+    batch = make_batch([[] for _ in flat], flat, pad, "cpu")
+    among = max(len(row) for row in rows)
+    present = torch.tensor([[place < len(row) for place in range(among)] for row in rows])
+    return {"ids": batch.ids, "mask": batch.mask, "present": present}
 
 
 def gold_order_accuracy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,21 +12,22 @@ from random import Random
 from typing import Any
 
 from bench.pipeline.base_model import make_model, make_tokenizer
-from bench.pipeline.feedback import collect_pairs
+from bench.pipeline.feedback import ask, compare, thumbs
 from bench.pipeline.language_model import fine_tune, pretrain
 from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
 from bench.store import Store, digest, source_digest
-from bench.tasks.base import Task
-from methods.core.feedback import Pair
+from bench.tasks.base import Question, Split, Task
+from methods.core.feedback import Judgement, Kind, Pair, derive, read_judgement
 from methods.core.policy import ModelPolicy
 from methods.core.reward import RewardModel
 from methods.core.sampling import SamplingLaw, stream
 
 STAGES = ("base_model", "sft", "feedback", "reward_model")
+FEEDBACK_DIALS = ("judgements", "question", "annotator", "coverage")
 # Dials that a stage does not depend on, because they come in only later.
 LATER = {
-    "base_model": ("sft", "pairs", "annotator", "coverage", "reward"),
-    "sft": ("pairs", "annotator", "coverage", "reward"),
+    "base_model": ("sft", *FEEDBACK_DIALS, "reward"),
+    "sft": (*FEEDBACK_DIALS, "reward"),
     "feedback": ("reward",),
     "reward_model": (),
 }
@@ -36,9 +37,10 @@ SOURCES = [
     *(ROOT / "bench" / "pipeline").glob("*.py"),
     *(
         ROOT / "methods" / "core" / f"{name}.py"
-        for name in ("text", "sampling", "policy", "reward")
+        for name in (
+            *("feedback", "fine_tuning", "policy", "reward", "sampling", "text", "training"),
+        )
     ),
-    ROOT / "methods" / "core" / "training.py",
     ROOT / "bench" / "tasks" / "base.py",
 ]
 
@@ -115,10 +117,25 @@ class World:
     def reward_model(self) -> RewardModel:
         return _reward_model(self.folder("reward_model"), self.device)
 
-    def pairs(self, split: str) -> list[Pair]:
-        """Return the preference pairs of a split."""
-        lines = (self.folder("feedback") / f"{split}.jsonl").read_text().splitlines()
-        return [Pair(**json.loads(line)) for line in lines]
+    def feedback(self, kind: Kind) -> list[Judgement]:
+        """Return what the annotator said of train prompts, as this kind.
+
+        Thumbs were asked for; the others come from the one question that the task asks.
+        """
+        asked: Kind = "thumbs" if kind == "thumbs" else self.task.question.kind
+        return derive(self._judgements("train", asked), kind)
+
+    def judgements(self, kind: Kind) -> int:
+        """Return how many judgements of the annotator this feedback cost."""
+        return int(self.figures("feedback")["thumbs" if kind == "thumbs" else "judgements"])
+
+    def held_out_pairs(self, split: str) -> list[Pair]:
+        """Return preference pairs on validation or test prompts."""
+        return self._judgements(split, "pairs")  # type: ignore[return-value]
+
+    def _judgements(self, split: str, kind: Kind) -> list[Judgement]:
+        lines = (self.folder("feedback") / f"{split}.{kind}.jsonl").read_text().splitlines()
+        return [read_judgement(kind, json.loads(line)) for line in lines]
 
     def _make_base_model(self, folder: Path) -> dict[str, Any]:
         tokenizer = make_tokenizer(self.task.words())
@@ -145,20 +162,40 @@ class World:
     def _make_feedback(self, folder: Path) -> dict[str, Any]:
         from_base = self.task.coverage.policy == "base_model"
         policy = _policy(self.folder("base_model"), self.device) if from_base else self.sft()
-        counts = {"train": self.task.pairs, "validation": HELD_OUT_PAIRS, "test": HELD_OUT_PAIRS}
-        for split, count in counts.items():
-            prompts = self.task.prompts(split)  # type: ignore[arg-type]
-            seed = stream("pairs", split, self.seed)
-            pairs = collect_pairs(self.task, policy, prompts, count, seed)
-            lines = [json.dumps(pair._asdict(), ensure_ascii=False) + "\n" for pair in pairs]
-            (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
-        return {"judgements": self.task.pairs}
+        task, question, seed = self.task, self.task.question, self.seed
+        count = task.judgements // question.judgements
+        asked = ask(
+            task,
+            policy,
+            task.prompts("train"),
+            count,
+            question.among,
+            stream("pairs", "train", seed),
+        )
+        random = Random(f"annotator {seed}")
+        answers = compare(asked, question, task.annotator, random)
+        # As many single responses as there are judgements to spend.
+        singles = [
+            q._replace(responses=q.responses[i:], gold=q.gold[i:])
+            for q in asked
+            for i in range(question.judgements)
+        ]
+        liked = thumbs(singles, task.annotator, Random(f"thumbs {seed}"))
+        write_judgements(folder / f"train.{question.kind}.jsonl", answers)
+        write_judgements(folder / "train.thumbs.jsonl", liked)
+        splits: tuple[Split, ...] = ("validation", "test")
+        for split in splits:
+            prompts = task.prompts(split)
+            held = ask(task, policy, prompts, HELD_OUT_PAIRS, 2, stream("pairs", split, seed))
+            pairs = compare(held, Question(), task.annotator, random)
+            write_judgements(folder / f"{split}.pairs.jsonl", pairs)
+        return {"judgements": count * question.judgements, "thumbs": len(liked)}
 
     def _make_reward_model(self, folder: Path) -> dict[str, Any]:
         workdir = self.store.workdir(f"trainer-{self.key('reward_model')}")
         reward = train_reward_model(
             self.folder("sft"),
-            self.pairs("train"),
+            self.feedback("choices"),  # type: ignore[arg-type]
             self.task.reward,
             device=self.device,
             seed=self.seed,
@@ -179,3 +216,8 @@ class World:
         second = policy.generate(asked, stream("accuracy", "second", self.seed), law)
         gold = list(zip(task.gold(asked, first), task.gold(asked, second), strict=True))
         return gold_order_accuracy(reward, asked, list(zip(first, second, strict=True)), gold)
+
+
+def write_judgements(file: Path, judgements: Sequence[Judgement]) -> None:
+    lines = [json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in judgements]
+    file.write_text("".join(lines), encoding="utf-8")

@@ -60,13 +60,37 @@ class Architecture:
 class Annotator:
     """A simulated annotator: Bradley-Terry with a temperature, a flip rate and ties.
 
-    P(a over b) = sigmoid((gold(a) - gold(b)) / temperature). With probability flip_rate the answer
-    is turned round. Two answers closer in gold than tie_margin are a tie, decided by a coin.
+    Of several responses one is chosen with probability softmax(gold / temperature): of two, with
+    sigmoid((gold(a) - gold(b)) / temperature). With probability flip_rate one of the others is
+    taken instead. Responses closer in gold than tie_margin are a tie, decided by chance. A ranking
+    is a choice of the best, then of the best of the rest (Plackett-Luce). A single response gets a
+    thumb up as if it were chosen over one of the judged responses' mean gold.
     """
 
     temperature: Annotated[float, Gt(0)] = 1.0
     flip_rate: Annotated[float, Ge(0), Le(0.5)] = 0.0
     tie_margin: Annotated[float, Ge(0)] = 0.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the annotator is asked: the better of a pair, the best of several, or their order.
+
+    among: how many responses there are to choose among, or to rank. Methods that learn from single
+    responses are given thumbs from the same annotator, on the first response of each question.
+    """
+
+    kind: Literal["pairs", "choices", "rankings"] = "pairs"
+    among: Annotated[int, Ge(2)] = 2
+
+    def __post_init__(self) -> None:
+        if self.kind == "pairs" and self.among != 2:
+            raise ValueError("question.among must be 2 for pairs; more for choices and rankings")
+
+    @property
+    def judgements(self) -> int:
+        """How many decisions an answer is: a ranking of n is n - 1 choices."""
+        return self.among - 1 if self.kind == "rankings" else 1
 
 
 @dataclass(frozen=True)
@@ -87,14 +111,15 @@ class Coverage:
 class Task(ABC):
     """A world with a gold reward. Its fields are its dials; methods see neither them nor gold.
 
-    pairs: how many the annotator judges. coverage: which responses. pretraining, sft, reward: how
-    the shared stages train.
+    judgements: how many the annotator makes. question: what of. coverage: on which responses.
+    pretraining, sft, reward: how the shared stages train.
     """
 
     name: ClassVar[str]
     enumerable: ClassVar[bool] = False
 
-    pairs: Annotated[int, Gt(0)] = 4096
+    judgements: Annotated[int, Gt(0)] = 4096
+    question: Question = Question()
     annotator: Annotator = Annotator()
     coverage: Coverage = Coverage()
     architecture: Architecture = Architecture()
@@ -106,6 +131,9 @@ class Task(ABC):
         depth = self.architecture.layers
         if self.reward.layers is not None and self.reward.layers > depth:
             raise ValueError(f"reward.layers must be at most architecture.layers, {depth}")
+        if self.judgements < self.question.judgements:
+            least = self.question.judgements
+            raise ValueError(f"judgements must be at least {least}, those of one question")
 
     @property
     @abstractmethod

@@ -42,7 +42,7 @@ class Exact(Task):
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
     overlap: Annotated[float, Ge(-1), Le(1)] = 0.0
-    pairs: Annotated[int, Gt(0)] = 8192
+    judgements: Annotated[int, Gt(0)] = 8192
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
-from methods.core.feedback import Pair
+from methods.core.feedback import Judgement
 from methods.core.policy import ModelPolicy, Policy
 from methods.core.sampling import SamplingLaw
 from methods.core.training import trainer_arguments
@@ -28,13 +29,14 @@ CHECKPOINTS, CHECKPOINT_FILE = "checkpoints", "checkpoint.json"
 class Meter:
     """What a run used.
 
-    prompts_seen: pairs read, and prompts of which a response was rewarded, repeats included.
-    train_tokens: those that went forward with gradients on.
+    prompts_seen: judgements read, and prompts of which a response was rewarded, repeats included.
+    train_sequences, train_tokens: those that went forward with gradients on.
     """
 
     prompts_seen: int = 0
     responses_sampled: int = 0
     reward_calls: int = 0
+    train_sequences: int = 0
     train_tokens: int = 0
     train_seconds: float = 0.0
 
@@ -44,13 +46,14 @@ class Context:
     """What `Method.train` gets.
 
     sft: folder of the SFT policy. reward_folder: the reward model that `reward` is, where it is
-    one. pairs: the feedback. budget: the most training examples or episodes the method may use.
+    one. judgements: the feedback. budget: the most training examples or episodes the method may
+    use.
     workdir: the only place it may write to. checkpoints: how many are kept of a training.
     """
 
     sft: Path
     prompts: list[str]
-    pairs: list[Pair]
+    judgements: Sequence[Judgement]
     law: SamplingLaw
     budget: int
     seed: int
@@ -107,10 +110,10 @@ class Context:
         return bool(vocabulary == self.reference.tokenizer.get_vocab())
 
     @property
-    def feedback(self) -> list[Pair]:
-        """The preference pairs."""
-        self._meter.prompts_seen = max(self._meter.prompts_seen, len(self.pairs))
-        return list(self.pairs)
+    def feedback(self) -> list[Any]:
+        """The judgements, of the kind that the method takes: Pair, Choice, Ranking or Thumb."""
+        self._meter.prompts_seen = max(self._meter.prompts_seen, len(self.judgements))
+        return list(self.judgements)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Return the reward of each response: the learned one, or gold to a privileged method."""
@@ -175,12 +178,20 @@ class Context:
         return state
 
     def _metered(self, policy: ModelPolicy) -> ModelPolicy:
-        policy.on_sample = self._count_samples
         self._count_tokens(policy.model)
+        self._count_samples(policy.model)
         return policy
 
-    def _count_samples(self, count: int) -> None:
-        self._meter.responses_sampled += count
+    def _count_samples(self, model: PreTrainedModel) -> None:
+        """Count what the model generates, whoever calls it."""
+
+        def generate(model: Any, *args: Any, **options: Any) -> Any:
+            output = type(model).generate(model, *args, **options)
+            self._meter.responses_sampled += len(getattr(output, "sequences", output))
+            return output
+
+        # A bound method, so that a copy of the model generates from the copy.
+        model.generate = MethodType(generate, model)
 
     def _count_tokens(self, model: PreTrainedModel) -> PreTrainedModel:
         """Count tokens by a hook, so that no method can forget to.
@@ -191,6 +202,7 @@ class Context:
 
         def count(_: Any, __: Any, inputs: dict[str, Any]) -> None:
             if torch.is_grad_enabled() and (mask := inputs.get("attention_mask")) is not None:
+                self._meter.train_sequences += len(mask)
                 self._tokens = self._tokens + mask.sum()
 
         model.base_model.register_forward_pre_hook(count, with_kwargs=True)

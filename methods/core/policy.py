@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,6 @@ class ModelPolicy(Policy):
         self.tokenizer = tokenizer
         # Logits are what fills memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
-        self.on_sample: Callable[[int], None] = lambda count: None
 
     def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
         texts: list[str] = []
@@ -91,7 +90,6 @@ class ModelPolicy(Policy):
         self, prompts: Sequence[str], seed: int, law: SamplingLaw
     ) -> tuple[Batch, torch.Tensor]:
         """Return one batch of responses as tokens, with their log-probabilities [B, T]."""
-        self.on_sample(len(prompts))
         ids = encode_prompts(self.tokenizer, prompts)
         return sample(self.model, self.tokenizer, ids, law, seed)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +16,40 @@ if TYPE_CHECKING:
 
 # Below this size bf16 costs precision and saves no time.
 BF16_FROM_PARAMETERS = 50_000_000
+LOGGING_STEPS = 10
 
 
 class Diverged(RuntimeError):
     """Training produced a number that is not finite."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a trainer trains on what it is given.
+
+    examples: to train on in all, repeats included, cut to the budget. warmup: share of the steps.
+    """
+
+    learning_rate: float = 5e-4
+    examples: int = 8192
+    batch_size: int = 32
+    warmup: float = 0.1
+
+    def steps(self, budget: int) -> int:
+        return min(self.examples, budget) // self.batch_size
+
+    def arguments(self, budget: int) -> dict[str, Any]:
+        """Return keyword arguments for any `TrainingArguments`."""
+        steps = self.steps(budget)
+        return {
+            "learning_rate": self.learning_rate,
+            "per_device_train_batch_size": self.batch_size,
+            "max_steps": steps,
+            "warmup_steps": round(self.warmup * steps),
+            "remove_unused_columns": False,
+            "logging_steps": LOGGING_STEPS,
+            "logging_nan_inf_filter": False,
+        }
 
 
 def use_bf16(model: PreTrainedModel, device: str) -> bool:
@@ -46,13 +80,35 @@ def trainer_arguments(
     }
 
 
-def train_quietly(trainer: Trainer) -> None:
-    """Run a trainer without the log that it would print. Raises Diverged."""
+def train_quietly(build: Callable[[], Trainer]) -> Trainer:
+    """Build a trainer and run it, without the log that it would print. Raises Diverged."""
     from transformers.trainer_callback import PrinterCallback
 
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    with isolated():
+        trainer = build()
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
     check_finite(trainer.model)
+    return trainer
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Put back what trainers change for the whole process: random states and the environment."""
+    import numpy
+    import torch
+
+    environment = dict(os.environ)
+    state, numpy_state = random.getstate(), numpy.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(state)
+        numpy.random.set_state(numpy_state)
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 def every_step(act: Callable[[int], None]) -> TrainerCallback:

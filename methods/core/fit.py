@@ -1,0 +1,216 @@
+"""A small trainer for losses on the log-probabilities of whole responses.
+
+Log-probabilities are those of the model as it is, at temperature 1, whatever the sampling law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from methods.core.context import Context
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import SamplingLaw, make_batch, token_logprobs
+from methods.core.text import encode_prompts, encode_responses
+from methods.core.training import (
+    LOGGING_STEPS,
+    Diverged,
+    Schedule,
+    every_step,
+    train_quietly,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Trainer
+
+PLAIN = SamplingLaw()
+
+
+class PairLogprobs(NamedTuple):
+    """Log-probabilities of whole responses, [B], nats, under the policy and the reference."""
+
+    chosen: Tensor
+    rejected: Tensor
+    reference_chosen: Tensor
+    reference_rejected: Tensor
+
+    @property
+    def margin(self) -> Tensor:
+        """By how much the log-ratio of the chosen response is above that of the rejected one."""
+        chosen = self.chosen - self.reference_chosen
+        return chosen - (self.rejected - self.reference_rejected)
+
+
+class ThumbLogprobs(NamedTuple):
+    """Log-probabilities of whole responses, [B], nats; up: whether they were liked, [B]."""
+
+    response: Tensor
+    reference: Tensor
+    up: Tensor
+
+    @property
+    def ratio(self) -> Tensor:
+        """The log-ratio of policy to reference."""
+        return self.response - self.reference
+
+
+class Example(NamedTuple):
+    """Responses to one prompt that enter the loss together, and what was said of them."""
+
+    prompt: str
+    responses: tuple[str, ...]
+    up: bool = True
+
+
+def fit_pairs(
+    context: Context,
+    loss: Callable[[PairLogprobs], Tensor],
+    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+) -> ModelPolicy:
+    """Train a fresh copy of the SFT policy on the pairs; loss: of each pair, [B].
+
+    With DPO's loss it does what TRL's DPOTrainer does. Raises Diverged.
+    """
+    examples = [Example(p.prompt, (p.chosen, p.rejected)) for p in context.feedback]
+
+    def pair_loss(logprobs: Tensor, reference: Tensor, up: Tensor) -> tuple[Tensor, _Point]:
+        pairs = PairLogprobs(*logprobs, *reference)
+        point = {
+            "logratio_margin": pairs.margin.mean(),
+            "chosen_logp": pairs.chosen.mean(),
+            "rejected_logp": pairs.rejected.mean(),
+        }
+        return loss(pairs), point
+
+    return _fit(context, examples, pair_loss, schedule)
+
+
+def fit_thumbs(
+    context: Context,
+    loss: Callable[[ThumbLogprobs], Tensor],
+    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+) -> ModelPolicy:
+    """Train a fresh copy of the SFT policy on the thumbs; loss: of each response, [B].
+
+    Raises Diverged.
+    """
+    examples = [Example(t.prompt, (t.response,), t.up) for t in context.feedback]
+
+    def thumb_loss(logprobs: Tensor, reference: Tensor, up: Tensor) -> tuple[Tensor, _Point]:
+        thumbs = ThumbLogprobs(logprobs[0], reference[0], up)
+        return loss(thumbs), {"logp": thumbs.response.mean(), "ratio": thumbs.ratio.mean()}
+
+    return _fit(context, examples, thumb_loss, schedule)
+
+
+_Point = dict[str, "Tensor"]
+_Loss = Callable[["Tensor", "Tensor", "Tensor"], tuple["Tensor", _Point]]
+
+
+def _fit(
+    context: Context, examples: Sequence[Example], loss: _Loss, schedule: Schedule
+) -> ModelPolicy:
+    from transformers import TrainingArguments
+
+    policy = context.start()
+    steps = schedule.steps(context.budget)
+    if steps == 0:
+        return policy
+    size = schedule.batch_size
+    arguments = TrainingArguments(
+        **context.trainer_arguments(policy.model), **schedule.arguments(context.budget)
+    )
+    rows = _rows(context, examples)
+    train_quietly(
+        lambda: _trainer_class()(
+            policy.model,
+            arguments,
+            train_dataset=rows,
+            data_collator=lambda batch: _collate(batch, policy.tokenizer.pad_token_id),
+            loss=loss,
+            log=lambda step, point: context.log(step * size, **point),
+            callbacks=[
+                every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
+            ],
+        )
+    )
+    policy.model.eval()
+    return policy
+
+
+def _rows(context: Context, examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """Return the examples as tokens, with the reference's log-probabilities."""
+    tokenizer = context.reference.tokenizer
+    asked = [e.prompt for e in examples for _ in e.responses]
+    flat = [response for e in examples for response in e.responses]
+    prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
+    tokens = iter(encode_responses(tokenizer, flat))
+    reference = iter(context.reference.logprobs(asked, flat, PLAIN))
+    return [
+        {
+            "prompt": prompt,
+            "responses": [next(tokens) for _ in example.responses],
+            "reference": [next(reference) for _ in example.responses],
+            "up": example.up,
+        }
+        for prompt, example in zip(prompts, examples, strict=True)
+    ]
+
+
+def _collate(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
+    """Lay out first responses above second ones; reference: [responses, B]."""
+    import torch
+
+    ways = range(len(rows[0]["responses"]))
+    batch = make_batch(
+        [row["prompt"] for _ in ways for row in rows],
+        [row["responses"][i] for i in ways for row in rows],
+        pad,
+        "cpu",
+    )
+    return {
+        "ids": batch.ids,
+        "mask": batch.mask,
+        "width": batch.width,
+        "reference": torch.tensor([[row["reference"][i] for row in rows] for i in ways]),
+        "up": torch.tensor([row["up"] for row in rows]),
+    }
+
+
+def _trainer_class() -> type[Trainer]:
+    """Return transformers' Trainer with a loss on log-probabilities."""
+    from transformers import Trainer
+
+    from methods.core.sampling import Batch
+
+    class LogprobTrainer(Trainer):
+        def __init__(
+            self, *args: Any, loss: _Loss, log: Callable[[int, dict[str, float]], None], **rest: Any
+        ) -> None:
+            super().__init__(*args, **rest)
+            self._loss, self._log_point = loss, log
+            self._points: list[_Point] = []
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
+            batch = Batch(inputs["ids"], inputs["mask"], inputs["width"])
+            logprobs = token_logprobs(model, batch, PLAIN).sum(1).view_as(inputs["reference"])
+            losses, point = self._loss(logprobs, inputs["reference"], inputs["up"])
+            loss = losses.mean()
+            self._keep({"loss": loss, **point})
+            return loss
+
+        def _keep(self, point: _Point) -> None:
+            """Log the mean of every few steps, for to look at each makes a GPU wait."""
+            self._points.append({name: value.detach() for name, value in point.items()})
+            step = self.state.global_step + 1
+            if step % LOGGING_STEPS:
+                return
+            points, self._points = self._points, []
+            means = {name: sum(float(one[name]) for one in points) / len(points) for name in point}
+            if not math.isfinite(means["loss"]):
+                raise Diverged(f"loss is {means['loss']} at step {step}")
+            self._log_point(step, means)
+
+    return LogprobTrainer
