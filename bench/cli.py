@@ -129,6 +129,16 @@ def list_methods() -> None:
     Console().print(table)
 
 
+@app.command("check")
+def check_methods(
+    names: Annotated[list[str], typer.Argument(help="Methods; all: every one there is.")],
+) -> None:
+    """Check that a method is what the trainer interface says, on a tiny world."""
+    from bench.checks.command import run_checks
+
+    raise typer.Exit(run_checks(names))
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
