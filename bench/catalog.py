@@ -51,6 +51,11 @@ def _load(name: str, load: object) -> type[Method] | str:
     return own[0] if dataclasses.is_dataclass(own[0]) else f"{own[0].__name__} is no dataclass"
 
 
+def importable() -> list[str]:
+    """Return the names of the methods that can be imported."""
+    return [name for name, found in catalog().items() if not isinstance(found, str)]
+
+
 def find_method(name: str, where: str) -> type[Method]:
     """Return the method of this name, or raise a UserError that lists what there is."""
     found = catalog().get(name)

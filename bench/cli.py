@@ -21,7 +21,7 @@ def bench(
     experiment: Annotated[
         str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
     ] = "default",
-    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo")] = "",
+    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo; or all.")] = "",
     tasks: Annotated[str, typer.Option(help="Only these tasks: polite,exact")] = "",
     seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
     jobs: Annotated[

@@ -13,7 +13,7 @@ import yaml
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
-from bench.catalog import find_method
+from bench.catalog import find_method, importable
 from bench.errors import UserError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
@@ -238,14 +238,16 @@ def narrow(
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
-    A method or task that the experiment lacks is added at its defaults. SFT stays: the others are
-    measured against it. Declared contrasts go with their methods.
+    A method or task that the experiment lacks is added at its defaults; `all` stands for every
+    method that there is. SFT stays: the others are measured against it. Declared contrasts go with
+    their methods.
     """
     content = experiment.model_dump()
     if tasks:
         content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
     if methods:
-        chosen = ["sft", *(name for name in methods if name != "sft")]
+        names = importable() if methods == ["all"] else methods
+        chosen = ["sft", *(name for name in names if name != "sft")]
         content["methods"] = {name: content["methods"].get(name, {}) for name in chosen}
         content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]
     for entry in content["tasks"].values():

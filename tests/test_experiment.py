@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.catalog import catalog
 from bench.cli import main
 from bench.errors import UserError
 from bench.experiment import EXPERIMENTS, load_experiment, narrow
@@ -203,6 +204,12 @@ def test_narrowing_keeps_sft_to_measure_against() -> None:
         {"kl_coef": 0.25},
         {"kl_coef": 0.5},
     ]
+
+
+def test_all_stands_for_every_method() -> None:
+    chosen = narrow(load_experiment("default"), methods=["all"]).methods
+    assert set(chosen) == set(catalog())
+    assert next(iter(chosen)) == "sft"
 
 
 def test_narrowing_drops_the_contrasts_of_methods_that_are_gone() -> None:
