@@ -18,6 +18,7 @@ from bench.errors import UserError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from methods.base import Method
+from methods.core.feedback import GIVES
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -108,8 +109,9 @@ class Experiment(Strict):
                     f"tasks.{task}.methods: unknown method '{min(unknown)}'; "
                     f"`methods` has {', '.join(self.methods)}"
                 )
-        for task in self.worlds:
-            list(self.settings(task))
+        for name, task in self.worlds.items():
+            for method, kind, _ in self.settings(name):
+                check_feedback(name, task, method, kind)
         self._check_contrasts()
         return self
 
@@ -127,6 +129,19 @@ class Experiment(Strict):
             if frozenset(pair) in seen:
                 raise UserError(f"{where}: {pair[0]} and {pair[1]} are declared already")
             seen.add(frozenset(pair))
+
+
+def check_feedback(name: str, task: Task, method: str, kind: Method) -> None:
+    """Raise a UserError where a method learns from what the task's annotator is not asked."""
+    asked, wanted = task.question.kind, kind.feedback
+    # Thumbs are always given, and the reward model learns from any comparison.
+    if wanted in (*GIVES[asked], "thumbs", "reward", "none"):
+        return
+    givers = [one for one, given in GIVES.items() if wanted in given]
+    raise UserError(
+        f"tasks.{name}.dials.question: '{method}' learns from {wanted}, which cannot be derived "
+        f"from {asked}; kind must be {' or '.join(givers)}"
+    )
 
 
 def grid_of(

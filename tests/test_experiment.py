@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -10,12 +12,13 @@ import yaml
 from bench.catalog import catalog
 from bench.cli import main
 from bench.errors import UserError
-from bench.experiment import EXPERIMENTS, load_experiment, narrow
+from bench.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
 from bench.runner import Plan
 from bench.store import Store
-from bench.tasks.base import Training
+from bench.tasks.base import Question, Training
 from bench.tasks.exact import Exact
 from methods.dpo import DPO
+from methods.sft import SFT
 
 GOOD = {
     "name": "mine",
@@ -204,6 +207,16 @@ def test_narrowing_keeps_sft_to_measure_against() -> None:
         {"kl_coef": 0.25},
         {"kl_coef": 0.5},
     ]
+
+
+def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
+    @dataclass(frozen=True)
+    class Ranker(SFT):
+        feedback: ClassVar = "rankings"
+
+    check_feedback("exact", Exact(question=Question("rankings", 3)), "ranker", Ranker())
+    with pytest.raises(UserError, match="'ranker' learns from rankings.*kind must be rankings"):
+        check_feedback("exact", Exact(), "ranker", Ranker())
 
 
 def test_all_stands_for_every_method() -> None:
