@@ -109,9 +109,9 @@ class Experiment(Strict):
                     f"tasks.{task}.methods: unknown method '{min(unknown)}'; "
                     f"`methods` has {', '.join(self.methods)}"
                 )
-        for name, task in self.worlds.items():
-            for method, kind, _ in self.settings(name):
-                check_feedback(name, task, method, kind)
+        for task, world in self.worlds.items():
+            for name, method, _ in self.settings(task):
+                check_feedback(task, world, name, method)
         self._check_contrasts()
         return self
 
@@ -131,15 +131,15 @@ class Experiment(Strict):
             seen.add(frozenset(pair))
 
 
-def check_feedback(name: str, task: Task, method: str, kind: Method) -> None:
+def check_feedback(task: str, world: Task, name: str, method: Method) -> None:
     """Raise a UserError where a method learns from what the task's annotator is not asked."""
-    asked, wanted = task.question.kind, kind.feedback
+    asked, wanted = world.question.kind, method.feedback
     # Thumbs are always given, and the reward model learns from any comparison.
     if wanted in (*GIVES[asked], "thumbs", "reward", "none"):
         return
     givers = [one for one, given in GIVES.items() if wanted in given]
     raise UserError(
-        f"tasks.{name}.dials.question: '{method}' learns from {wanted}, which cannot be derived "
+        f"tasks.{task}.dials.question: '{name}' learns from {wanted}, which cannot be derived "
         f"from {asked}; kind must be {' or '.join(givers)}"
     )
 

@@ -215,7 +215,7 @@ def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
         feedback: ClassVar = "rankings"
 
     check_feedback("exact", Exact(question=Question("rankings", 3)), "ranker", Ranker())
-    with pytest.raises(UserError, match="'ranker' learns from rankings.*kind must be rankings"):
+    with pytest.raises(UserError, match=r"'ranker' learns from rankings.*kind must be rankings"):
         check_feedback("exact", Exact(), "ranker", Ranker())
 
 
