@@ -22,7 +22,7 @@ def bench(
         str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
     ] = "default",
     methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo; or all.")] = "",
-    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,exact")] = "",
+    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,haiku,exact")] = "",
     seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes side by side; default: one per core.")

@@ -111,7 +111,7 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
         (changed("methods", "dpo", value={"grid": {"beta": 1}}), ["methods.dpo.grid", "list"]),
         (changed("methods", "dpo", value={"grid": {"beta": [-1]}}), ["beta", "greater than 0"]),
         (changed("methods", "dpo", value={"beta": "x"}), ["methods.dpo.beta", "number", "'x'"]),
-        (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, exact"]),
+        (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, haiku, exact"]),
         (
             changed("tasks", "polite", value={"dials": {"x": 1}}),
             ["polite.dials", "'x'", "judgements"],
