@@ -52,7 +52,9 @@ class Reinforce(Online):
         parameters = list(policy.model.parameters())
         updates = self.batches(context, self.batch_size)
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / updates)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1 - step / max(1, updates)
+        )
         autocast = torch.autocast(
             torch.device(context.device).type,
             torch.bfloat16,

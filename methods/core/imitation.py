@@ -10,7 +10,7 @@ from methods.base import Context, Count, Share
 from methods.core.fine_tuning import train_on_responses
 from methods.core.online import Online
 from methods.core.policy import ModelPolicy
-from methods.core.rollout import best_of_each, draw_prompts
+from methods.core.rollout import best_of_each, draw_prompts, finite_rewards
 from methods.core.sampling import stream
 from methods.core.training import Schedule, every_step
 
@@ -54,7 +54,7 @@ class Imitation(Online):
         asked = [prompt for prompt in prompts for _ in range(self.n)]
         seed = stream("imitation", context.seed, number)
         responses = policy.generate(asked, seed, context.law)
-        scores = context.reward(asked, responses)
+        scores = finite_rewards(context, asked, responses)
         best = best_of_each(scores, self.n)
         steps = schedule.steps(schedule.examples)
 

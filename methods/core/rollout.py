@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from methods.core.context import Context
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import Batch, token_logprobs
+from methods.core.training import Diverged
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +72,16 @@ def draw_prompts(context: Context, update: int, count: int) -> list[str]:
     while len(prompts) < count:
         prompts += random.sample(context.prompts, len(context.prompts))
     return prompts[:count]
+
+
+def finite_rewards(
+    context: Context, prompts: Sequence[str], responses: Sequence[str]
+) -> list[float]:
+    """Return the reward of each response. Raises Diverged where one is not finite."""
+    rewards = context.reward(prompts, responses)
+    if not all(map(math.isfinite, rewards)):
+        raise Diverged("a reward is not finite")
+    return rewards
 
 
 def best_of_each(scores: Sequence[float], n: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core.context import Context
 from methods.core.policy import ModelPolicy
-from methods.core.rollout import draw_prompts
+from methods.core.rollout import draw_prompts, finite_rewards
 from methods.core.sampling import stream
 from methods.core.text import decode_responses
 from methods.core.training import Diverged, every_step, train_quietly
@@ -107,10 +107,7 @@ def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callabl
     ) -> list[float]:
         sampled = [up_to_end(ids, tokenizer.eos_token_id) for ids in completion_ids]
         asked = [turns[0]["content"] for turns in prompts]
-        scores = context.reward(asked, decode_responses(tokenizer, sampled))
-        if not all(map(math.isfinite, scores)):
-            raise Diverged("a reward is not finite")
-        return scores
+        return finite_rewards(context, asked, decode_responses(tokenizer, sampled))
 
     return reward
 
