@@ -33,13 +33,12 @@ class BCO(Offline):
 
         def loss(logprobs: ThumbLogprobs) -> Tensor:
             rewards = self.beta * logprobs.ratio
-            shift.see(rewards.detach(), logprobs.up)
-            return classifier_loss(rewards, logprobs.up, shift.value)
+            return classifier_loss(rewards, logprobs.up, shift.after(rewards, logprobs.up))
 
         return fit_thumbs(context, loss, self.schedule)
 
 
-def classifier_loss(rewards: Tensor, up: Tensor, shift: Tensor | float) -> Tensor:
+def classifier_loss(rewards: Tensor, up: Tensor, shift: Tensor) -> Tensor:
     """Return the cross-entropy of each response, [B], its logit being the reward less the shift."""
     from torch.nn.functional import logsigmoid
 
@@ -51,20 +50,18 @@ class RewardShift:
     """Midway between the mean rewards of liked and of disliked responses, over all seen so far."""
 
     def __init__(self) -> None:
-        # On the device from the first batch on: to read them at every step would make a GPU wait.
-        self._sums: list[Tensor | float] = [0.0, 0.0]
-        self._counts: list[Tensor | float] = [0.0, 0.0]
+        # On the device from the first batch on: to look at them would make a GPU wait.
+        self._sums: Tensor | float = 0.0
+        self._counts: Tensor | float = 0.0
 
-    def see(self, rewards: Tensor, up: Tensor) -> None:
-        """Take in a batch, [B]."""
-        for side, own in enumerate((~up, up)):
-            self._sums[side] = self._sums[side] + (rewards * own).sum()
-            self._counts[side] = self._counts[side] + own.sum()
+    def after(self, rewards: Tensor, up: Tensor) -> Tensor:
+        """Take in a batch, [B], and return the shift, without a gradient.
 
-    @property
-    def value(self) -> Tensor:
-        """The shift. A side of which nothing was seen counts as 0."""
+        A side of which nothing was seen yet counts as 0.
+        """
         import torch
 
-        sums, counts = torch.as_tensor(self._sums), torch.as_tensor(self._counts)
+        sides = torch.stack([up, ~up]).to(rewards.dtype)
+        sums = self._sums = self._sums + sides @ rewards.detach()
+        counts = self._counts = self._counts + sides.sum(1)
         return (sums / counts.clamp(min=1)).mean()

@@ -149,12 +149,13 @@ def test_conservative_dpo_by_hand() -> None:
 
 def test_binary_classifier_by_hand() -> None:
     shift = RewardShift()
-    assert float(shift.value) == 0
-    shift.see(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
-    assert float(shift.value) == pytest.approx((1.5 - 1.0) / 2)
-    shift.see(torch.tensor([-2.0]), torch.tensor([False]))
-    assert float(shift.value) == pytest.approx((1.5 - 1.5) / 2)
-    losses = classifier_loss(torch.tensor([2.0, 2.0]), torch.tensor([True, False]), 0.5)
+    first = shift.after(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
+    assert float(first) == pytest.approx((1.5 - 1.0) / 2)
+    second = shift.after(torch.tensor([-2.0], requires_grad=True), torch.tensor([False]))
+    assert float(second) == pytest.approx((1.5 - 1.5) / 2) and not second.requires_grad
+    losses = classifier_loss(
+        torch.tensor([2.0, 2.0]), torch.tensor([True, False]), torch.tensor(0.5)
+    )
     # log(1 + e^-1.5) where liked, log(1 + e^1.5) where not.
     assert losses.tolist() == pytest.approx([0.2014133, 1.7014133])
 
