@@ -11,10 +11,14 @@ def experimental(module: str) -> ModuleType:
     """Return `trl.experimental.<module>`. Raises ImportError where this TRL has none."""
     import trl
 
+    name = f"trl.experimental.{module}"
     with warnings.catch_warnings():
         # That it may change is known: it is why this module exists.
         warnings.simplefilter("ignore")
         try:
-            return import_module(f"trl.experimental.{module}")
+            return import_module(name)
         except ModuleNotFoundError as error:
-            raise ImportError(f"TRL {trl.__version__} has no trl.experimental.{module}") from error
+            if not name.startswith(str(error.name)):
+                raise  # it is there, and what it needs is not
+            message = f"this method needs {name}, which TRL {trl.__version__} does not have"
+            raise ImportError(message) from None

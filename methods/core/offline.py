@@ -15,13 +15,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Offline(Method):
-    """beta: KL strength. learning_rate, examples, batch_size, warmup: see Schedule."""
+class Scheduled(Method):
+    """learning_rate, examples, batch_size, warmup: see Schedule."""
 
-    strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
-
-    beta: Positive = 1.0
     learning_rate: Positive = 5e-4
     examples: Count = 8192
     batch_size: Count = 32
@@ -30,6 +26,16 @@ class Offline(Method):
     @property
     def schedule(self) -> Schedule:
         return Schedule(self.learning_rate, self.examples, self.batch_size, self.warmup)
+
+
+@dataclass(frozen=True)
+class Offline(Scheduled):
+    """beta: KL strength. learning_rate, examples, batch_size, warmup: see Schedule."""
+
+    strength: ClassVar = "beta"
+    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
+
+    beta: Positive = 1.0
 
 
 @dataclass(frozen=True)
