@@ -22,7 +22,6 @@ from methods.base import Context, Diverged
 from methods.best_of_n import best_of_n_probabilities
 from methods.best_of_n_distilled import BestOfNDistilled
 from methods.core import imitation
-from methods.core.experimental import experimental
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import collect
 from methods.core.sampling import SamplingLaw, make_batch, token_logprobs
@@ -343,13 +342,6 @@ def test_a_response_is_cut_behind_its_first_end_token(make_context: MakeContext)
     ended = f"a {tokenizer.eos_token}"
     # A pad token that was sampled is a token like any other.
     assert seen == [ended, "a b b", f"{tokenizer.pad_token} {ended}"]
-
-
-def test_a_trainer_that_trl_dropped_is_named() -> None:
-    import trl
-
-    with pytest.raises(ImportError, match=rf"TRL {trl.__version__} has no trl.experimental.gone"):
-        experimental("gone")
 
 
 @EVERY

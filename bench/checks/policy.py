@@ -11,7 +11,7 @@ from bench.checks.world import BAD, GOOD, LAW, PROMPTS
 from methods.core.policy import Policy, load_policy
 
 # How far the share of the preferred answer, of both, must move: from one half.
-MARGIN = 0.15
+MARGIN = 0.1
 DRAWN = 256
 TOLERANCE = 1e-4
 
