@@ -26,7 +26,11 @@ def catalog() -> dict[str, type[Method] | str]:
     for name in (file.stem for file in files if file.stem not in NOT_METHODS):
         found[name] = _load(name, lambda name=name: import_module(f"methods.{name}"))
     for point in entry_points(group=GROUP):
-        found[point.name] = _load(point.name, point.load)
+        if point.name in found:
+            package = point.dist.name if point.dist else point.value
+            found[f"{point.name} of {package}"] = f"the name '{point.name}' is taken"
+        else:
+            found[point.name] = _load(point.name, point.load)
     return found
 
 
@@ -39,13 +43,7 @@ def _load(name: str, load: object) -> type[Method] | str:
     if not isinstance(loaded, ModuleType):
         is_method = inspect.isclass(loaded) and issubclass(loaded, Method)
         return loaded if is_method else f"{loaded!r} is not a Method"
-    own = [
-        value
-        for value in vars(loaded).values()
-        if inspect.isclass(value)
-        and issubclass(value, Method)
-        and value.__module__ == loaded.__name__
-    ]
+    own = own_methods(loaded)
     if len(own) != 1:
         return f"methods/{name}.py defines {len(own)} methods; it must define one"
     return own[0] if dataclasses.is_dataclass(own[0]) else f"{own[0].__name__} is no dataclass"
@@ -54,6 +52,17 @@ def _load(name: str, load: object) -> type[Method] | str:
 def importable() -> list[str]:
     """Return the names of the methods that can be imported."""
     return [name for name, found in catalog().items() if not isinstance(found, str)]
+
+
+def own_methods(module: ModuleType) -> list[type[Method]]:
+    """Return the methods that a module defines, those that it imports left out."""
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, Method)
+        and value.__module__ == module.__name__
+    ]
 
 
 def find_method(name: str, where: str) -> type[Method]:

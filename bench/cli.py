@@ -1,4 +1,4 @@
-"""The command line: `prefrontier bench`, `prefrontier report`, `prefrontier methods`."""
+"""The command line: `prefrontier --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -110,7 +110,11 @@ def export_samples(
 
 
 @app.command("methods")
-def list_methods() -> None:
+def list_methods(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also the values that a comparison tries.")
+    ] = False,
+) -> None:
     """List the methods that can be compared."""
     from rich.console import Console
     from rich.markup import escape
@@ -118,15 +122,35 @@ def list_methods() -> None:
 
     from bench.catalog import catalog, title
 
-    table = Table("method", "learns from", "grid", "what it is", box=None, pad_edge=False)
+    table = Table("method", "learns from", "dial", box=None, pad_edge=False)
+    if verbose:
+        table.add_column("grid")
+    table.add_column("what it is", overflow="fold")
     for name, found in catalog().items():
         if isinstance(found, str):
-            table.add_row(name, "-", "-", f"[red]cannot be imported:[/] {escape(found)}")
+            cells, words = ["-", "-", "-"], f"[red]cannot be imported:[/] {escape(found)}"
         else:
             grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
             source = "gold" if found.privileged else found.feedback
-            table.add_row(name, source, escape(grid), escape(title(found)))
-    Console().print(table)
+            cells, words = [source, found.strength or "", escape(grid)], escape(title(found))
+        table.add_row(name, *cells[: 3 if verbose else 2], words)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+@app.command("new-method")
+def new_method(
+    name: Annotated[str, typer.Argument(help="Its name, as margin_dpo.")],
+    like: Annotated[str, typer.Option(help="The method to start from.")] = "dpo",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to; default: where methods are found.")
+    ] = None,
+) -> None:
+    """Write the file of a new method: it runs at once, and is yours to change."""
+    from bench.new_method import draft_method, next_steps, write_method
+
+    draft = draft_method(name, like)
+    file = write_method(draft, folder)
+    typer.echo(next_steps(draft, like, file))
 
 
 @app.command("check")

@@ -244,6 +244,17 @@ def _validated(content: dict[str, Any], where: str) -> Experiment:
         raise UserError(describe(error, where)) from None
 
 
+def _added(experiment: Experiment, name: str) -> dict[str, Any]:
+    """Return what to set of a method that the experiment lacks: no more is tried of it."""
+    for task in experiment.tasks:
+        names = [name for name, _, _ in experiment.settings(task)]
+        if len(names) > len(set(names)):
+            return {}
+    kind = find_method(name, "options.methods")
+    own = [field.default for field in dataclasses.fields(kind) if field.name == kind.strength]
+    return {"grid": {kind.strength: own} if own else {}}
+
+
 def narrow(
     experiment: Experiment,
     *,
@@ -253,9 +264,9 @@ def narrow(
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
-    A method or task that the experiment lacks is added at its defaults; `all` stands for every
-    method that there is. SFT stays: the others are measured against it. Declared contrasts go with
-    their methods.
+    A method or task that the experiment lacks is added at its defaults; the method's grid only if
+    the experiment tries several settings of any. `all` stands for every method that there is. SFT
+    stays: the others are measured against it. Declared contrasts go with their methods.
     """
     content = experiment.model_dump()
     if tasks:
@@ -263,7 +274,12 @@ def narrow(
     if methods:
         names = importable() if methods == ["all"] else methods
         chosen = ["sft", *(name for name in names if name != "sft")]
-        content["methods"] = {name: content["methods"].get(name, {}) for name in chosen}
+        content["methods"] = {
+            name: content["methods"][name]
+            if name in content["methods"]
+            else _added(experiment, name)
+            for name in chosen
+        }
         content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]
     for entry in content["tasks"].values():
         own = entry.get("methods", {})

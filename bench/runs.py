@@ -39,6 +39,7 @@ AT_CHECKPOINTS = 8
 MOVED = 0.1
 POLICY, FIGURES_KIND = "policy", "figures"
 CORE = [ROOT / "methods" / "base.py", *(ROOT / "methods" / "core").glob("*.py")]
+OWN_PACKAGES = {"bench", "methods"}
 MEASURING = [*(ROOT / "bench" / "evaluation").glob("*.py"), ROOT / "bench" / "runs.py"]
 
 
@@ -257,10 +258,18 @@ def furthest(runs: list[Run], most: int = 2) -> list[Run]:
 
 
 def method_files(method: type[Method]) -> list[Path]:
-    """Return the source files of a method and of the methods that it builds on."""
-    modules = {kind.__module__ for kind in method.__mro__ if kind.__module__ != "builtins"}
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in modules - {"abc"}]
-    return [Path(file) for file in files if file]
+    """Return the source files of a method and of the methods that it builds on.
+
+    Of a method in another package, all files of that package: any may be part of it.
+    """
+    modules = {kind.__module__ for kind in method.__mro__} - {"abc", "builtins"}
+    found = [getattr(sys.modules.get(name), "__file__", None) for name in modules]
+    files = {Path(file) for file in found if file}
+    kinds = [kind for kind in method.__mro__ if issubclass(kind, Method)]
+    for package in {kind.__module__.partition(".")[0] for kind in kinds} - OWN_PACKAGES:
+        for folder in getattr(sys.modules.get(package), "__path__", []):
+            files |= set(Path(folder).rglob("*.py"))
+    return sorted(files)
 
 
 def training_law(law: SamplingLaw) -> SamplingLaw:

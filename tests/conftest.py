@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -108,6 +111,17 @@ def make_context(sft_folder: Path, tmp_path: Path) -> Callable[..., Context]:
         return Context(**(settings | changes))  # type: ignore[arg-type]
 
     return make
+
+
+def load_module(file: Path) -> ModuleType:
+    """Import a file that is in no package, under the name of its stem."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def weights(policy: ModelPolicy) -> list[torch.Tensor]:

@@ -225,6 +225,18 @@ def test_all_stands_for_every_method() -> None:
     assert next(iter(chosen)) == "sft"
 
 
+def test_of_a_method_that_is_added_no_more_settings_are_tried_than_of_the_others(
+    tmp_path: Path,
+) -> None:
+    def added(*path: str, value: object) -> list[dict[str, object]]:
+        experiment = load_experiment(write(tmp_path, changed(*path, value=value)))
+        narrowed = narrow(experiment, methods=["dpo", "best_of_n"])
+        return [p for n, _, p in narrowed.settings("polite") if n == "best_of_n"]
+
+    assert added("methods", "dpo", value={"beta": 0.3}) == [{"n": 4}]
+    assert added("methods", "dpo", value={}) == [{"n": n} for n in (2, 4, 8, 16)]
+
+
 def test_narrowing_drops_the_contrasts_of_methods_that_are_gone() -> None:
     content = load_experiment("default")
     assert content.contrasts == [("dpo", "ppo")]

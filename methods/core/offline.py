@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Context, Count, Method, Policy, Positive, Share
 from methods.core.fit import PairLogprobs, ThumbLogprobs, fit_pairs, fit_thumbs
@@ -12,6 +12,11 @@ from methods.core.training import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
+else:
+    # A loss can name it, and still be listed without torch.
+    Tensor = Any
+
+__all__ = ["Offline", "PairLogprobs", "PairLoss", "Tensor", "ThumbLogprobs", "ThumbLoss"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+"""The method keeps what prefrontier asks of every method, and its loss is the one it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bench.testing import parametrize_with_checks
+from methods.core.offline import PairLogprobs
+from prefrontier_hinge import SquaredHinge
+
+
+@parametrize_with_checks(["squared_hinge"])
+def test_conforms(method: str, check: Callable[[str], None]) -> None:
+    check(method)
+
+
+def test_loss_is_zero_from_the_target_on() -> None:
+    chosen = torch.tensor([-3.0, -1.0, 0.0])
+    at = torch.full((3,), -2.0)
+    losses = SquaredHinge(beta=1.0, target=2.0).loss(PairLogprobs(chosen, at, at, at))
+    # Margins -1, 1 and 2.
+    assert losses.tolist() == pytest.approx([9.0, 1.0, 0.0])

@@ -1,0 +1,86 @@
+"""What `prefrontier methods` lists, from where, and how quickly."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.catalog import GROUP, catalog
+from bench.runs import method_files
+
+COMMAND = """
+import sys
+from bench.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("imported:", *sorted({"torch", "transformers", "trl"} & set(sys.modules)))
+"""
+
+
+def listing(*options: str, path: Path | None = None) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "methods", *options],
+        env=os.environ | ({"PYTHONPATH": str(path)} if path else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_listing_is_light_and_fits_a_hundred_columns() -> None:
+    before = os.times()
+    lines = listing()
+    after = os.times()
+    assert lines[-1] == "imported:"
+    assert {line.split()[0] for line in lines} >= set(catalog())
+    assert max(len(line.rstrip()) for line in lines) <= 100
+    # Seconds of processor time: those on the wall are those of the machine's other work too.
+    spent = after.children_user + after.children_system
+    assert spent - before.children_user - before.children_system < 1
+
+
+def test_the_grid_is_shown_when_asked_for() -> None:
+    assert "n: [2, 4, 8, 16]" in "\n".join(listing("--verbose"))
+    assert "[2, 4, 8, 16]" not in "\n".join(listing())
+
+
+def test_plug_ins_that_cannot_be_had_are_listed_with_the_reason(tmp_path: Path) -> None:
+    information = tmp_path / "fruit-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: fruit\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(
+        f"[{GROUP}]\nmissing = nowhere:Nothing\nnumber = math:pi\ndpo = methods.sft:SFT\n"
+    )
+    text = " ".join(" ".join(listing(path=tmp_path)).split())
+    for name, reason in {
+        "missing": "ModuleNotFoundError: No module named 'nowhere'",
+        "number": "3.141592653589793 is not a Method",
+        "dpo of fruit": "the name 'dpo' is taken",
+    }.items():
+        assert f"{name} - - cannot be imported: {reason}" in text
+    # A plug-in takes no other method's place.
+    assert "dpo pairs beta Direct preference optimization." in text
+
+
+def test_all_files_of_a_plug_ins_package_count_as_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "orchard"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "losses.py").write_text("")
+    (package / "pear.py").write_text("from methods.dpo import DPO\nclass Pear(DPO):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pear = importlib.import_module("orchard.pear").Pear
+    files = {str(file.relative_to(file.parents[1])) for file in method_files(pear)}
+    assert files == {
+        "orchard/__init__.py", "orchard/losses.py", "orchard/pear.py",
+        "methods/dpo.py", "core/offline.py", "methods/base.py",
+    }  # fmt: skip

@@ -1,0 +1,104 @@
+"""The example package, really installed: found, trained, and trained again once it is edited."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TRAIN = """
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from bench.catalog import find_method
+from bench.experiment import build
+from methods.core.context import Context
+from methods.core.feedback import Pair
+from methods.core.sampling import SamplingLaw
+
+torch.set_num_threads(1)
+
+
+def curves(learning_rate):
+    settings = {"beta": 0.25, "target": 1.5, "examples": 640, "learning_rate": learning_rate}
+    context = Context(
+        sft=Path(sys.argv[1]),
+        prompts=["a", "b"],
+        judgements=[Pair(prompt, "a a a", "b b b") for prompt in "ab"] * 50,
+        law=SamplingLaw(max_new_tokens=3),
+        budget=10**6,
+        seed=0,
+        workdir=Path(sys.argv[2]),
+        device="cpu",
+    )
+    build(find_method("squared_hinge", "here"), settings, "here").train(context)
+    return context.curves
+
+
+print(json.dumps([curves(1e-12), curves(2e-4)]))
+"""
+DIGEST = """
+from bench.catalog import find_method
+from bench.runs import method_files
+from bench.store import source_digest
+
+files = method_files(find_method("squared_hinge", "here"))
+print(*files, source_digest(files), sep="\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package in it, put there by pip. It is built from a copy."""
+    folder = tmp_path_factory.mktemp("example")
+    shutil.copytree(ROOT / "examples" / "prefrontier-hinge", folder / "source")
+    target = folder / "site"
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", target, folder / "source"],
+        check=True,
+    )
+    return target
+
+
+def run(target: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_it_is_listed(installed: Path) -> None:
+    lines = run(installed, "-m", "bench", "methods").splitlines()
+    [line] = [line for line in lines if line.startswith("squared_hinge")]
+    assert line.split()[1:3] == ["pairs", "beta"] and "Squared hinge loss" in line
+
+
+def test_it_trains_as_its_loss_says(installed: Path, sft_folder: Path, tmp_path: Path) -> None:
+    still, trained = json.loads(run(installed, "-c", TRAIN, str(sft_folder), str(tmp_path)))
+    # At the reference every margin is 0, and so the loss target^2.
+    assert still[-1]["loss"] == pytest.approx(1.5**2, abs=1e-4)
+    assert trained[-1]["loss"] < 0.05
+    # As far as the margin that was asked for, target / beta, and not past it.
+    assert trained[-1]["logratio_margin"] == pytest.approx(1.5 / 0.25, rel=0.25)
+
+
+def test_an_edit_trains_it_again(installed: Path) -> None:
+    file = installed / "prefrontier_hinge.py"
+    *files, before = run(installed, "-c", DIGEST).splitlines()
+    assert str(file) in files
+    file.write_text(file.read_text() + "# edited\n")
+    assert run(installed, "-c", DIGEST).splitlines()[-1] != before

@@ -1,0 +1,122 @@
+"""What methods/README.md shows is what there is: its examples train, its tables are whole."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from conftest import LAW, PROMPTS, likes_a, load_module, same, weights
+
+import methods
+from bench.catalog import GROUP, own_methods
+from methods.base import Context, Method
+from methods.core.feedback import KINDS
+
+ROOT = Path(methods.__path__[0]).parent
+DOCS = (ROOT / "methods" / "README.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    match[2]: match[1]
+    for match in re.finditer(r'```python\n("""methods/(\w+)\.py""".*?)```', DOCS, re.DOTALL)
+}
+# Small, and fast learners.
+SETTINGS: dict[str, dict[str, float]] = {
+    "offset_dpo": {"examples": 640, "learning_rate": 2e-3, "beta": 0.5},
+    "reinforce": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
+    "chosen_sft": {"examples": 640, "learning_rate": 5e-3},
+}
+MakeContext = Callable[..., Context]
+
+
+def example(name: str, folder: Path) -> type[Method]:
+    file = folder / f"{name}.py"
+    file.write_text(EXAMPLES[name], encoding="utf-8")
+    [kind] = own_methods(load_module(file))
+    return kind
+
+
+def share_of_a(policy: object) -> float:
+    responses = policy.generate(PROMPTS * 100, 99, LAW)  # type: ignore[attr-defined]
+    return sum(likes_a(None, responses)) / len(responses)
+
+
+def test_every_python_example_is_run() -> None:
+    assert DOCS.count("```python") == len(EXAMPLES)
+    assert set(EXAMPLES) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_learns(name: str, make_context: MakeContext, tmp_path: Path) -> None:
+    method = example(name, tmp_path)(**SETTINGS[name])
+    context = make_context(checkpoints=2)
+    policy = method.train(context)
+    assert share_of_a(policy) > share_of_a(context.reference) + 0.3
+    assert len(list((context.workdir / "checkpoints").iterdir())) == 2
+    assert context.curves and context.meter.train_tokens > 0
+    start = make_context(budget=0)
+    assert same(weights(method.train(start)), weights(start.start()))
+
+
+def test_the_pair_example_has_fifteen_lines() -> None:
+    written = [line for line in EXAMPLES["offset_dpo"].splitlines() if line]
+    assert len(written) <= 15
+
+
+class Stopped(Exception):
+    """Stands for the kill signal."""
+
+
+def test_the_online_example_resumes(make_context: MakeContext, tmp_path: Path) -> None:
+    method = example("reinforce", tmp_path)(episodes=512, batch_size=32, save_every=4)
+    whole = make_context()
+    expected = weights(method.train(whole))
+    calls = 0
+
+    def killed(prompts: object, responses: list[str]) -> list[float]:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            raise Stopped
+        return likes_a(prompts, responses)
+
+    workdir = tmp_path / "resumed"
+    workdir.mkdir()
+    with pytest.raises(Stopped):
+        method.train(make_context(reward=killed, workdir=workdir))
+    again = make_context(workdir=workdir)
+    assert same(expected, weights(method.train(again)))
+    assert again.curves == whole.curves
+
+
+def test_the_tables_name_all_that_there_is() -> None:
+    rows = [line.split("|")[1] for line in DOCS.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)", row)}
+    doors = {field.name for field in fields(Context)} | set(vars(Context))
+    # What the harness sets or reads stands in no table.
+    inner = {"judgements", "reward_function", "checkpoints", "curves"}
+    kinds = {*KINDS, "reward", "none"}
+    assert named == (
+        set(inspect.get_annotations(Method))
+        | {door for door in doors - inner if not door.startswith("_")}
+        | kinds
+    )
+    for made in KINDS.values():
+        assert f"`{made.__name__}({', '.join(made._fields)})`" in DOCS
+
+
+def test_the_entry_point_is_that_of_the_example() -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    package = (ROOT / "examples" / "prefrontier-hinge" / "pyproject.toml").read_text()
+    assert block in package
+    assert GROUP in tomllib.loads(block)["project"]["entry-points"]
+
+
+def test_files_that_are_linked_exist() -> None:
+    for document in (ROOT / "methods" / "README.md", ROOT / "README.md"):
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (document.parent / link).exists(), f"{document}: {link}"

@@ -1,0 +1,189 @@
+"""`prefrontier new-method` writes files that run at once, and nothing where it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import load_module, same, weights
+
+import methods
+from bench.catalog import catalog, own_methods, title
+from bench.cli import main
+from bench.copied_source import copied_source
+from bench.errors import UserError
+from bench.new_method import draft_method, loss_is_inside_trl, write_method
+from methods.base import Context, Method
+from methods.core.offline import PairLoss
+from methods.dpo import DPO
+from methods.ppo import PPO
+
+ROOT = Path(__file__).parents[1]
+NAMES = [name for name, kind in catalog().items() if not isinstance(kind, str)]
+
+
+def written(name: str, like: str, folder: Path) -> type[Method]:
+    """Write a new method's file and return its class, as the catalog would find it."""
+    module = load_module(write_method(draft_method(name, like), folder))
+    [kind] = own_methods(module)
+    return kind
+
+
+def original(name: str) -> type[Method]:
+    kind = catalog()[name]
+    assert not isinstance(kind, str)
+    return kind
+
+
+def test_like_dpo_is_fifteen_lines(tmp_path: Path) -> None:
+    file = write_method(draft_method("margin_dpo", "dpo"), tmp_path)
+    assert file == tmp_path / "margin_dpo.py"
+    assert len(file.read_text().splitlines()) <= 15
+    assert [path.name for path in tmp_path.iterdir()] == ["margin_dpo.py"]
+
+
+def test_like_dpo_learns_what_dpo_learns(
+    make_context: Callable[..., Context], tmp_path: Path
+) -> None:
+    settings = {"beta": 0.5, "examples": 640, "learning_rate": 2e-3}
+    kind = written("margin_dpo", "dpo", tmp_path)
+    assert issubclass(kind, PairLoss)
+    ours = kind(**settings).train(make_context())
+    theirs = DPO(**settings).train(make_context())
+    start = weights(make_context().start())
+    for a, b, before in zip(weights(ours), weights(theirs), start, strict=True):
+        assert torch.allclose(a, b, atol=1e-3)
+        assert not torch.allclose(a, before, atol=1e-3)
+
+
+@pytest.mark.parametrize("like", NAMES)
+def test_every_method_can_be_started_from(like: str, tmp_path: Path) -> None:
+    kind, known = written(f"{like}_anew", like, tmp_path), original(like)
+    assert kind.__name__ != known.__name__ and title(kind) != title(known)
+    assert kind.paper is None and title(kind).endswith("to be changed.")
+    if loss_is_inside_trl(known):
+        assert issubclass(kind, PairLoss) and kind().loss is not None
+        return
+    assert dataclasses.asdict(kind()) == dataclasses.asdict(known())
+    for name in ("feedback", "strength", "strength_is_kl", "grid", "privileged"):
+        assert getattr(kind, name) == getattr(known, name), name
+
+
+def test_a_copy_trains_as_the_original_does(
+    make_context: Callable[..., Context], tmp_path: Path
+) -> None:
+    short = {"episodes": 192, "batch_size": 64, "value_init": "zero"}
+    copy = written("ppo_anew", "ppo", tmp_path)(**short).train(make_context())
+    assert same(weights(copy), weights(PPO(**short).train(make_context())))
+
+
+def test_what_is_written_is_clean(tmp_path: Path) -> None:
+    """One process for all files; line lengths are those of the names given."""
+    for like in NAMES:
+        write_method(draft_method(f"{like[:8]}_2", like), tmp_path)
+    config = ["--config", str(ROOT / "pyproject.toml")]
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *config, "--no-cache", str(tmp_path)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+PLUG_IN = """
+from dataclasses import dataclass
+from typing import ClassVar
+from methods.base import (
+    Method,
+    Paper,
+)
+from .parts import HALF as HALF
+
+
+@dataclass(frozen=True)
+class Äpfel(Method):
+    paper: ClassVar = Paper("Ä. Öz, 2020", "https://example.org/Äpfel")
+    rate: float = HALF
+
+    def train(self, context):
+        return (Äpfel, Paper, context.start())[2]
+"""
+
+
+def test_a_plug_in_can_be_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative imports, no docstrings, names past ASCII, and a Paper that is used elsewhere."""
+    package = tmp_path / "fruit"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "parts.py").write_text("HALF = 0.5\n")
+    (package / "apple.py").write_text(PLUG_IN, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from fruit.apple import Äpfel
+
+    source = copied_source(Äpfel, "apple", "pear", "Pear")
+    assert source == (
+        PLUG_IN.replace("class Äpfel", "class Pear")
+        .replace("(Äpfel,", "(Pear,")
+        .replace('Paper("Ä. Öz, 2020", "https://example.org/Äpfel")', "None")
+        .replace(".parts", "fruit.parts")
+    )
+    with pytest.raises(UserError, match="has a Method"):
+        copied_source(Äpfel, "apple", "method", "Method")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["Margin"], "'Margin': no name for a method"),
+        (["2fast"], "'2fast': no name"),
+        (["a-b"], "'a-b': no name"),
+        (["class"], "'class': no name"),
+        (["../up"], "'../up': no name"),
+        (["dpo"], "'dpo': there is such a method"),
+        (["base"], "base.py: is there already"),
+        (["core"], "core: is there already"),
+        (["mine", "--like", "nope"], "--like: unknown method 'nope'; there are best_of_n, dpo"),
+        (["mine", "--folder", "{file}"], "cannot be written to"),
+        (["mine", "--folder", "{file}/below"], "cannot be written to"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("as it was")
+    folder = Path(methods.__path__[0])
+    before = sorted(folder.iterdir())
+    with pytest.raises(SystemExit) as stopped:
+        main(["new-method", *(argument.format(file=taken) for argument in arguments)])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and words in error
+    assert sorted(folder.iterdir()) == before and taken.read_text() == "as it was"
+
+
+def test_a_file_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("mine")
+    with pytest.raises(UserError, match=r"mine.py: is there already"):
+        write_method(draft_method("mine", "dpo"), tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "mine"
+
+
+def test_the_author_is_told_what_to_do_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["new-method", "margin_dpo", "--folder", str(tmp_path)])
+    assert stopped.value.code == 0
+    output = capsys.readouterr().out
+    assert output.splitlines()[0] == str(tmp_path / "margin_dpo.py")
+    assert "prefrontier check margin_dpo" in output
+    assert "make quick METHODS=sft,dpo,margin_dpo" in output
+    # Elsewhere than among the methods it is not found by itself.
+    assert 'margin_dpo = "margin_dpo:MarginDpo"' in output
