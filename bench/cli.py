@@ -116,7 +116,7 @@ def list_methods() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.catalog import catalog, title
+    from bench.catalog import catalog, learns_from, title
 
     table = Table("method", "learns from", "grid", "what it is", box=None, pad_edge=False)
     for name, found in catalog().items():
@@ -124,7 +124,7 @@ def list_methods() -> None:
             table.add_row(name, "-", "-", f"[red]cannot be imported:[/] {escape(found)}")
         else:
             grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
-            source = "gold" if found.privileged else found.feedback
+            source = learns_from(found)
             table.add_row(name, source, escape(grid), escape(title(found)))
     Console().print(table)
 
