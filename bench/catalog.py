@@ -78,3 +78,8 @@ def find_method(name: str, where: str) -> type[Method]:
 def title(method: type[Method]) -> str:
     """Return the first line of the method's docstring."""
     return (inspect.getdoc(method) or method.__name__).splitlines()[0]
+
+
+def learns_from(method: type[Method]) -> str:
+    """Return the kind of feedback that a method takes, "gold" for a privileged one."""
+    return "gold" if method.privileged else method.feedback

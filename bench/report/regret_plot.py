@@ -36,9 +36,10 @@ def regret(results: Results) -> Figure | None:
     tasks = [task for task in results.tasks if not selected_regrets(results, task).empty]
     if not tasks:
         return None
-    figure, axes = panels(1, len(tasks), 5.6, 0.55 * len(results.methods) + 1.0)
+    most = max(len(selected_regrets(results, task)) for task in tasks)
+    figure, axes = panels(1, len(tasks), 5.6, 0.55 * most + 1.55)
     for ax, task in zip(axes[0], tasks, strict=True):
-        _bars(ax, results, task)
+        _bars(ax, results, task, most)
     figure.legend(
         handles=[Patch(color=color, label=words) for words, color in PARTS.values()],
         loc="outside lower center",
@@ -47,7 +48,7 @@ def regret(results: Results) -> Figure | None:
     return figure
 
 
-def _bars(ax: Axes, results: Results, task: str) -> None:
+def _bars(ax: Axes, results: Results, task: str, most: int) -> None:
     parts = selected_regrets(results, task)
     chosen = select_settings(results.runs, task)
     names = [f"{results.label(str(m))}\n{setting(chosen[str(m)])}" for m in parts.index]
@@ -70,6 +71,6 @@ def _bars(ax: Axes, results: Results, task: str) -> None:
     ax.set(title=results.task_title(task), xlabel="regret: J of the optimum - J of the policy")
     ax.set_yticks(range(len(names)), names)
     # Bars as thick in every panel, first method on top.
-    ax.set_ylim(max(len(names), len(results.methods) - 1) - 0.5, -0.5)
+    ax.set_ylim(most - 0.5, -0.5)
     ax.margins(x=0.12)
     ax.grid(True, axis="x")
