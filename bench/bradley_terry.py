@@ -76,7 +76,10 @@ def strength_intervals(
     )
     found = fit_strengths(mean_rates(cells, np.ones(seeds), np.ones(prompts)))
     low, high = np.quantile(fit_strengths(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [Interval(*map(float, figures), seeds) for figures in zip(found, low, high, strict=True)]
+    return [
+        Interval(float(mean), float(below), float(above), seeds)
+        for mean, below, above in zip(found, low, high, strict=True)
+    ]
 
 
 def implied_rates(strengths: ndarray) -> ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def _rows(results: Results, tasks: list[str]) -> Figure:
         order = sorted(gains, key=lambda m: -np.nan_to_num(gains[m].mean, nan=-np.inf))
         for i, method in enumerate(order):
             look, gain = looks(results.methods)[method], gains[method]
-            mark = {"fmt": look.marker, "color": look.color, "ms": 6, "capsize": 2}
+            mark: dict[str, Any] = {"fmt": look.marker, "color": look.color, "ms": 6, "capsize": 2}
             line[0].errorbar(gain.mean, i, xerr=_half(gain), **mark)
             for ax, column in zip(line[1:], AXES, strict=True):
                 took = rows.loc[rows["method"] == method, column].median()

@@ -64,9 +64,8 @@ def facets(results: Results, methods: Sequence[str]) -> list[Facet]:
 
 
 def _words(kinds: list[str]) -> str:
-    return (
-        f"learns from {', '.join(KINDS.get(kind, kind or 'what is not known') for kind in kinds)}"
-    )
+    known = [KINDS.get(kind, kind) or "what is not known" for kind in kinds]
+    return f"learns from {', '.join(known)}"
 
 
 def facet_panels(

@@ -44,8 +44,8 @@ def _settings(rows: pd.DataFrame, column: str) -> str:
         values = [values.get(name, "") for values in own.values()]
         usual[name] = max(values, key=values.count)
     parts = [_listed({name: value for name, value in usual.items() if value})]
-    for task, values in own.items():
-        other = {n: values.get(n) or "not set" for n in names if values.get(n, "") != usual[n]}
+    for task, mine in own.items():
+        other = {n: mine.get(n) or "not set" for n in names if mine.get(n, "") != usual[n]}
         parts += [f"on {task}: {_listed(other)}"] if other else []
     return "; ".join(filter(None, parts)) or MISSING
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.report.display import setting
+from bench.report.facets import FEW
 from bench.report.results import Results
 from bench.report.selection import of_selected, select_settings
 from bench.report.style import panels
@@ -37,7 +38,7 @@ def regret(results: Results) -> Figure | None:
     if not tasks:
         return None
     most = max(len(selected_regrets(results, task)) for task in tasks)
-    figure, axes = panels(1, len(tasks), 5.6, 0.55 * most + 1.55)
+    figure, axes = panels(1, len(tasks), 5.6, (0.55 if most <= FEW else 0.3) * most + 1.55)
     for ax, task in zip(axes[0], tasks, strict=True):
         _bars(ax, results, task, most)
     figure.legend(
@@ -51,7 +52,9 @@ def regret(results: Results) -> Figure | None:
 def _bars(ax: Axes, results: Results, task: str, most: int) -> None:
     parts = selected_regrets(results, task)
     chosen = select_settings(results.runs, task)
-    names = [f"{results.label(str(m))}\n{setting(chosen[str(m)])}" for m in parts.index]
+    # Many bars are thin: their names have one line.
+    between = "\n" if most <= FEW else ", "
+    names = [f"{results.label(str(m))}{between}{setting(chosen[str(m)])}" for m in parts.index]
     ends = {True: [0.0] * len(parts), False: [0.0] * len(parts)}
     for column, (_, color) in PARTS.items():
         for i, value in enumerate(parts[column]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bench.report.results import Results
 
@@ -99,8 +99,8 @@ def panels(
 
 
 def _grid(figure: Figure, rows: int, columns: int, share: bool) -> list[list[Axes]]:
-    sides = "row" if share else "none"
-    grid: list[list[Axes]] = figure.subplots(rows, columns, squeeze=False, sharey=sides).tolist()
+    sharey: Literal["row", "none"] = "row" if share else "none"
+    grid: list[list[Axes]] = figure.subplots(rows, columns, squeeze=False, sharey=sharey).tolist()
     return grid
 
 
@@ -120,13 +120,12 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
     """Put one legend below all panels: the methods, then whatever else needs a key."""
     handles = keys(shown, results) + extra
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    # About as many as fit side by side at this width, in inches.
+    fit = int(figure.get_figwidth() / max(1.45, 0.4 + 0.07 * longest))
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        # About as many as fit side by side at this width, in inches.
-        ncols=max(
-            1, min(int(figure.get_figwidth() / max(1.45, 0.5 + 0.08 * longest)), len(handles))
-        ),
+        ncols=max(1, min(fit, len(handles))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,12 +50,19 @@ def _matrix(ax: Axes, table: pd.DataFrame, names: list[str], many: bool) -> None
     import seaborn
 
     colors = seaborn.diverging_palette(30, 245, s=80, l=52, as_cmap=True)
-    rates = np.ma.masked_invalid(table.to_numpy(dtype=float))
-    ax.pcolormesh(rates, cmap=colors, vmin=0, vmax=1, edgecolors="white", lw=1 if many else 2)
+    rates = table.to_numpy(dtype=float)
+    ax.pcolormesh(
+        np.ma.masked_invalid(rates),
+        cmap=colors,
+        vmin=0,
+        vmax=1,
+        edgecolors="white",
+        lw=1 if many else 2,
+    )
     for i, j in np.ndindex(rates.shape):
-        if rates.mask.shape and rates.mask[i, j]:
-            continue
         rate = float(rates[i, j])
+        if math.isnan(rate):
+            continue
         ax.text(
             j + 0.5,
             i + 0.5,

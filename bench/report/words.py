@@ -51,7 +51,8 @@ WORDS = {
     ),
     "frontier": (
         "Small dots are seeds, large markers the mean of a setting, lines join a method's settings "
-        "in order of strength, rings mark the selected ones. No policy can be above the "
+        "in order of strength, rings mark the selected ones. Many methods are split by what they "
+        "learn from. No policy can be above the "
         "limit of its seed (thin; bold is their mean): what remains between a method and the curve "
         "at its KL is what a better method could still win."
     ),
@@ -88,13 +89,13 @@ WORDS = {
         "What each cost is in the next section."
     ),
     "cost": (
-        "What training took at the selected setting, median over seeds. What all methods share (base "
-        "model, SFT, feedback, reward model) is listed further down. Judgements are the answers an "
-        "annotator gave to what the method learned from; for a privileged method, each gold "
-        "reward. A method that trains nothing pays each time it answers (best-of-n: n responses "
-        "for one), which is not counted here. Judgements saved sets what the annotator was asked "
-        "once against how often the reward model answered in training, one judgement for each "
-        "answer."
+        "What training took at the selected setting, median over seeds. What all methods share "
+        "(base model, SFT, feedback, reward model) is listed further down. Judgements are the "
+        "answers an annotator gave to what the method learned from; for a privileged method, each "
+        "gold reward. A method that trains nothing pays each time it answers (best-of-n: n "
+        "responses for one), which is not counted here. Judgements saved sets what the annotator "
+        "was asked once against how often the reward model answered in training, one judgement for "
+        "each answer."
     ),
     "effort_figure": (
         "The gold gain over SFT on test prompts to expect had only so many settings been tried, "
