@@ -111,7 +111,6 @@ def ranking_table(results: Results) -> pd.DataFrame:
     gains = normalized_gains(results)
     means = [own.mean_rank.mean for own in ranked]
     lines = [_line(results, own, means, gains) for own in ranked]
-    # A task's name is a heading of its own, the last resort where it is that of another column.
     others = [method for method in results.methods if method not in contenders(results)]
     empty = dict.fromkeys(lines[0], MISSING)
     lines += [
