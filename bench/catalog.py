@@ -60,6 +60,11 @@ def own_methods(module: ModuleType) -> list[type[Method]]:
     ]
 
 
+def importable() -> list[str]:
+    """Return the names of the methods that can be imported."""
+    return [name for name, found in catalog().items() if not isinstance(found, str)]
+
+
 def find_method(name: str, where: str) -> type[Method]:
     """Return the method of this name, or raise a UserError that lists what there is."""
     found = catalog().get(name)

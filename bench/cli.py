@@ -21,8 +21,8 @@ def bench(
     experiment: Annotated[
         str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
     ] = "default",
-    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo")] = "",
-    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,exact")] = "",
+    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo; or all.")] = "",
+    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,haiku,exact")] = "",
     seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes side by side; default: one per core.")
@@ -151,6 +151,16 @@ def new_method(
     draft = draft_method(name, like)
     file = write_method(draft, folder)
     typer.echo(next_steps(draft, like, file))
+
+
+@app.command("check")
+def check_methods(
+    names: Annotated[list[str], typer.Argument(help="Methods; all: every one there is.")],
+) -> None:
+    """Check that a method is what the trainer interface says, on a tiny world."""
+    from bench.checks.command import run_checks
+
+    raise typer.Exit(run_checks(names))
 
 
 def _names(text: str) -> list[str]:

@@ -13,11 +13,12 @@ import yaml
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
-from bench.catalog import find_method
+from bench.catalog import find_method, importable
 from bench.errors import UserError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from methods.base import Method
+from methods.core.feedback import GIVES
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -108,8 +109,9 @@ class Experiment(Strict):
                     f"tasks.{task}.methods: unknown method '{min(unknown)}'; "
                     f"`methods` has {', '.join(self.methods)}"
                 )
-        for task in self.worlds:
-            list(self.settings(task))
+        for task, world in self.worlds.items():
+            for name, method, _ in self.settings(task):
+                check_feedback(task, world, name, method)
         self._check_contrasts()
         return self
 
@@ -127,6 +129,19 @@ class Experiment(Strict):
             if frozenset(pair) in seen:
                 raise UserError(f"{where}: {pair[0]} and {pair[1]} are declared already")
             seen.add(frozenset(pair))
+
+
+def check_feedback(task: str, world: Task, name: str, method: Method) -> None:
+    """Raise a UserError where a method learns from what the task's annotator is not asked."""
+    asked, wanted = world.question.kind, method.feedback
+    # Thumbs are always given, and the reward model learns from any comparison.
+    if wanted in (*GIVES[asked], "thumbs", "reward", "none"):
+        return
+    givers = [one for one, given in GIVES.items() if wanted in given]
+    raise UserError(
+        f"tasks.{task}.dials.question: '{name}' learns from {wanted}, which cannot be derived "
+        f"from {asked}; kind must be {' or '.join(givers)}"
+    )
 
 
 def grid_of(
@@ -229,12 +244,17 @@ def _validated(content: dict[str, Any], where: str) -> Experiment:
         raise UserError(describe(error, where)) from None
 
 
-def _added(experiment: Experiment, name: str) -> dict[str, Any]:
-    """Return what to set of a method that the experiment lacks: no more is tried of it."""
+def _varied(experiment: Experiment) -> bool:
+    """Return whether several settings of any method are tried."""
     for task in experiment.tasks:
         names = [name for name, _, _ in experiment.settings(task)]
         if len(names) > len(set(names)):
-            return {}
+            return True
+    return False
+
+
+def _one_setting(name: str) -> dict[str, Any]:
+    """Return an entry by which a method is tried at its default strength alone."""
     kind = find_method(name, "options.methods")
     own = [field.default for field in dataclasses.fields(kind) if field.name == kind.strength]
     return {"grid": {kind.strength: own} if own else {}}
@@ -249,19 +269,19 @@ def narrow(
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
-    A method or task that the experiment lacks is added at its defaults; the method's grid only if
-    the experiment tries several settings of any. SFT stays: the others are measured against it.
-    Declared contrasts go with their methods.
+    A method or task that the experiment lacks is added at its defaults, the method's grid only if
+    the experiment tries several settings of any; `all` stands for every method that there is. SFT
+    stays: the others are measured against it. Declared contrasts go with their methods.
     """
     content = experiment.model_dump()
     if tasks:
         content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
     if methods:
-        chosen = ["sft", *(name for name in methods if name != "sft")]
+        names = importable() if methods == ["all"] else methods
+        chosen = ["sft", *(name for name in names if name != "sft")]
+        known, varied = content["methods"], _varied(experiment)
         content["methods"] = {
-            name: content["methods"][name]
-            if name in content["methods"]
-            else _added(experiment, name)
+            name: known[name] if name in known else {} if varied else _one_setting(name)
             for name in chosen
         }
         content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]

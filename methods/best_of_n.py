@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.reward import RewardModel
+from methods.core.rollout import best_of_each
 from methods.core.sampling import SamplingLaw
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ class BestOfNPolicy(Policy):
         repeated = [prompt for prompt in prompts for _ in range(self.n)]
         responses = self.base.generate(repeated, seed, law)
         scores = self.reward(repeated, responses)
-        best = []
-        for start in range(0, len(repeated), self.n):
-            group = range(start, start + self.n)
-            best.append(responses[max(group, key=scores.__getitem__)])
-        return best
+        return [responses[i] for i in best_of_each(scores, self.n)]
 
     def logprobs(self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw) -> None:
         return None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from random import Random
 from statistics import mean, pstdev
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, Positive, Share
 from methods.core.policy import ModelPolicy
-from methods.core.rollout import Rollout, collect, token_values
+from methods.core.rollout import Rollout, collect, draw_prompts, token_values
 from methods.core.sampling import stream, token_logprobs
 from methods.core.training import isolated, use_bf16
 
@@ -133,15 +132,6 @@ class _Run:
             "schedule": self.schedule,
         }
 
-    def _prompts(self, update: int) -> list[str]:
-        """Return the update's prompts. They depend on seed and update alone: resuming needs no
-        random state."""
-        random = Random(f"{self.context.seed} {update}")
-        prompts: list[str] = []
-        while len(prompts) < self.method.batch_size:
-            prompts += random.sample(self.context.prompts, len(self.context.prompts))
-        return prompts[: self.method.batch_size]
-
     def _measure_reward(self, scores: list[float]) -> None:
         """Set shift and scale by the first batch: the policy is the reference then."""
         if self.method.reward_scaling == "none":
@@ -155,13 +145,14 @@ class _Run:
         import torch
 
         seed = stream("rollout", self.context.seed, self.update)
-        prompts = self._prompts(self.update)
+        prompts = draw_prompts(self.context, self.update, self.method.batch_size)
         # Sampled at the precision that is trained at, or the ratios would not start at 1.
-        with self.accelerator.autocast():
-            rollout = collect(self.context, self.policy, self.value_model, prompts, seed)
+        with self.accelerator.autocast(), torch.no_grad():
+            rollout = collect(self.context, self.policy, prompts, seed)
+            values = token_values(self.value_model, rollout.batch)
         if self.update == 0:
             self._measure_reward(rollout.scores.tolist())
-        advantages, returns = self._advantages(rollout)
+        advantages, returns = self._advantages(rollout, values)
         order = torch.Generator().manual_seed(seed)
         norms = []
         for epoch in range(self.method.epochs):
@@ -169,7 +160,8 @@ class _Run:
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
                 rows = rows.to(advantages.device)
                 first = self.update == epoch == number == 0
-                loss = self._loss(rollout.part(rows), advantages[rows], returns[rows], first)
+                targets = (values[rows], advantages[rows], returns[rows])
+                loss = self._loss(rollout.part(rows), *targets, first)
                 norms += self._descend(loss)
         # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
         worst = float(torch.stack(norms).max())
@@ -183,7 +175,9 @@ class _Run:
         if self.update % self.method.save_every == 0:
             self._save()
 
-    def _advantages(self, rollout: Rollout) -> tuple[torch.Tensor, torch.Tensor]:
+    def _advantages(
+        self, rollout: Rollout, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         from methods.core.ppo_losses import gae, token_rewards, whiten
 
         method, mask = self.method, rollout.mask
@@ -194,11 +188,16 @@ class _Run:
         rewards = token_rewards(
             scores, rollout.logprobs, rollout.reference_logprobs, mask, self.kl_coef
         )
-        advantages, returns = gae(rewards, rollout.values, mask, method.gamma, method.lam)
+        advantages, returns = gae(rewards, values, mask, method.gamma, method.lam)
         return whiten(advantages, mask) if method.whiten else advantages, returns
 
     def _loss(
-        self, part: Rollout, advantages: torch.Tensor, returns: torch.Tensor, first: bool
+        self,
+        part: Rollout,
+        old_values: torch.Tensor,
+        advantages: torch.Tensor,
+        returns: torch.Tensor,
+        first: bool,
     ) -> torch.Tensor:
         from methods.core.ppo_losses import policy_loss, value_loss
 
@@ -209,7 +208,7 @@ class _Run:
         if first:
             check_untouched(part, logprobs, 0.5 if self.bf16 else 1e-2)
         policy = policy_loss(logprobs, part.logprobs, advantages, mask, method.clip)
-        value = value_loss(values, part.values[:, :-1], returns, mask, method.value_clip)
+        value = value_loss(values, old_values[:, :-1], returns, mask, method.value_clip)
         return policy + method.value_coef * value
 
     def _descend(self, loss: torch.Tensor) -> list[torch.Tensor]:
@@ -228,18 +227,11 @@ class _Run:
         """Log the update, and move the KL coefficient if it has a target."""
         from methods.core.ppo_losses import adapted_kl_coef
 
-        kl, method = rollout.kl(), self.method
-        entropy = -float(rollout.logprobs.sum(1).mean())
-        self.context.log(
-            self.update * method.batch_size,
-            reward=float(rollout.scores.mean()),
-            kl=kl,
-            entropy=entropy,
-            response_tokens=float(rollout.mask.sum(1).float().mean()),
-        )
+        method = self.method
+        self.context.log(self.update * method.batch_size, **rollout.figures())
         if method.kl_target is not None:
             self.kl_coef = adapted_kl_coef(
-                self.kl_coef, kl, method.kl_target, method.kl_horizon, method.batch_size
+                self.kl_coef, rollout.kl(), method.kl_target, method.kl_horizon, method.batch_size
             )
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
 
+from bench.catalog import catalog
 from bench.cli import main
 from bench.errors import UserError
-from bench.experiment import EXPERIMENTS, load_experiment, narrow
+from bench.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
 from bench.runner import Plan
 from bench.store import Store
-from bench.tasks.base import Training
+from bench.tasks.base import Question, Training
 from bench.tasks.exact import Exact
 from methods.dpo import DPO
+from methods.sft import SFT
 
 GOOD = {
     "name": "mine",
@@ -107,7 +111,7 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
         (changed("methods", "dpo", value={"grid": {"beta": 1}}), ["methods.dpo.grid", "list"]),
         (changed("methods", "dpo", value={"grid": {"beta": [-1]}}), ["beta", "greater than 0"]),
         (changed("methods", "dpo", value={"beta": "x"}), ["methods.dpo.beta", "number", "'x'"]),
-        (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, exact"]),
+        (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, haiku, exact"]),
         (
             changed("tasks", "polite", value={"dials": {"x": 1}}),
             ["polite.dials", "'x'", "judgements"],
@@ -215,6 +219,22 @@ def test_of_a_method_that_is_added_no_more_settings_are_tried_than_of_the_others
 
     assert added("methods", "dpo", value={"beta": 0.3}) == [{"n": 4}]
     assert added("methods", "dpo", value={}) == [{"n": n} for n in (2, 4, 8, 16)]
+
+
+def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
+    @dataclass(frozen=True)
+    class Ranker(SFT):
+        feedback: ClassVar = "rankings"
+
+    check_feedback("exact", Exact(question=Question("rankings", 3)), "ranker", Ranker())
+    with pytest.raises(UserError, match=r"'ranker' learns from rankings.*kind must be rankings"):
+        check_feedback("exact", Exact(), "ranker", Ranker())
+
+
+def test_all_stands_for_every_method() -> None:
+    chosen = narrow(load_experiment("default"), methods=["all"]).methods
+    assert set(chosen) == set(catalog())
+    assert next(iter(chosen)) == "sft"
 
 
 def test_narrowing_drops_the_contrasts_of_methods_that_are_gone() -> None:

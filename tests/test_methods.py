@@ -104,8 +104,8 @@ def test_same_seed_same_weights_and_another_seed_others(
 
 def test_before_the_first_update_kl_is_0_and_ratios_are_1(make_context: MakeContext) -> None:
     context = make_context()
-    policy, value = context.start(), context.value_model("zero")
-    rollout = collect(context, policy, value, PROMPTS * 20, seed=0)
+    policy = context.start()
+    rollout = collect(context, policy, PROMPTS * 20, seed=0)
     logprobs = token_logprobs(policy.model, rollout.batch, LAW)
     ratios = (logprobs - rollout.logprobs)[rollout.mask].exp()
     assert torch.allclose(ratios, torch.ones_like(ratios), atol=1e-4)

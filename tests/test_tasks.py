@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from random import Random
 from statistics import fmean
 
@@ -10,9 +11,20 @@ import pytest
 
 from bench.pipeline.base_model import make_tokenizer
 from bench.pipeline.feedback import choose, tilted
-from bench.tasks.base import Annotator
+from bench.tasks.base import Annotator, Task
 from bench.tasks.exact import PROMPTS, Exact
+from bench.tasks.haiku import (
+    CLASS,
+    FORM,
+    PATTERNS,
+    SEASON_WORDS,
+    SEASONS,
+    SYLLABLES,
+    Haiku,
+    fillings,
+)
 from bench.tasks.polite import FIXES, Polite
+from methods.core.text import decode_responses
 
 PROMPT = "why is my laptop frozen ?"
 FULL = "hello and welcome . sorry about your laptop . please restart the laptop . glad to help ."
@@ -60,13 +72,139 @@ def test_polite_demonstrations_have_the_shares_of_its_dials() -> None:
     assert {e.prompt for e in shown} <= set(task.prompts("train"))
 
 
-@pytest.mark.parametrize("task", [Polite(), Exact()], ids=["polite", "exact"])
-def test_every_word_is_known_and_every_response_fits(task: Polite | Exact) -> None:
+@pytest.mark.parametrize("task", [Polite(), Haiku(), Exact()], ids=lambda task: task.name)
+def test_every_word_is_known_and_every_response_fits(task: Task) -> None:
     tokenizer = make_tokenizer(task.words())
     for example in task.corpus(Random(0), 500):
         ids = tokenizer(example.response)["input_ids"]
         assert tokenizer.unk_token_id not in ids + tokenizer(example.prompt)["input_ids"]
+        assert decode_responses(tokenizer, [ids]) == [example.response]
         assert len(ids) <= task.max_new_tokens
+
+
+HAIKU_PROMPT = "write about the moon in winter"
+FIRST, SECOND, THIRD = (
+    "the snow drifts softly",
+    "the river sleeps at midnight",
+    "under the pale moon",
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (f"{FIRST} / {SECOND} / {THIRD} </answer>", 6.0),
+        (f"{FIRST} / {SECOND} / {THIRD}", 4.0),
+        (f"the snow drifts now / {SECOND} / {THIRD} </answer>", 5.0),
+        (f"the snowflake drifts silently / {SECOND} / {THIRD} </answer>", 4.0),
+        (f"the lake drifts softly / {SECOND} / {THIRD} </answer>", 4.5),
+        (f"the mist drifts softly / {SECOND} / {THIRD} </answer>", 3.5),
+        (f"{FIRST} / the acorn sleeps at midnight / {THIRD} </answer>", 5.0),
+        (f"{FIRST} / the blizzard sleeps at midnight / {THIRD} </answer>", 6.0),
+        (f"{FIRST} / {SECOND} / under the pale lake </answer>", 4.5),
+        (f"{FIRST} / the river drifts at midnight / {THIRD} </answer>", 5.5),
+        (f"softly drifts the snow / {SECOND} / {THIRD} </answer>", 4.0),
+        (f"snow snow snow snow snow / {SECOND} / {THIRD} </answer>", 6.0 - 2 - 4 * 0.5),
+        (f"{FIRST} <pad> / {SECOND} / {THIRD} </answer>", 4.0),
+        (f"{FIRST} / {THIRD} </answer>", 1 - 1 - 1 + 1.5 + 1.5),
+        (f"{FIRST} / {SECOND} / {THIRD} / by the lake </answer>", 5.0),
+        ("/ / </answer>", -3.0),
+        ("</answer>", -3.0),
+        ("", -5.0),
+    ],
+)
+def test_haiku_gold_by_hand(response: str, expected: float) -> None:
+    assert Haiku().gold([HAIKU_PROMPT], [response]) == [pytest.approx(expected)]
+
+
+def test_haiku_prompts_are_disjoint_and_each_split_has_every_subject_and_season() -> None:
+    task = Haiku()
+    splits = [task.prompts(split) for split in ("train", "validation", "test")]
+    assert list(map(len, splits)) == [48, 24, 24]
+    assert len({prompt for split in splits for prompt in split}) == 96
+    for split in splits:
+        assert len({prompt.split()[3] for prompt in split}) == 24
+        assert {prompt.split()[5] for prompt in split} == set(SEASONS)
+
+
+def test_haiku_words_have_as_many_syllables_as_groups_of_vowels() -> None:
+    """Apart from a silent e at the end, and from nine words that spelling does not tell."""
+    spelled_otherwise = {
+        **{"the": 1, "pale": 1, "quiet": 2, "lonely": 2, "beyond": 2, "abandoned": 3},
+        **{"peacefully": 3, "nightingale": 3, "wisteria": 4},
+    }
+    for word, syllables in SYLLABLES.items():
+        spoken = re.sub(r"(?<=[^aeioul])e(s?)$", r"\1", word)
+        sounds = len(re.findall("[aeiouy]+", spoken))
+        assert spelled_otherwise.get(word, sounds) == syllables, word
+
+
+def test_haiku_lines_that_are_meant_to_be_right_are_right() -> None:
+    shown = Haiku(right=1.0, season=1.0, subject=1.0).demonstrations(Random(0), 2000)
+    for example in shown:
+        lines = example.response.removesuffix(" </answer>").split(" / ")
+        assert [sum(SYLLABLES[w] for w in line.split()) for line in lines] == list(FORM)
+        _, _, _, subject, _, season = example.prompt.split()
+        assert subject in example.response.split()
+        assert set(SEASON_WORDS[season]) & set(example.response.split())
+
+
+def test_haiku_demonstrations_have_the_shares_of_its_dials() -> None:
+    task = Haiku()
+    shown = task.demonstrations(Random(0), 8000)
+    poems = [example.response.removesuffix(" </answer>").split(" / ") for example in shown]
+    for i, length in enumerate(FORM):
+        right = [sum(SYLLABLES[w] for w in poem[i].split()) == length for poem in poems]
+        assert fmean(right) == pytest.approx(task.right, abs=0.02)
+    seasonal = [
+        bool(set(SEASON_WORDS[example.prompt.split()[5]]) & set(example.response.split()))
+        for example in shown
+    ]
+    assert fmean(seasonal) == pytest.approx(task.season, abs=0.02)
+    assert {example.prompt for example in shown} <= set(task.prompts("train"))
+
+
+def test_haiku_gold_is_largest_for_right_poems_alone() -> None:
+    """Over poems and their words shuffled, cut and doubled; what is right is counted anew here."""
+    task, random = Haiku(right=0.9, season=0.9, subject=0.9), Random(0)
+    best, tried = 0, 0
+    for prompt, response in task.demonstrations(random, 4000):
+        words = response.split()
+        part = words[random.randrange(len(words)) :]
+        shuffled = random.sample(words, len(words))
+        for tokens in (words, shuffled, words[:-1] + part, words + words, part, words[:-1]):
+            [gold] = task.gold([prompt], [" ".join(tokens)])
+            assert gold <= 6.0
+            assert (gold == 6.0) == is_right(prompt, " ".join(tokens))
+            best, tried = best + (gold == 6.0), tried + 1
+    assert 1000 < best < tried / 2
+
+
+def is_right(prompt: str, response: str) -> bool:
+    _, _, _, subject, _, season = prompt.split()
+    if not response.endswith(" </answer>"):
+        return False
+    lines = [line.split() for line in response.removesuffix(" </answer>").split(" / ")]
+    said = [word for line in lines for word in line]
+    if not all(word in SYLLABLES for word in said) or len(lines) != 3:
+        return False
+    function = {"the", "this", "my", "and", "at", "by", "near", "on", "past"}
+    function |= {"under", "over", "above", "beneath", "beside", "beyond"}
+    content = [word for word in said if word not in function]
+    others = {word for other in SEASONS if other != season for word in SEASON_WORDS[other]}
+    return (
+        [sum(SYLLABLES[word] for word in line) for line in lines] == [5, 7, 5]
+        and all(tuple(CLASS[word] for word in line) in PATTERNS for line in lines)
+        and len(content) == len(set(content))
+        and subject in said
+        and bool(set(said) & set(SEASON_WORDS[season]))
+        and not set(said) & others
+    )
+
+
+def test_any_full_haiku_fits() -> None:
+    longest = [max(len(p) for p in PATTERNS if fillings(p, length)[0]) for length in FORM]
+    assert sum(longest) + 3 <= Haiku().max_new_tokens
 
 
 def test_exact_gold_is_a_sum_over_letters_and_neighbors() -> None:

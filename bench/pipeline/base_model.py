@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.tasks.base import END, PAD, TAGS, UNKNOWN, Task
+from bench.tasks.base import END, PAD, TAGS, UNKNOWN, Architecture
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,12 +36,13 @@ def make_tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
     )
 
 
-def make_model(task: Task, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
-    """Return an untrained Llama model of the task's size."""
+def make_model(
+    size: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int
+) -> PreTrainedModel:
+    """Return an untrained Llama model."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    size = task.architecture
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.hidden,

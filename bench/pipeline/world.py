@@ -139,7 +139,7 @@ class World:
 
     def _make_base_model(self, folder: Path) -> dict[str, Any]:
         tokenizer = make_tokenizer(self.task.words())
-        model = make_model(self.task, tokenizer, self.seed)
+        model = make_model(self.task.architecture, tokenizer, self.seed)
         training = self.task.pretraining
         text = self.task.corpus(Random(f"corpus {self.seed}"), training.examples)
         self._fit(pretrain, model, tokenizer, text, training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.tasks.base import Task
 from bench.tasks.exact import Exact
+from bench.tasks.haiku import Haiku
 from bench.tasks.polite import Polite
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Exact)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Haiku, Exact)}

@@ -8,7 +8,7 @@ response stands by itself: nothing else gives it, and it gives nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -53,6 +53,13 @@ KINDS: dict[Kind, type[Judgement]] = {
     "rankings": Ranking,
     "thumbs": Thumb,
 }
+# What each kind can be turned into.
+GIVES: dict[Kind, tuple[Kind, ...]] = {
+    "pairs": ("pairs", "choices"),
+    "choices": ("choices", "pairs"),
+    "rankings": ("rankings", "choices", "pairs"),
+    "thumbs": ("thumbs",),
+}
 
 
 def read_judgement(kind: Kind, fields: dict[str, Any]) -> Judgement:
@@ -63,37 +70,35 @@ def read_judgement(kind: Kind, fields: dict[str, Any]) -> Judgement:
 
 def derive(judgements: Sequence[Judgement], kind: Kind) -> list[Judgement]:
     """Return the judgements as another kind. Raises ValueError where that would not be honest."""
-    if not judgements or isinstance(judgements[0], KINDS[kind]):
+    if not judgements:
+        return []
+    given = next(name for name, made in KINDS.items() if isinstance(judgements[0], made))
+    if kind not in GIVES[given]:
+        raise ValueError(f"{kind} cannot be derived from {given}")
+    if kind == given:
         return list(judgements)
-    if kind == "pairs":
-        return [pair for judgement in judgements for pair in pairs_of(judgement)]
-    if kind == "choices":
-        return [choice for judgement in judgements for choice in choices_of(judgement)]
-    raise ValueError(f"{kind} cannot be derived from a {type(judgements[0]).__name__.lower()}")
+    parts = pairs_of if kind == "pairs" else choices_of
+    return [part for judgement in judgements for part in parts(judgement)]
 
 
-def pairs_of(judgement: Judgement) -> Iterable[Pair]:
+def pairs_of(judgement: Judgement) -> Sequence[Judgement]:
     """Return every pair of which a choice or a ranking says the winner."""
     match judgement:
-        case Pair():
-            return [judgement]
         case Choice(prompt, chosen, rejected):
             return [Pair(prompt, chosen, other) for other in rejected]
         case Ranking(prompt, responses):
             return [Pair(prompt, *two) for two in combinations(responses, 2)]
-    raise ValueError("pairs cannot be derived from a thumb")
+    return [judgement]
 
 
-def choices_of(judgement: Judgement) -> Iterable[Choice]:
+def choices_of(judgement: Judgement) -> Sequence[Judgement]:
     """Return a pair as a choice of one among two, a ranking as choices among ever fewer."""
     match judgement:
-        case Choice():
-            return [judgement]
         case Pair(prompt, chosen, rejected):
             return [Choice(prompt, chosen, (rejected,))]
-        case Ranking(prompt, (*responses,)):
+        case Ranking(prompt, responses):
             return [
-                Choice(prompt, chosen, tuple(responses[place + 1 :]))
+                Choice(prompt, chosen, responses[place + 1 :])
                 for place, chosen in enumerate(responses[:-1])
             ]
-    raise ValueError("choices cannot be derived from a thumb")
+    return [judgement]

@@ -21,6 +21,20 @@ def train_on_responses(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
     """Train the model in place on the responses; arguments: of SFTConfig. Raises Diverged."""
+    return train_quietly(
+        lambda: response_trainer(model, tokenizer, prompts, responses, arguments, callbacks)
+    )
+
+
+def response_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    arguments: dict[str, Any],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """Return the trainer that `train_on_responses` runs."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -30,12 +44,10 @@ def train_on_responses(
         {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
         for p, r in zip(asked, given, strict=True)
     ]
-    return train_quietly(
-        lambda: SFTTrainer(
-            model,
-            args=SFTConfig(**arguments, completion_only_loss=True, max_length=None),
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-            callbacks=list(callbacks),
-        )
+    return SFTTrainer(
+        model,
+        args=SFTConfig(**arguments, completion_only_loss=True, max_length=None),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=list(callbacks),
     )

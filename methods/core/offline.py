@@ -16,17 +16,21 @@ else:
     # A loss can name it, and still be listed without torch.
     Tensor = Any
 
-__all__ = ["Offline", "PairLogprobs", "PairLoss", "Tensor", "ThumbLogprobs", "ThumbLoss"]
+__all__ = [
+    "Offline",
+    "PairLogprobs",
+    "PairLoss",
+    "Scheduled",
+    "Tensor",
+    "ThumbLogprobs",
+    "ThumbLoss",
+]
 
 
 @dataclass(frozen=True)
-class Offline(Method):
-    """beta: KL strength. learning_rate, examples, batch_size, warmup: see Schedule."""
+class Scheduled(Method):
+    """learning_rate, examples, batch_size, warmup: see Schedule."""
 
-    strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
-
-    beta: Positive = 1.0
     learning_rate: Positive = 5e-4
     examples: Count = 8192
     batch_size: Count = 32
@@ -35,6 +39,16 @@ class Offline(Method):
     @property
     def schedule(self) -> Schedule:
         return Schedule(self.learning_rate, self.examples, self.batch_size, self.warmup)
+
+
+@dataclass(frozen=True)
+class Offline(Scheduled):
+    """beta: KL strength. learning_rate, examples, batch_size, warmup: see Schedule."""
+
+    strength: ClassVar = "beta"
+    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
+
+    beta: Positive = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
-"""Rollouts: what PPO samples and scores before each update."""
+"""Rollouts: what a method samples and scores before each update."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 from methods.core.context import Context
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import Batch, token_logprobs
+from methods.core.training import Diverged
 
 if TYPE_CHECKING:
     import torch
@@ -20,40 +23,75 @@ if TYPE_CHECKING:
 class Rollout:
     """Responses of the current policy and all that is known of them before the update.
 
-    logprobs, reference_logprobs: [B, T], nats, the former taken while sampling; values: [B, T + 1];
-    scores: [B], as the reward gave them; ended: [B].
+    logprobs, reference_logprobs: [B, T], nats, the former taken while sampling; scores: [B], as the
+    reward gave them; ended: [B].
     """
 
     batch: Batch
     logprobs: Tensor
     reference_logprobs: Tensor
-    values: Tensor
     scores: Tensor
     ended: Tensor
 
     def part(self, rows: Tensor) -> Rollout:
         """Return the rows as a rollout of their own."""
         batch = Batch(self.batch.ids[rows], self.batch.mask[rows], self.batch.width)
-        rest = (self.logprobs, self.reference_logprobs, self.values, self.scores, self.ended)
+        rest = (self.logprobs, self.reference_logprobs, self.scores, self.ended)
         return Rollout(batch, *(tensor[rows] for tensor in rest))
 
     @property
     def mask(self) -> Tensor:
         return self.batch.response_mask
 
+    @property
+    def log_ratios(self) -> Tensor:
+        """The log-ratio of policy to reference of each response, [B] (nats)."""
+        return (self.logprobs - self.reference_logprobs).sum(1)
+
     def kl(self) -> float:
         """Return the mean sequence KL to the reference, estimated from the samples (nats)."""
-        return float((self.logprobs - self.reference_logprobs).sum(1).mean())
+        return float(self.log_ratios.mean())
+
+    def figures(self) -> dict[str, float]:
+        """Return what a training curve shows of the samples."""
+        return {
+            "reward": float(self.scores.mean()),
+            "kl": self.kl(),
+            "entropy": -float(self.logprobs.sum(1).mean()),
+            "response_tokens": float(self.mask.sum(1).float().mean()),
+        }
 
 
-def collect(
-    context: Context,
-    policy: ModelPolicy,
-    value_model: PreTrainedModel,
-    prompts: Sequence[str],
-    seed: int,
-) -> Rollout:
-    """Sample one response for each prompt, and score it with reward, reference and value model."""
+def draw_prompts(context: Context, update: int, count: int) -> list[str]:
+    """Return the prompts of an update, each as often as the others.
+
+    They depend on seed and update alone: resuming needs no random state.
+    """
+    random = Random(f"{context.seed} {update}")
+    prompts: list[str] = []
+    while len(prompts) < count:
+        prompts += random.sample(context.prompts, len(context.prompts))
+    return prompts[:count]
+
+
+def finite_rewards(
+    context: Context, prompts: Sequence[str], responses: Sequence[str]
+) -> list[float]:
+    """Return the reward of each response. Raises Diverged where one is not finite."""
+    rewards = context.reward(prompts, responses)
+    if not all(map(math.isfinite, rewards)):
+        raise Diverged("a reward is not finite")
+    return rewards
+
+
+def best_of_each(scores: Sequence[float], n: int) -> list[int]:
+    """Return where the best is of each n scores that follow one another, the first where equal."""
+    groups = (range(start, start + n) for start in range(0, len(scores), n))
+    return [max(group, key=scores.__getitem__) for group in groups]
+
+
+def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed: int) -> Rollout:
+    """Sample one response for each prompt, and score it with reward and reference."""
     import torch
 
     policy.model.eval()
@@ -61,12 +99,9 @@ def collect(
     scores = context.reward(prompts, policy.decode(batch))
     with torch.no_grad():
         reference = token_logprobs(context.reference.model, batch, context.law)
-        values = token_values(value_model, batch)
     end = policy.tokenizer.eos_token_id
     ended = ((batch.responses == end) & batch.response_mask).any(1)
-    return Rollout(
-        batch, logprobs, reference, values, torch.tensor(scores, device=values.device), ended
-    )
+    return Rollout(batch, logprobs, reference, torch.tensor(scores, device=logprobs.device), ended)
 
 
 def token_values(model: PreTrainedModel, batch: Batch) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def train_quietly(build: Callable[[], Trainer]) -> Trainer:
     """Build a trainer and run it, without the log that it would print. Raises Diverged."""
     from transformers.trainer_callback import PrinterCallback
 
-    with isolated():
+    with isolated(), hushed():
         trainer = build()
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -109,6 +110,17 @@ def isolated() -> Iterator[None]:
         for name in set(os.environ) - set(environment):
             del os.environ[name]
         os.environ.update(environment)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Let nothing be logged that is not an error: trainers give advice on every run."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def every_step(act: Callable[[int], None]) -> TrainerCallback:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +9,11 @@ from methods.core.context import Context
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy
 from methods.core.text import has_ended, render_prompt
-from methods.core.training import Diverged, Schedule, every_step, train_quietly
+from methods.core.training import Schedule
+from methods.core.trl_training import fit_by_trainer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-
-# What TRL calls the figures of its curves, and what we do.
-CURVES = {
-    "loss": "loss",
-    "rewards/margins": "reward_margin",
-    "logps/chosen": "chosen_logp",
-    "logps/rejected": "rejected_logp",
-}
+    from transformers import PreTrainedTokenizerBase, Trainer
 
 
 def fit_by_dpo_trainer(
@@ -32,49 +23,30 @@ def fit_by_dpo_trainer(
 
     Raises Diverged.
     """
-    from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
 
-    policy = context.start()
-    steps, size = schedule.steps(context.budget), schedule.batch_size
-    if steps == 0:
-        return policy
-    arguments = DPOConfig(
-        **context.trainer_arguments(policy.model),
-        **schedule.arguments(context.budget),
-        loss_type=[loss],
-        beta=beta,
-        precompute_ref_log_probs=True,
-        precompute_ref_batch_size=256,
-        max_length=None,
-        **options,
-    )
-    trainer = train_quietly(
-        lambda: DPOTrainer(
+    def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
+        from datasets import Dataset
+        from trl import DPOConfig, DPOTrainer
+
+        settings = DPOConfig(
+            **arguments,
+            loss_type=[loss],
+            beta=beta,
+            precompute_ref_log_probs=True,
+            precompute_ref_batch_size=256,
+            max_length=None,
+            **options,
+        )
+        return DPOTrainer(
             policy.model,
-            args=arguments,
+            args=settings,
             train_dataset=Dataset.from_list(pair_rows(policy.tokenizer, context.feedback)),
             data_collator=PairCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
-            callbacks=[
-                every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
-            ],
+            callbacks=callbacks,
         )
-    )
-    log_curves(context, trainer.state.log_history, size)
-    policy.model.eval()
-    return policy
 
-
-def log_curves(context: Context, history: Sequence[dict[str, float]], batch_size: int) -> None:
-    """Keep the curves of one of TRL's pair trainers. Raises Diverged."""
-    for entry in history:
-        if "loss" not in entry:
-            continue
-        if not math.isfinite(entry["loss"]):
-            raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")
-        point = {ours: float(entry[theirs]) for theirs, ours in CURVES.items() if theirs in entry}
-        context.log(int(entry["step"]) * batch_size, **point)
+    return fit_by_trainer(context, schedule, build)
 
 
 def pair_rows(

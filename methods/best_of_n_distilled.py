@@ -1,0 +1,25 @@
+"""Best-of-n distillation: fine-tune once on the best of n responses (after Sessa et al., 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from methods.base import Context, Paper, Policy
+from methods.core.imitation import Imitation
+
+
+@dataclass(frozen=True)
+class BestOfNDistilled(Imitation):
+    """Best-of-n distillation.
+
+    The SFT policy is sampled once and fine-tuned on the best of each n responses, so that one
+    sample then does what n did. This is the maximum-likelihood way to the best-of-n distribution,
+    the forward KL that BOND (Sessa et al., 2024) starts from, and also called rejection-sampling
+    fine-tuning.
+    """
+
+    paper: ClassVar = Paper("Sessa et al., 2024", "https://arxiv.org/abs/2407.14622")
+
+    def train(self, context: Context) -> Policy:
+        return self.imitate(context, rounds=1)

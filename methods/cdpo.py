@@ -1,0 +1,37 @@
+"""Conservative DPO (Mitchell, 2023): DPO for labels that may be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge, Lt
+
+from methods.base import Paper
+from methods.core.fit import PairLogprobs
+from methods.core.offline import PairLoss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CDPO(PairLoss):
+    """Conservative DPO.
+
+    DPO with smoothed labels (Mitchell, 2023): (1 - e) l(m) + e l(-m), with l DPO's loss, m the
+    difference of log-ratios and e the rate at which labels are taken to be flipped. The loss is
+    least where the policy puts 1 - e on the chosen response, so no pair drives it further.
+
+    beta: as in DPO. flip_rate: e.
+    """
+
+    paper: ClassVar = Paper("Mitchell, 2023", "https://ericmitchell.ai/cdpo.pdf")
+
+    flip_rate: Annotated[float, Ge(0), Lt(0.5)] = 0.1
+
+    def loss(self, logprobs: PairLogprobs) -> Tensor:
+        from torch.nn.functional import logsigmoid
+
+        logits = self.beta * logprobs.margin
+        return -(1 - self.flip_rate) * logsigmoid(logits) - self.flip_rate * logsigmoid(-logits)

@@ -1,0 +1,97 @@
+"""Training on pairs by the trainers of TRL that have no reference: CPOTrainer and ORPOTrainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from methods.core.context import Context
+from methods.core.experimental import experimental
+from methods.core.feedback import Pair
+from methods.core.policy import ModelPolicy
+from methods.core.text import encode_prompts, encode_responses, render_prompt
+from methods.core.training import Schedule
+from methods.core.trl_training import fit_by_trainer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+# These trainers' log-probabilities are means over the tokens.
+CURVES = {
+    "loss": "loss",
+    "rewards/margins": "reward_margin",
+    "logps/chosen": "chosen_token_logp",
+    "logps/rejected": "rejected_token_logp",
+}
+
+
+def fit_by_reference_free_trainer(
+    context: Context, schedule: Schedule, name: str, **options: Any
+) -> ModelPolicy:
+    """Train a fresh copy of the SFT policy on the pairs; name: "CPO" or "ORPO".
+
+    options: as in the trainer's config. Raises Diverged, and ImportError where TRL has no such
+    trainer.
+    """
+    module = experimental(name.lower())
+
+    def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
+        from datasets import Dataset
+
+        trainer: Trainer = getattr(module, f"{name}Trainer")(
+            policy.model,
+            args=getattr(module, f"{name}Config")(**arguments, **options),
+            train_dataset=Dataset.from_list(token_rows(policy.tokenizer, context.feedback)),
+            data_collator=TokenCollator(policy.tokenizer.pad_token_id),
+            processing_class=policy.tokenizer,
+            callbacks=callbacks,
+        )
+        return trainer
+
+    return fit_by_trainer(context, schedule, build, CURVES)
+
+
+def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Return rows of tokens, for the collator, and of text, without which the trainer refuses."""
+    prompts = [pair.prompt for pair in pairs]
+    columns = (
+        encode_prompts(tokenizer, prompts),
+        encode_responses(tokenizer, [pair.chosen for pair in pairs]),
+        encode_responses(tokenizer, [pair.rejected for pair in pairs]),
+    )
+    rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+    return [
+        {
+            "prompt": rendered[pair.prompt],
+            "chosen": pair.chosen,
+            "rejected": pair.rejected,
+            "prompt_tokens": asked,
+            "chosen_tokens": chosen,
+            "rejected_tokens": rejected,
+        }
+        for pair, asked, chosen, rejected in zip(pairs, *columns, strict=True)
+    ]
+
+
+class TokenCollator:
+    """Lays out our tokens as TRL's collator lays out its own.
+
+    Those that the trainer made from the text are left out: they have an end token where a response
+    was cut off, and are cut themselves at the trainer's max_length.
+    """
+
+    def __init__(self, pad: int) -> None:
+        self._collate = experimental("utils").DPODataCollatorWithPadding(pad_token_id=pad)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        def laid_out(row: dict[str, Any]) -> dict[str, list[int]]:
+            columns = {}
+            for side in ("chosen", "rejected"):
+                asked, given = row["prompt_tokens"], row[f"{side}_tokens"]
+                columns[f"{side}_input_ids"] = [*asked, *given]
+                columns[f"{side}_attention_mask"] = [1] * (len(asked) + len(given))
+                columns[f"{side}_labels"] = [-100] * len(asked) + [*given]
+            return columns
+
+        batch: dict[str, Any] = self._collate([laid_out(row) for row in rows])
+        return batch

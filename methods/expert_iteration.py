@@ -1,0 +1,28 @@
+"""Expert iteration: fine-tune on the best of n responses, repeatedly (Anthony et al., 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from methods.base import Context, Count, Paper, Policy
+from methods.core.imitation import Imitation
+
+
+@dataclass(frozen=True)
+class ExpertIteration(Imitation):
+    """Expert iteration.
+
+    The expert is best-of-n sampling from the policy, the apprentice the policy fine-tuned on what
+    the expert said: algorithm 1 of Anthony et al. (2017), which RAFT (Dong et al., 2023) brought to
+    language models. Only n and the rounds hold the policy to the reference: there is no KL term.
+
+    rounds: of sampling and fine-tuning, each with its share of the episodes.
+    """
+
+    paper: ClassVar = Paper("Anthony et al., 2017", "https://arxiv.org/abs/1705.08439")
+
+    rounds: Count = 4
+
+    def train(self, context: Context) -> Policy:
+        return self.imitate(context, self.rounds)

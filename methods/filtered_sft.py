@@ -1,0 +1,45 @@
+"""Fine-tuning on the chosen responses alone, by TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from methods.base import Context, Paper, Policy
+from methods.core.fine_tuning import response_trainer
+from methods.core.offline import Scheduled
+from methods.core.policy import ModelPolicy
+from methods.core.trl_training import fit_by_trainer
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+
+@dataclass(frozen=True)
+class FilteredSFT(Scheduled):
+    """Fine-tuning on the chosen responses.
+
+    What was rejected is left out: Preferred-FT, a baseline of Rafailov et al. (2023).
+
+    examples: chosen responses to train on, repeats included; nothing else says how far the policy
+    moves. learning_rate, batch_size, warmup: see Schedule.
+    """
+
+    paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
+    feedback: ClassVar = "pairs"
+    strength: ClassVar = "examples"
+    grid: ClassVar = {"examples": [2048, 4096, 8192, 16384]}
+
+    def train(self, context: Context) -> Policy:
+        def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
+            pairs = context.feedback
+            return response_trainer(
+                policy.model,
+                policy.tokenizer,
+                [pair.prompt for pair in pairs],
+                [pair.chosen for pair in pairs],
+                arguments,
+                callbacks,
+            )
+
+        return fit_by_trainer(context, self.schedule, build)

@@ -1,0 +1,62 @@
+"""Online DPO (Guo et al., 2024), by TRL's experimental OnlineDPOTrainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from methods.base import Context, Count, Paper, Policy, Positive
+from methods.core.experimental import experimental
+from methods.core.online import Online
+from methods.core.trl_online import fit_by_online_trainer
+
+# Far above any length, so that no prompt is cut.
+NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class OnlineDPO(Online):
+    """Online DPO.
+
+    DPO on pairs that the policy itself samples and the reward judges, the better one chosen:
+    algorithm 1 of Guo et al. (2024).
+
+    beta: KL strength. It has no unit of reward, for the judgements say which is better but not by
+    how much. batch_size: responses between updates, two to a prompt. loss: DPO's, or IPO's.
+    """
+
+    paper: ClassVar = Paper("Guo et al., 2024", "https://arxiv.org/abs/2402.04792")
+    strength: ClassVar = "beta"
+    grid: ClassVar = {"beta": [0.1, 0.3, 0.6, 1.2]}
+
+    beta: Positive = 0.3
+    batch_size: Count = 32
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+
+    def train(self, context: Context) -> Policy:
+        trl = experimental("online_dpo")
+        pairs = self.batch_size // 2
+        return fit_by_online_trainer(
+            context,
+            trl.OnlineDPOTrainer,
+            trl.OnlineDPOConfig,
+            batches=self.batches(context, 2 * pairs),
+            batch_size=2 * pairs,
+            group=2,
+            curve=self._curve,
+            learning_rate=self.learning_rate,
+            per_device_train_batch_size=pairs,
+            max_new_tokens=context.law.max_new_tokens,
+            max_length=NO_LIMIT,
+            beta=self.beta,
+            loss_type=self.loss,
+        )
+
+    def _curve(self, entry: dict[str, float]) -> dict[str, float]:
+        # DPO's implicit rewards are beta log-ratios. TRL's own figure for the KL counts padding.
+        log_ratios = (entry["rewards/chosen"] + entry["rewards/rejected"]) / 2 / self.beta
+        return {
+            "reward": entry["objective/scores"],
+            "kl": log_ratios,
+            "reward_margin": entry["rewards/margins"],
+        }

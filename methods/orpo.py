@@ -1,0 +1,34 @@
+"""Odds ratio preference optimization (ORPO, Hong et al., 2024), by TRL's ORPOTrainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from methods.base import Context, Paper, Policy, Positive
+from methods.core.offline import Scheduled
+from methods.core.trl_reference_free import fit_by_reference_free_trainer
+
+
+@dataclass(frozen=True)
+class ORPO(Scheduled):
+    """Odds ratio preference optimization.
+
+    Fine-tuning on the chosen response, and a logistic loss on how much its odds are above those of
+    the rejected one, equations 6 and 7 of Hong et al. (2024). The probability in the odds is the
+    geometric mean over the tokens. There is no reference. As in TRL, fine-tuning is on the prompt
+    too.
+
+    lam: weight of the odds ratio, lambda in the paper. learning_rate, examples, batch_size, warmup:
+    see Schedule.
+    """
+
+    paper: ClassVar = Paper("Hong et al., 2024", "https://arxiv.org/abs/2403.07691")
+    feedback: ClassVar = "pairs"
+    strength: ClassVar = "lam"
+    grid: ClassVar = {"lam": [0.25, 0.5, 1.0, 2.0]}
+
+    lam: Positive = 1.0
+
+    def train(self, context: Context) -> Policy:
+        return fit_by_reference_free_trainer(context, self.schedule, "ORPO", beta=self.lam)

@@ -1,0 +1,353 @@
+"""Offline methods minimize what their papers say, and learn from it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from statistics import mean
+from typing import Any
+
+import pytest
+import torch
+from conftest import PROMPTS, same, weights
+from torch.nn.functional import logsigmoid
+
+from bench.catalog import catalog
+from methods.apo import APO
+from methods.base import Context, Method
+from methods.bco import BCO, RewardShift, classifier_loss
+from methods.cdpo import CDPO
+from methods.core.experimental import experimental
+from methods.core.feedback import Pair, Thumb
+from methods.core.fit import PLAIN, PairLogprobs, ThumbLogprobs, fit_pairs
+from methods.core.policy import ModelPolicy
+from methods.core.sampling import make_batch, token_logprobs
+from methods.core.text import encode_prompts, encode_responses
+from methods.core.training import Schedule
+from methods.core.trl_reference_free import TokenCollator, token_rows
+from methods.core.trl_thumbs import ThumbCollator, passes, thumb_rows
+from methods.dpo import DPO
+from methods.filtered_sft import FilteredSFT
+from methods.ipo import IPO
+from methods.kto import KTO
+from methods.orpo import ORPO
+from methods.robust_dpo import RobustDPO
+from methods.simpo import SimPO
+from methods.slic import SLiC
+
+MakeContext = Callable[..., Context]
+PAIRED = ["apo", "cdpo", "dpo", "filtered_sft", "ipo", "orpo", "robust_dpo", "simpo", "slic"]
+OFFLINE = [*PAIRED, "bco", "kto"]
+STEPS, SIZE = 20, 16
+SHORT: dict[str, Any] = {"learning_rate": 1e-3, "examples": STEPS * SIZE, "batch_size": SIZE}
+
+
+def text(random: Random, tokens: int) -> str:
+    """Return a response of this many tokens, cut off or ended."""
+    words = random.choices("abcd", k=tokens - 1)
+    return " ".join([*words, random.choice(["</answer>", "d"])])
+
+
+def some_pairs(count: int, chosen: int = 3, rejected: int = 2) -> list[Pair]:
+    random = Random(0)
+    return [
+        Pair(random.choice(PROMPTS), text(random, chosen), text(random, rejected))
+        for _ in range(count)
+    ]
+
+
+# Each loss as its paper has it, at beta 0.5; u and v are the log-ratios of the chosen response and
+# of the rejected one, of 3 and 2 tokens.
+Ratios = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+ON_RATIOS: dict[str, tuple[Method, Ratios]] = {
+    "ipo": (IPO(beta=0.5, **SHORT), lambda u, v: (u / 3 - v / 2 - 1.0) ** 2),
+    "slic": (SLiC(beta=0.5, **SHORT), lambda u, v: (1 - 0.5 * (u - v)).clamp(min=0)),
+    "robust": (
+        RobustDPO(beta=0.5, flip_rate=0.2, **SHORT),
+        lambda u, v: (
+            (-0.8 * logsigmoid(0.5 * (u - v)) + 0.2 * logsigmoid(-0.5 * (u - v))) / (1 - 0.4)
+        ),
+    ),
+    "cdpo": (
+        CDPO(beta=0.5, flip_rate=0.2, **SHORT),
+        lambda u, v: -0.8 * logsigmoid(0.5 * (u - v)) - 0.2 * logsigmoid(-0.5 * (u - v)),
+    ),
+    "apo zero": (
+        APO(beta=0.5, **SHORT),
+        lambda u, v: 1 - torch.sigmoid(0.5 * u) + torch.sigmoid(0.5 * v),
+    ),
+    "apo down": (
+        APO(beta=0.5, variant="down", **SHORT),
+        lambda u, v: 1 + torch.sigmoid(0.5 * u) - torch.sigmoid(0.5 * (u - v)),
+    ),
+    # f'(t) of Wang et al. (2023), table 1, less constants, with t the ratio of the probabilities.
+    "dpo forward": (
+        DPO(beta=0.5, divergence="forward_kl", **SHORT),
+        lambda u, v: -logsigmoid(0.5 * (-1 / u.exp() + 1 / v.exp())),
+    ),
+    "dpo js": (
+        DPO(beta=0.5, divergence="js_divergence", **SHORT),
+        lambda u, v: (
+            -logsigmoid(
+                0.5 * ((2 * u.exp() / (1 + u.exp())).log() - (2 * v.exp() / (1 + v.exp())).log())
+            )
+        ),
+    ),
+    "dpo alpha": (
+        DPO(beta=0.5, divergence="alpha_divergence", alpha=0.3, **SHORT),
+        lambda u, v: -logsigmoid(0.5 * ((1 - u.exp() ** -0.7) / 0.7 - (1 - v.exp() ** -0.7) / 0.7)),
+    ),
+}
+
+
+def ratio_loss(on_ratios: Ratios) -> Callable[[PairLogprobs], torch.Tensor]:
+    return lambda p: on_ratios(p.chosen - p.reference_chosen, p.rejected - p.reference_rejected)
+
+
+def simpo_loss(p: PairLogprobs) -> torch.Tensor:
+    return -logsigmoid(2.0 * p.chosen / 3 - 2.0 * p.rejected / 2 - 0.7)
+
+
+ON_PAIRS = {name: (method, ratio_loss(loss)) for name, (method, loss) in ON_RATIOS.items()} | {
+    "simpo": (SimPO(beta=2.0, gamma=0.7, **SHORT), simpo_loss)
+}
+
+
+@pytest.mark.parametrize("name", ON_PAIRS)
+def test_training_is_on_the_papers_loss(make_context: MakeContext, name: str) -> None:
+    """Losses and weights after 20 steps are those of the formula, cut-off responses included."""
+    method, loss = ON_PAIRS[name]
+    pairs = some_pairs(200)
+    theirs, ours = make_context(judgements=pairs), make_context(judgements=pairs)
+    trained = method.train(theirs)
+    expected = fit_pairs(ours, loss, Schedule(1e-3, STEPS * SIZE, SIZE))
+    assert len(theirs.curves) == 2
+    for a, b in zip(theirs.curves, ours.curves, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], abs=1e-4)
+    assert isinstance(trained, ModelPolicy)
+    for a, b, start in zip(weights(trained), weights(expected), weights(ours.start()), strict=True):
+        assert torch.allclose(a, b, atol=2e-4)
+        assert not torch.allclose(a, start, atol=2e-4)
+    assert theirs.meter.train_tokens == ours.meter.train_tokens
+
+
+def test_conservative_dpo_by_hand() -> None:
+    zero = torch.zeros(2)
+    logprobs = PairLogprobs(torch.tensor([0.0, 4.0]), torch.tensor([0.0, 1.0]), zero, zero)
+    loss = CDPO(beta=0.5, flip_rate=0.1).loss(logprobs)
+    # log(1 + e^-1.5) = 0.2014133, log(1 + e^1.5) = 1.7014133.
+    assert loss.tolist() == pytest.approx([0.6931472, 0.9 * 0.2014133 + 0.1 * 1.7014133])
+    # Least where the policy puts 1 - e on the chosen response: at log(0.9 / 0.1) = beta margin.
+    margin = torch.tensor([2 * 2.1972246], requires_grad=True)
+    at_least = PairLogprobs(margin, zero[:1], zero[:1], zero[:1])
+    CDPO(beta=0.5, flip_rate=0.1).loss(at_least).sum().backward()
+    assert margin.grad is not None and float(margin.grad) == pytest.approx(0, abs=1e-6)
+
+
+def test_binary_classifier_by_hand() -> None:
+    shift = RewardShift()
+    first = shift.after(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
+    assert float(first) == pytest.approx((1.5 - 1.0) / 2)
+    second = shift.after(torch.tensor([-2.0], requires_grad=True), torch.tensor([False]))
+    assert float(second) == pytest.approx((1.5 - 1.5) / 2) and not second.requires_grad
+    losses = classifier_loss(
+        torch.tensor([2.0, 2.0]), torch.tensor([True, False]), torch.tensor(0.5)
+    )
+    # log(1 + e^-1.5) where liked, log(1 + e^1.5) where not.
+    assert losses.tolist() == pytest.approx([0.2014133, 1.7014133])
+
+
+def test_binary_classifier_trains_on_its_loss(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """beta and the batch's own shift enter; nothing is left over from an earlier training."""
+    seen: list[Callable[[ThumbLogprobs], torch.Tensor]] = []
+    monkeypatch.setattr("methods.bco.fit_thumbs", lambda context, loss, schedule: seen.append(loss))
+    method, context = BCO(beta=0.5), make_context()
+    method.train(context)
+    method.train(context)
+    batch = ThumbLogprobs(
+        torch.tensor([-1.0, -3.0]), torch.tensor([-3.0, -1.0]), torch.tensor([True, False])
+    )
+    unbalanced = ThumbLogprobs(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([True]))
+    # Rewards 1 and -1, shift 0: log(1 + e^-1). Alone, 0.5 with shift 0.25: log(1 + e^-0.25).
+    assert seen[0](batch).tolist() == pytest.approx([0.3132617, 0.3132617])
+    assert seen[1](unbalanced).tolist() == pytest.approx([0.5759394])
+
+
+def test_odds_ratio_by_hand(make_context: MakeContext, reference: ModelPolicy) -> None:
+    """At the start: fine-tuning on all tokens, less lam times the mean log-sigmoid of log-odds."""
+    pairs = some_pairs(24)
+    context = make_context(judgements=pairs)
+    ORPO(lam=0.3, learning_rate=1e-12, examples=240, batch_size=24).train(context)
+
+    def token_mean(response: str, prompt: str, tokens: int) -> torch.Tensor:
+        (logprob,) = reference.logprobs([prompt], [response], PLAIN)
+        return torch.tensor(logprob / tokens)
+
+    log_odds, nll = [], []
+    for pair in pairs:
+        u = token_mean(pair.chosen, pair.prompt, 3)
+        v = token_mean(pair.rejected, pair.prompt, 2)
+        log_odds.append((u - (1 - u.exp()).log()) - (v - (1 - v.exp()).log()))
+        [prompt] = encode_prompts(reference.tokenizer, [pair.prompt])
+        [given] = encode_responses(reference.tokenizer, [pair.chosen])
+        whole = make_batch([prompt[:1]], [[*prompt[1:], *given]], 0, "cpu")
+        with torch.no_grad():
+            nll += (-token_logprobs(reference.model, whole, PLAIN)[0]).tolist()
+    expected = mean(nll) - 0.3 * float(logsigmoid(torch.stack(log_odds)).mean())
+    assert context.curves[0]["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_filtered_sft_is_on_the_chosen_alone(
+    make_context: MakeContext, reference: ModelPolicy
+) -> None:
+    pairs = some_pairs(24)
+    context = make_context(judgements=pairs)
+    FilteredSFT(learning_rate=1e-12, examples=240, batch_size=24).train(context)
+    chosen = reference.logprobs([p.prompt for p in pairs], [p.chosen for p in pairs], PLAIN)
+    assert context.curves[0]["loss"] == pytest.approx(-sum(chosen) / (3 * 24), abs=1e-4)
+
+
+def logprobs_of(model: Any, tokenizer: Any, prompts: Any, responses: Any) -> torch.Tensor:
+    asked, given = encode_prompts(tokenizer, prompts), encode_responses(tokenizer, responses)
+    return token_logprobs(model, make_batch(asked, given, 0, "cpu"), PLAIN).sum(1)
+
+
+def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) -> None:
+    """Weights after 20 steps are those of a plain loop over the formula, by batches of 16."""
+    random = Random(0)
+    thumbs = [
+        Thumb(random.choice(PROMPTS), text(random, random.randint(1, 3)), random.random() < 0.6)
+        for _ in range(100)
+    ]
+    method = KTO(
+        beta=0.5, desirable_weight=1.5, undesirable_weight=0.75, warmup=0.0, **SHORT
+    )  # fmt: skip
+    context = make_context(judgements=thumbs)
+    trained = method.train(context)
+    model, tokenizer = context.start().model, reference.tokenizer
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    order, losses = passes(thumbs, STEPS * SIZE, context.seed), []
+    for step in range(STEPS):
+        batch = order[step * SIZE : (step + 1) * SIZE]
+        prompts, given = [t.prompt for t in batch], [t.response for t in batch]
+        up = torch.tensor([t.up for t in batch])
+        others = [given[-1], *given[:-1]]
+        with torch.no_grad():
+            kl = (
+                logprobs_of(model, tokenizer, prompts, others)
+                - logprobs_of(reference.model, tokenizer, prompts, others)
+            ).mean().clamp(min=0)  # fmt: skip
+            start = logprobs_of(reference.model, tokenizer, prompts, given)
+        above = 0.5 * (logprobs_of(model, tokenizer, prompts, given) - start - kl)
+        loss = torch.where(up, 1.5 * (1 - above.sigmoid()), 0.75 * (1 - (-above).sigmoid())).mean()
+        losses.append(float(loss))
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / STEPS)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    assert isinstance(trained, ModelPolicy)
+    for a, b in zip(weights(trained), model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-4)
+    shown = [point["loss"] for point in context.curves]
+    assert shown == pytest.approx([mean(losses[:10]), mean(losses[10:])], abs=1e-4)
+
+
+def test_thumbs_come_in_another_order_at_another_seed() -> None:
+    thumbs = [Thumb("a", str(i), True) for i in range(10)]
+    first = passes(thumbs, 25, 0)
+    assert sorted(first[:10]) == sorted(first[10:20]) == thumbs
+    assert first[:10] != first[10:20] and first == passes(thumbs, 25, 0) != passes(thumbs, 25, 1)
+
+
+def test_a_response_that_was_cut_off_has_no_end(reference: ModelPolicy) -> None:
+    tokenizer = reference.tokenizer
+    end = tokenizer.eos_token_id
+    # What the trainer itself makes of the text: an end everywhere.
+    theirs = {"chosen_input_ids": [3, 6, 7, end], "completion_ids": [6, 7, end]}
+    pairs = token_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])
+    batch = TokenCollator(tokenizer.pad_token_id)([row | theirs for row in pairs])
+    assert (batch["chosen_input_ids"] == end).sum() == 0
+    assert (batch["rejected_input_ids"] == end).sum() == 1
+    assert (batch["chosen_labels"] != -100).sum() == (batch["rejected_labels"] != -100).sum() == 3
+    thumbs = [Thumb("a", "a b c", True), Thumb("b", "c </answer>", False)]
+    rows = [row | theirs for row in thumb_rows(tokenizer, thumbs, 2)]
+    batch = ThumbCollator(tokenizer.pad_token_id)(rows)
+    assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
+    assert (batch["KL_input_ids"] == end).sum(1).tolist() == [1, 0]
+    assert batch["completion_mask"].sum(1).tolist() == [3, 2]
+    assert batch["KL_completion_mask"].sum(1).tolist() == [2, 3]
+
+
+def find(name: str) -> type[Method]:
+    kind = catalog()[name]
+    assert not isinstance(kind, str), kind
+    return kind
+
+
+def liking(kind: type[Method], good: str, bad: str) -> list[Pair] | list[Thumb]:
+    """Return feedback of the method's kind that likes one response and not the other."""
+    pairs = [Pair(prompt, good, bad) for prompt in PROMPTS] * 20
+    thumbs = [Thumb(p.prompt, r, r == good) for p in pairs for r in (good, bad)]
+    return thumbs if kind.feedback == "thumbs" else pairs
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_learns_what_is_liked_and_its_reverse(make_context: MakeContext, name: str) -> None:
+    kind = find(name)
+    near = {"beta": 0.5} if kind.strength == "beta" else {}
+    method = kind(**near, learning_rate=2e-3, examples=320)  # type: ignore[arg-type]
+
+    def margins(good: str, bad: str) -> list[float]:
+        context = make_context(judgements=liking(kind, good, bad))
+        both = [[text] * len(PROMPTS) for text in ("a </answer>", "b </answer>")]
+        a, b, c, d = (
+            policy.logprobs(PROMPTS, one, PLAIN)
+            for policy in (method.train(context), context.reference)
+            for one in both
+        )
+        return [w - x - (y - z) for w, x, y, z in zip(a, b, c, d, strict=True)]  # type: ignore[arg-type]
+
+    assert min(margins("a </answer>", "b </answer>")) > 0.3
+    assert max(margins("b </answer>", "a </answer>")) < -0.3
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_no_budget_is_the_start(make_context: MakeContext, name: str) -> None:
+    kind = find(name)
+    context = make_context(budget=0, judgements=liking(kind, "a", "b"))
+    policy = kind().train(context)
+    assert isinstance(policy, ModelPolicy)
+    assert same(weights(policy), weights(context.reference))
+
+
+def test_grids_are_of_the_strength() -> None:
+    for kind in map(find, OFFLINE):
+        assert list(kind.grid) == [kind.strength] and len(kind.grid[str(kind.strength)]) == 4
+        assert kind.paper is not None and kind.paper.url.startswith("https://")
+
+
+def test_a_trl_without_the_trainer_says_so(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trl.experimental.cpo", None)
+    with pytest.raises(
+        ImportError,
+        match=r"^this method needs trl\.experimental\.cpo, which TRL [\d.]+ does not have$",
+    ):
+        replace(SimPO(), examples=32).train(make_context())
+
+
+def test_an_experimental_trainer_comes_without_its_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "trl.experimental", raising=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert experimental("utils").DPODataCollatorWithPadding
+    assert [str(one.message) for one in said if "experimental" in str(one.message)] == []
