@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numpy import ndarray
 
@@ -16,15 +13,6 @@ FAINT = 1e-6
 LONGEST_STEP = 2.0
 STEPS = 100
 RESAMPLES = 1_000
-
-
-class Strength(NamedTuple):
-    """A method's log-strength with its interval, and the ranks (1 is best) that go with it."""
-
-    strength: Interval
-    rank: int
-    highest_rank: int
-    lowest_rank: int
 
 
 def fit_strengths(rates: ndarray) -> ndarray:
@@ -70,17 +58,14 @@ def mean_rates(cells: ndarray, seeds: ndarray, prompts: ndarray) -> ndarray:
     return np.divide(won, total, out=np.full_like(won, np.nan), where=total > 0)
 
 
-def rank_methods(
-    cells: ndarray,
-    contenders: Sequence[bool],
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> list[Strength]:
-    """Return each method's strength and rank, with percentile intervals.
+def strength_intervals(
+    cells: ndarray, level: float = 0.95, resamples: int = RESAMPLES
+) -> list[Interval]:
+    """Return each method's log-strength with its percentile interval.
 
-    cells: as `mean_rates` has them. contenders: who is ranked; the others get rank 0. Seeds and
-    prompts are drawn anew together, each on its own (Owen, 2007), so that what all prompts of a
-    seed share counts as one. With few seeds these intervals are too narrow.
+    cells: as `mean_rates` has them. Seeds and prompts are drawn anew together, each on its own
+    (Owen, 2007), so that what all prompts of a seed share counts as one. With few seeds these
+    intervals are too narrow.
     """
     _, _, seeds, prompts = cells.shape
     random = np.random.default_rng(0)
@@ -90,27 +75,11 @@ def rank_methods(
         random.multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples),
     )
     found = fit_strengths(mean_rates(cells, np.ones(seeds), np.ones(prompts)))
-    strengths = fit_strengths(drawn)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.quantile(strengths, tails, axis=0)
-    best, worst = np.quantile(_ranks(strengths, contenders), tails, axis=0, method="nearest")
-    ranks = _ranks(found, contenders)
+    low, high = np.quantile(fit_strengths(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [
-        Strength(
-            Interval(float(found[i]), float(low[i]), float(high[i]), seeds),
-            int(ranks[i]),
-            int(best[i]),
-            int(worst[i]),
-        )
-        for i in range(len(found))
+        Interval(float(mean), float(below), float(above), seeds)
+        for mean, below, above in zip(found, low, high, strict=True)
     ]
-
-
-def _ranks(strengths: ndarray, contenders: Sequence[bool]) -> ndarray:
-    """Return 1 + how many contenders are stronger; 0 for who is none."""
-    who = np.asarray(contenders, dtype=bool)
-    stronger = (strengths[..., None, :] > strengths[..., :, None]) & who
-    return np.where(who, 1 + stronger.sum(-1), 0)
 
 
 def implied_rates(strengths: ndarray) -> ndarray:

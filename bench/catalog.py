@@ -49,6 +49,11 @@ def _load(name: str, load: object) -> type[Method] | str:
     return own[0] if dataclasses.is_dataclass(own[0]) else f"{own[0].__name__} is no dataclass"
 
 
+def importable() -> list[str]:
+    """Return the names of the methods that can be imported."""
+    return [name for name, found in catalog().items() if not isinstance(found, str)]
+
+
 def own_methods(module: ModuleType) -> list[type[Method]]:
     """Return the methods that a module defines, those that it imports left out."""
     return [
@@ -58,11 +63,6 @@ def own_methods(module: ModuleType) -> list[type[Method]]:
         and issubclass(value, Method)
         and value.__module__ == module.__name__
     ]
-
-
-def importable() -> list[str]:
-    """Return the names of the methods that can be imported."""
-    return [name for name, found in catalog().items() if not isinstance(found, str)]
 
 
 def find_method(name: str, where: str) -> type[Method]:
@@ -78,3 +78,8 @@ def find_method(name: str, where: str) -> type[Method]:
 def title(method: type[Method]) -> str:
     """Return the first line of the method's docstring."""
     return (inspect.getdoc(method) or method.__name__).splitlines()[0]
+
+
+def learns_from(method: type[Method]) -> str:
+    """Return the kind of feedback that a method takes, "gold" for a privileged one."""
+    return "gold" if method.privileged else method.feedback

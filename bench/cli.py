@@ -120,7 +120,7 @@ def list_methods(
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.catalog import catalog, title
+    from bench.catalog import catalog, learns_from, title
 
     table = Table("method", "learns from", "dial", box=None, pad_edge=False)
     if verbose:
@@ -131,7 +131,7 @@ def list_methods(
             cells, words = ["-", "-", "-"], f"[red]cannot be imported:[/] {escape(found)}"
         else:
             grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
-            source = "gold" if found.privileged else found.feedback
+            source = learns_from(found)
             cells, words = [source, found.strength or "", escape(grid)], escape(title(found))
         table.add_row(name, *cells[: 3 if verbose else 2], words)
     Console(width=None if sys.stdout.isatty() else 100).print(table)

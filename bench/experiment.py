@@ -269,8 +269,8 @@ def narrow(
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
-    A method or task that the experiment lacks is added at its defaults, the method's grid only if
-    the experiment tries several settings of any; `all` stands for every method that there is. SFT
+    A method or task that the experiment lacks is added at its defaults; the method's grid only if
+    the experiment tries several settings of any. `all` stands for every method that there is. SFT
     stays: the others are measured against it. Declared contrasts go with their methods.
     """
     content = experiment.model_dump()

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.catalog import find_method, title
+from bench.catalog import find_method, learns_from, title
 from bench.pipeline.world import ROOT, STAGES
 from bench.runner import Plan
 from bench.runs import Run
@@ -38,7 +38,7 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
             }
             for name, task in experiment.worlds.items()
         },
-        "methods": {name: describe_method(plan, name) for name in experiment.methods},
+        "methods": {name: describe_method(name) for name in experiment.methods},
         "cache": "PREFRONTIER_CACHE, or .cache where the command was run",
         "policies": [
             dict(zip(("task", "method", "params", "seed"), run.identity, strict=True))
@@ -83,23 +83,13 @@ def calibration(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def describe_method(plan: Plan, name: str) -> dict[str, Any]:
+def describe_method(name: str) -> dict[str, Any]:
     kind = find_method(name, "methods")
-    settings = {
-        run.world.name: {
-            key: value
-            for key, value in dataclasses.asdict(run.method).items()
-            if key not in dict(run.params)
-        }
-        for run in plan.runs
-        if run.name == name
-    }
     return {
         "title": title(kind),
-        "feedback": "gold" if kind.privileged else kind.feedback,
+        "feedback": learns_from(kind),
         "strength": kind.strength,
         "privileged": kind.privileged,
-        "settings": settings,
     }
 
 

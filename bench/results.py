@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterable
 from itertools import permutations
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from bench.catalog import learns_from, title
 from bench.evaluation.limit import Basis
 from bench.evaluation.measure import Row, against_limit, head_to_head
 from bench.evaluation.modes import at_optimum
@@ -21,6 +24,7 @@ from bench.report.results import (
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
+    METHOD_COLUMNS,
     OBJECTIVE_COLUMNS,
     OPTIMUM_COLUMNS,
     RUN_COLUMNS,
@@ -46,6 +50,7 @@ def write_results(
     bases = {world: basis for world in plan.worlds if (basis := plan.basis(world))}
     runs = table(run_rows(plan, problems, bases), RUN_COLUMNS)
     write_csv(folder / "runs.csv", runs)
+    write_csv(folder / "methods.csv", methods(plan))
     write_csv(folder / "curves.csv", curves(done))
     write_csv(folder / "frontier.csv", frontier(bases))
     write_csv(folder / "stages.csv", stages(plan))
@@ -91,6 +96,42 @@ def run_rows(plan: Plan, problems: Problems, bases: Bases) -> list[Row]:
                 row |= against_limit(bases[run.world].limit, row)
             rows.append(row)
     return rows
+
+
+def methods(plan: Plan) -> pd.DataFrame:
+    """Return what each method is, learns from and was set to on each task.
+
+    dial: the field that trades reward against KL. fixed, tried: JSON, fields to values, and those
+    that varied to the values tried.
+    """
+    runs: dict[tuple[str, str], list[Run]] = {}
+    for run in plan.runs:
+        runs.setdefault((run.world.name, run.name), []).append(run)
+    return table(
+        ([*key, *_description(own)] for key, own in runs.items()),
+        METHOD_COLUMNS,
+    )
+
+
+def _description(runs: list[Run]) -> list[str]:
+    kind = type(runs[0].method)
+    authors, url = kind.paper or ("", "")
+    tried: dict[str, list[Any]] = {}
+    for name, value in (pair for run in runs for pair in run.params):
+        if value not in tried.setdefault(name, []):
+            tried[name].append(value)
+    settings = dataclasses.asdict(runs[0].method)
+    fixed = {name: value for name, value in settings.items() if name not in tried}
+    dial = kind.strength or ""
+    return [
+        title(kind),
+        learns_from(kind),
+        dial,
+        authors,
+        url,
+        json.dumps(fixed),
+        json.dumps(tried),
+    ]
 
 
 def curves(runs: list[Run]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from bench.report.results import (
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
+    METHOD_COLUMNS,
     OBJECTIVE_COLUMNS,
     OPTIMUM_COLUMNS,
     RUN_COLUMNS,
@@ -23,9 +24,28 @@ from bench.report.results import (
 )
 
 ATTACK = "fine <script>alert(1)</script> | `code` ``` *bold*\n</pre>"
-START = {"polite": 1.08, "exact": 0.1}
-HEIGHT = {"polite": 4.9, "exact": 3.2}
-SHARE = {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
+START = {"polite": 1.08, "exact": 0.1, "haiku": 0.6}
+HEIGHT = {"polite": 4.9, "exact": 3.2, "haiku": 4.0}
+# What the methods of a large comparison learn from, and the share of the limit's gain they get.
+LEARNS_FROM = {
+    "sft": "none",
+    "dpo": "pairs",
+    "ppo": "reward",
+    "ppo_gold": "gold",
+    "best_of_n": "reward",
+    **dict.fromkeys(["ipo", "slic", "robust_dpo", "cdpo", "simpo", "orpo", "apo"], "pairs"),
+    **dict.fromkeys(["kto", "bco"], "thumbs"),
+    **dict.fromkeys(["rloo", "grpo", "online_dpo", "reinforce"], "reward"),
+    **dict.fromkeys(["expert_iteration", "best_of_n_distilled"], "reward"),
+    "filtered_sft": "rankings",
+}
+SHARE = {m: round(0.3 + 0.37 * i % 0.5, 2) for i, m in enumerate(LEARNS_FROM)}
+SHARE |= {"sft": 0.0, "dpo": 0.6, "ppo": 0.72, "ppo_gold": 0.95, "best_of_n": 0.66}
+UNTRAINED = ("sft", "best_of_n")
+TITLES = {"sft": "SFT only", "dpo": "DPO", "ppo": "PPO", "ppo_gold": "PPO on gold"}
+PAPERS = {
+    m: (f"Author of {m}, 2023", f"https://example.org/{m}") for m in LEARNS_FROM if m != "sft"
+}
 PROMPTS = 12
 GRID: dict[str, dict[str, list[float]]] = {
     "sft": {},
@@ -40,10 +60,14 @@ def limit(task: str, kl: float) -> float:
     return START[task] + HEIGHT[task] * (1 - float(np.exp(-0.75 * kl**0.8)))
 
 
+def grid_of(method: str) -> dict[str, list[float]]:
+    return GRID.get(method, {"beta": [0.1, 0.2, 0.4, 0.8]})
+
+
 def settings(method: str) -> list[tuple[str, float]]:
-    if not GRID[method]:
+    if not grid_of(method):
         return [("{}", float("nan"))]
-    [(name, values)] = GRID[method].items()
+    [(name, values)] = grid_of(method).items()
     return [(json.dumps({name: value}), value) for value in values]
 
 
@@ -69,7 +93,8 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                         gain = share * (limit(task, kl) - START[task])
                         gold = START[task] + worlds[seed] + gain + random.normal(0, 0.06)
                         best = limit(task, kl) + worlds[seed]
-                        trained = method not in ("sft", "best_of_n")
+                        trained = method not in UNTRAINED
+                        online = LEARNS_FROM[method] in ("reward", "gold") and trained
                         rows.append(
                             shared
                             | {
@@ -90,8 +115,8 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                                 "efficiency": share if kl else np.nan,
                                 "judgements": 6144 if method == "ppo_gold" else 4096,
                                 "prompts_seen": 4096,
-                                "responses_sampled": 6144 if method.startswith("ppo") else 0,
-                                "reward_calls": 6272 if method.startswith("ppo") else 0,
+                                "responses_sampled": 6144 * online,
+                                "reward_calls": 6272 * online,
                                 "train_tokens": 1.2e6 * trained,
                                 "train_seconds": {"dpo": 5.2}.get(method, 24.0) * trained,
                                 "peak_memory_mb": 812.0,
@@ -129,6 +154,7 @@ def write_folder(
         "checkpoints": (_checkpoints(runs), CHECKPOINT_COLUMNS),
         "optimum": (_optimum(runs), OPTIMUM_COLUMNS),
         "stages": (_stages(tasks, seeds), STAGE_COLUMNS),
+        "methods": (_methods(tasks, methods), METHOD_COLUMNS),
         "objective": (_objective(methods, seeds) if "exact" in tasks else [], OBJECTIVE_COLUMNS),
     }
     for name, (rows, columns) in tables.items():
@@ -176,13 +202,13 @@ def _head_to_head(tasks: list[str], methods: list[str], seeds: list[int]) -> lis
 def _curves(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
     random, rows = np.random.default_rng(0), []
     for task in tasks:
-        for method in (m for m in methods if m in ("dpo", "ppo", "ppo_gold")):
+        for method in (m for m in methods if m not in UNTRAINED):
             for params, _ in settings(method):
                 for seed in seeds:
                     for step in range(128, 6145, 256):
                         grown = 1 - float(np.exp(-step / 2000)) + random.normal(0, 0.03)
                         own = {"loss": 0.7 - 0.3 * grown}
-                        if method != "dpo":
+                        if LEARNS_FROM[method] in ("reward", "gold"):
                             own = {"reward": 4 * grown, "kl": 2.5 * grown}
                         rows += [(task, method, params, seed, step, k, v) for k, v in own.items()]
     return rows
@@ -192,7 +218,7 @@ def _checkpoints(runs: pd.DataFrame) -> list[Any]:
     """Each training on its way from SFT to where it ended: KL grows evenly, gold on the limit's
     shape."""
     rows = []
-    trained = runs[(runs["split"] == "test") & runs["method"].isin(["dpo", "ppo", "ppo_gold"])]
+    trained = runs[(runs["split"] == "test") & ~runs["method"].isin(UNTRAINED)]
     for run in trained.to_dict("records"):
         for part in (1, 4, 9, 16, 25, 36):
             kl = run["kl"] * part / 36
@@ -207,7 +233,7 @@ def _checkpoints(runs: pd.DataFrame) -> list[Any]:
 def _optimum(runs: pd.DataFrame) -> list[Any]:
     moved = runs[(runs["split"] == "test") & (runs["kl"] > 0)]
     names = ["task", "method", "params", "seed", "kl", "response_tokens"]
-    held = {"exact": (0.35, 0.52), "polite": (None, None)}
+    held = {"exact": (0.35, 0.52), "polite": (None, None), "haiku": (None, None)}
     return [(*run[names], 17.5, *held[run["task"]]) for _, run in moved.iterrows()]
 
 
@@ -230,6 +256,18 @@ def _objective(methods: list[str], seeds: list[int]) -> list[Any]:
     ]
 
 
+def _methods(tasks: list[str], methods: list[str]) -> list[Any]:
+    """The same settings on all tasks, but for the epochs on exact."""
+    rows = []
+    for task in tasks:
+        for m in methods:
+            about = (TITLES.get(m, m), LEARNS_FROM[m], next(iter(grid_of(m)), ""))
+            fixed = {"examples": 4096, "masked": True, "epochs": 2 if task == "exact" else 1}
+            paper = PAPERS.get(m, ("", ""))
+            rows.append((task, m, *about, *paper, json.dumps(fixed), json.dumps(grid_of(m))))
+    return rows
+
+
 def _samples(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
     scores = (1.5, 0.3, 2.0, 12)
     return [
@@ -243,7 +281,6 @@ def _samples(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any
 
 
 def _manifest(methods: list[str]) -> dict[str, Any]:
-    titles = {"sft": "SFT only", "dpo": "DPO", "ppo": "PPO", "ppo_gold": "PPO on gold"}
     return {
         "name": "synthetic",
         "command": "prefrontier run default.yaml",
@@ -254,7 +291,11 @@ def _manifest(methods: list[str]) -> dict[str, Any]:
         "versions": {"python": "3.11.9", "torch": "2.11.0"},
         "commit": "0123456789abcdef",
         "methods": {
-            m: {"title": titles.get(m, m), "privileged": m == "ppo_gold", "settings": {"lr": 1e-3}}
+            m: {
+                "title": TITLES.get(m, m),
+                "feedback": LEARNS_FROM[m],
+                "privileged": m == "ppo_gold",
+            }
             for m in methods
         },
         "tasks": {"polite": {"title": "polite: support replies"}},

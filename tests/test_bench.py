@@ -19,7 +19,7 @@ import yaml
 
 from bench.experiment import load_experiment, narrow
 from bench.pipeline.world import World
-from bench.report.results import RUN_COLUMNS
+from bench.report.results import METHOD_COLUMNS, RUN_COLUMNS
 from bench.runner import Plan
 from bench.store import Store
 from bench.tasks.exact import Exact
@@ -98,6 +98,17 @@ def test_what_a_run_leaves(finished: Path) -> None:
         assert (out / name).stat().st_size > 0, name
     for suffix in ("png", "svg"):
         assert (out / "figures" / f"frontier.{suffix}").stat().st_size > 0
+    about = pd.read_csv(out / "methods.csv", keep_default_na=False).set_index("method")
+    assert list(about.columns) == [name for name in METHOD_COLUMNS if name != "method"]
+    assert list(about.index) == ["sft", "dpo", "ppo", "best_of_n"]
+    assert about["learns_from"].tolist() == ["none", "pairs", "reward", "reward"]
+    assert about.loc["dpo", "title"] == "Direct preference optimization."
+    assert about.loc["dpo", "paper"] == "https://arxiv.org/abs/2305.18290"
+    assert json.loads(about.loc["best_of_n", "tried"]) == {"n": [2, 4]}
+    assert json.loads(about.loc["best_of_n", "fixed"]) == {}
+    fixed = json.loads(about.loc["ppo", "fixed"])
+    assert (fixed["episodes"], fixed["batch_size"]) == (2048, 64) and "kl_coef" not in fixed
+    assert "Rafailov et al., 2023</a>" in (out / "report.html").read_text()
     manifest = json.loads((out / "manifest.json").read_text())
     for policy in manifest["policies"]:
         folder = finished / "cache" / policy["folder"]

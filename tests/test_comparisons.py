@@ -13,14 +13,15 @@ from synthetic import GRID, fail, make_runs, write_folder
 
 from bench.errors import UserError
 from bench.evaluation.win_rate import length_controlled
-from bench.report.across import across_contrasts, across_table, normalized_gains
+from bench.report.across import across_contrasts, normalized_gains
 from bench.report.answer import answer
 from bench.report.build import build_report
-from bench.report.contrasts import compare, contrast_table, declared
+from bench.report.contrasts import contrast_table, declared, exploratory, with_verdict
 from bench.report.cost import asked, cost_table, savings
 from bench.report.effort import best_of_k_gains, effort_table
+from bench.report.ranking import ranking_table
 from bench.report.results import HEAD_TO_HEAD_COLUMNS, Results, load_results, typed
-from bench.report.wins import ranking, win_rate_table
+from bench.report.wins import strength_table, win_rate_table
 from bench.statistics import two_way_error
 
 Pairs = list[tuple[str, str]]
@@ -64,9 +65,10 @@ def test_only_a_declared_contrast_gets_a_verdict(tmp_path: Path) -> None:
 
 def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:
     results = made(tmp_path, [])
-    [first, *rest] = compare(results, "polite")
+    [first] = with_verdict(results, "polite")
     assert (first.method, first.other, first.kind) == ("ppo", "best_of_n", "primary")
-    assert {c.kind for c in rest} == {"exploratory"}
+    rest = [frozenset((c.method, c.other)) for c in exploratory(results, "polite")]
+    assert len(set(rest)) == len(rest) == 5 and {"ppo", "best_of_n"} not in rest
     assert answer(results, "polite").verdict.startswith("PPO is better than best_of_n")
     made(tmp_path / "page", [], seeds=1)
     page = build_report(tmp_path / "page").read_text()
@@ -99,7 +101,7 @@ def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:
     runs = fail(runs, runs["method"] == "best_of_n", "no disk")
     runs.loc[runs["method"] == "ppo", "gold_reward"] += 2.0
     folder = write_folder(tmp_path, runs, [("ppo", "dpo"), ("ppo", "best_of_n")])
-    first, lost, *_ = compare(load_results(folder), "polite")
+    first, lost = with_verdict(load_results(folder), "polite")
     assert first.holm_p == pytest.approx(2 * 2 / 64) and first.verdict == "none"
     assert lost.verdict == "too few seeds"
 
@@ -135,25 +137,25 @@ def test_gains_are_shares_of_each_seeds_own_limit(both: Results) -> None:
     gains = normalized_gains(results)
     assert gains["a"]["dpo"].tolist() == pytest.approx([1 / 4, 3 / 6])
     assert gains["b"]["dpo"].tolist() == pytest.approx([0.5, 0.0])
-    [row] = across_table(results).to_dict("records")
+    row = ranking_table(results).set_index("method").loc["DPO"]
     # The middle half of 0, 0.25, 0.5 and 0.5; 4 of 4 seed pairs on a, 3 of 4 on b with ties half.
     assert row["normalized gain (IQM)"].startswith("0.38 [")
     assert row["probability of improvement over SFT"].startswith("88% [")
-    assert row["runs"] == "4"
+    assert row["worlds"] == "4/4"
     [pair] = across_contrasts(results).to_dict("records")
     assert pair["probability of improvement"] == row["probability of improvement over SFT"]
     alone = replace(results, runs=results.runs[results.runs["task"] == "a"])
-    assert across_table(alone).empty and across_contrasts(alone).empty
+    assert across_contrasts(alone).empty
 
 
 def test_a_method_that_lacks_a_task_has_no_figure_over_all(tmp_path: Path) -> None:
     runs = make_runs(["polite", "exact"], ["sft", "dpo", "ppo"], 2)
     lost = (runs["task"] == "exact") & (runs["method"] == "dpo")
     results = load_results(write_folder(tmp_path, fail(runs, lost, "lost"), [("dpo", "ppo")]))
-    table = across_table(results).set_index("method")
+    table = ranking_table(results).set_index("method")
     assert table.loc["DPO", "normalized gain (IQM)"] == "—"
     assert table.loc["PPO", "normalized gain (IQM)"] != "—"
-    assert table.loc["DPO", "runs"] == "2"
+    assert table.loc["DPO", "worlds"] == "2/4"
 
 
 def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
@@ -173,19 +175,18 @@ def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
     assert (told["win rate"], told["length-controlled"]) == (row["win rate"], "—")
 
 
-def test_the_ranking_is_of_contenders(both: Results) -> None:
-    table, fit = ranking(both, "polite")
+def test_all_methods_are_on_one_scale(both: Results) -> None:
+    table, fit = strength_table(both, "polite")
     assert table["method"].tolist()[0] == "PPO on gold (privileged)"
     assert table["method"].tolist()[-1] == "SFT only"
-    assert table["rank"].tolist()[0] == "—"
-    assert [rank.split()[0] for rank in table["rank"][1:]] == ["1", "2", "3", "4"]
+    assert len(table) == 5
     assert fit.startswith("These strengths give back every win rate to within ")
 
 
-def test_two_methods_are_not_ranked(both: Results) -> None:
+def test_two_methods_need_no_scale(both: Results) -> None:
     duels = both.head_to_head
     two = duels[duels["method"].isin(["dpo", "ppo"]) & duels["opponent"].isin(["dpo", "ppo"])]
-    table, fit = ranking(replace(both, head_to_head=two), "polite")
+    table, fit = strength_table(replace(both, head_to_head=two), "polite")
     assert table.empty and fit == ""
 
 
@@ -196,7 +197,7 @@ def test_strengths_are_those_of_the_mean_win_rates(both: Results) -> None:
     duels = duels[duels["method"].isin(place) & duels["opponent"].isin(place)]
     apart = duels["method"].map(place) - duels["opponent"].map(place)
     duels["win_rate"] = 1 / (1 + 2.0**-apart)
-    table, fit = ranking(replace(both, head_to_head=duels), "polite")
+    table, fit = strength_table(replace(both, head_to_head=duels), "polite")
     first, _, last = table["strength (log-odds)"]
     assert f"{logit(2 / 3):.2f}" == "0.69"
     assert (first, last) == ("0.69 [0.69, 0.69]", "-0.69 [-0.69, -0.69]")
@@ -210,7 +211,7 @@ def test_head_to_head_of_earlier_results_reads_as_one_prompt(both: Results) -> N
     row = win_rate_table(results, "polite").iloc[0]
     assert row["length-controlled"] == row["tokens"] == "—"
     assert row["standard error"] != "—"
-    assert len(ranking(results, "polite")[0]) == 5
+    assert len(strength_table(results, "polite")[0]) == 5
 
 
 def test_judgements_saved_are_counted_over_all_settings_of_a_seed(tmp_path: Path) -> None:

@@ -209,18 +209,6 @@ def test_narrowing_keeps_sft_to_measure_against() -> None:
     ]
 
 
-def test_of_a_method_that_is_added_no_more_settings_are_tried_than_of_the_others(
-    tmp_path: Path,
-) -> None:
-    def added(*path: str, value: object) -> list[dict[str, object]]:
-        experiment = load_experiment(write(tmp_path, changed(*path, value=value)))
-        narrowed = narrow(experiment, methods=["dpo", "best_of_n"])
-        return [p for n, _, p in narrowed.settings("polite") if n == "best_of_n"]
-
-    assert added("methods", "dpo", value={"beta": 0.3}) == [{"n": 4}]
-    assert added("methods", "dpo", value={}) == [{"n": n} for n in (2, 4, 8, 16)]
-
-
 def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
     @dataclass(frozen=True)
     class Ranker(SFT):
@@ -235,6 +223,18 @@ def test_all_stands_for_every_method() -> None:
     chosen = narrow(load_experiment("default"), methods=["all"]).methods
     assert set(chosen) == set(catalog())
     assert next(iter(chosen)) == "sft"
+
+
+def test_of_a_method_that_is_added_no_more_settings_are_tried_than_of_the_others(
+    tmp_path: Path,
+) -> None:
+    def added(*path: str, value: object) -> list[dict[str, object]]:
+        experiment = load_experiment(write(tmp_path, changed(*path, value=value)))
+        narrowed = narrow(experiment, methods=["dpo", "best_of_n"])
+        return [p for n, _, p in narrowed.settings("polite") if n == "best_of_n"]
+
+    assert added("methods", "dpo", value={"beta": 0.3}) == [{"n": 4}]
+    assert added("methods", "dpo", value={}) == [{"n": n} for n in (2, 4, 8, 16)]
 
 
 def test_narrowing_drops_the_contrasts_of_methods_that_are_gone() -> None:

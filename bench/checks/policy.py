@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.checks.observe import folder_digest
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, check_folder
 from bench.checks.world import BAD, GOOD, LAW, PROMPTS
@@ -41,20 +40,15 @@ def learns_the_reverse(subject: Subject) -> None:
 
 @check()
 def saves_and_loads(subject: Subject) -> None:
-    """The policy saved and loaded is the same policy, and can be saved again."""
+    """The policy saved and loaded is the same policy."""
     policy = subject.short.policy
     folder = check_folder() / f"saved-{id(subject):x}"
     policy.save(folder)
-    before = folder_digest(folder)
     loaded = load_policy(folder, "cpu")
     if loaded.generate(PROMPTS * 4, 0, LAW) != policy.generate(PROMPTS * 4, 0, LAW):
         raise Failed("it answers otherwise once loaded")
     if _logprobs(loaded, PROMPTS) != _logprobs(policy, PROMPTS):
         raise Failed("its log-probabilities differ once loaded")
-    again = folder.with_name(f"{folder.name}-again")
-    loaded.save(again)
-    if folder_digest(again) != before:
-        raise Failed("saved again it differs: something is lost in loading")
 
 
 @check()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from bench.checks.observe import Killed, Seen, observed
 from bench.checks.world import CheckWorld
@@ -37,10 +37,15 @@ class Trained:
     seen: Seen
 
 
-@cache
+# The world's models, and every training's: gone when the process ends.
+_FOLDER: list[TemporaryDirectory[str]] = []
+
+
 def check_folder() -> Path:
-    """Return the folder of this process's checks: the world's models, and every training's."""
-    return Path(mkdtemp(prefix="prefrontier-check-"))
+    """Return the folder of this process's checks."""
+    if not _FOLDER:
+        _FOLDER.append(TemporaryDirectory(prefix="prefrontier-check-"))
+    return Path(_FOLDER[0].name)
 
 
 @cache

@@ -14,7 +14,7 @@ from bench.report.results import Results
 from bench.report.selection import selected_rows
 from bench.statistics import Interval, iqm, probability_of_improvement, stratified_bootstrap
 
-Gains = Mapping[str, ndarray]
+Gains = Mapping[str, pd.DataFrame]
 
 
 def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
@@ -36,27 +36,6 @@ def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
     return {task: gains for task, gains in found.items() if not gains.empty}
 
 
-def across_table(results: Results) -> pd.DataFrame:
-    """Return each method's figures over all tasks; empty with fewer than two tasks."""
-    gains = normalized_gains(results)
-    if len(gains) < 2:
-        return pd.DataFrame()
-    return pd.DataFrame(
-        [
-            {
-                "method": results.marked_label(method),
-                "normalized gain (IQM)": _iqm(list(gains.values()), method),
-                "probability of improvement over SFT": _improvement(
-                    list(gains.values()), method, "sft"
-                ),
-                "runs": str(sum(int(_column(own, method).count()) for own in gains.values())),
-            }
-            for method in results.methods
-            if method != "sft"
-        ]
-    )
-
-
 def across_contrasts(results: Results) -> pd.DataFrame:
     """Return the probability of improvement of the declared contrasts over all tasks."""
     gains = normalized_gains(results)
@@ -66,7 +45,7 @@ def across_contrasts(results: Results) -> pd.DataFrame:
         [
             {
                 "contrast": f"{results.label(method)} vs {results.label(other)}",
-                "probability of improvement": _improvement(list(gains.values()), method, other),
+                "probability of improvement": improvement(gains, method, other),
             }
             for method, other in declared(results)
         ]
@@ -77,16 +56,24 @@ def _column(gains: pd.DataFrame, method: str) -> pd.Series:
     return gains[method] if method in gains.columns else pd.Series(np.nan, index=gains.index)
 
 
-def _iqm(gains: Sequence[pd.DataFrame], method: str) -> str:
-    scores = [_column(own, method).dropna().to_numpy() for own in gains]
+def normalized_gain(gains: Gains, method: str) -> str:
+    """Return the interquartile mean of a method's normalized gains; a dash for SFT."""
+    if method == "sft":
+        return MISSING
+    scores = [_column(own, method).dropna().to_numpy() for own in gains.values()]
     return _with_interval(iqm, scores, number)
 
 
-def _improvement(gains: Sequence[pd.DataFrame], method: str, other: str) -> str:
-    """Draw the two methods' seeds together: they share their worlds."""
+def improvement(gains: Gains, method: str, other: str) -> str:
+    """Return the probability of improvement; a dash of a method over itself.
+
+    The two methods' seeds are drawn together: they share their worlds.
+    """
+    if method == other:
+        return MISSING
     pairs = [
         pd.concat([_column(own, method), _column(own, other)], axis=1).dropna().to_numpy()
-        for own in gains
+        for own in gains.values()
     ]
     return _with_interval(
         lambda tasks: probability_of_improvement(
@@ -103,9 +90,9 @@ def _with_interval(
     show: Callable[[float], str],
 ) -> str:
     """Return the figure with its bootstrap interval; a dash unless every task has a run."""
-    if not all(len(task) for task in scores):
+    if not scores or not all(len(task) for task in scores):
         return MISSING
-    if max(len(task) for task in scores) < 2:
+    if min(len(task) for task in scores) < 2:
         return show(figure(scores))
     found: Interval = stratified_bootstrap(figure, scores)
     return f"{show(found.mean)} [{show(found.low)}, {show(found.high)}]"

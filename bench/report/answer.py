@@ -17,6 +17,9 @@ from bench.statistics import Interval
 
 # A mean efficiency just above 1 is sampling error; further above, the limit is wrong.
 EFFICIENCY_ALARM = 1.02
+MOST_REGRETS = 6
+# More names than this are counted, not listed.
+MOST_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
 
 def _cost(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
     parts = [
-        f"{results.label(method)} took {_training(_value(rows, method, 'train_seconds'))}, "
+        f"{results.label(method)} took {_training(_cost_of(rows, method, 'train_seconds'))}, "
         f"{_count(rows, method, 'responses_sampled')} sampled responses and "
         f"{_count(rows, method, 'judgements')} judgements"
         for method in ranked[:2]
@@ -128,8 +131,14 @@ def _privileged(results: Results, rows: pd.DataFrame) -> list[str]:
 
 
 def _regrets(results: Results, task: str) -> str:
-    """Say for each method what of its regret is the optimizer's and what the learned reward's."""
+    """Say what of the methods' regret is the optimizer's and what the learned reward's.
+
+    Of many methods only for the best two and the privileged ones.
+    """
     parts = selected_regrets(results, task)
+    if len(parts) > MOST_REGRETS:
+        shown = {*ranking(results.runs, task, results.privileged)[:2], *results.privileged}
+        parts = parts[parts.index.isin(shown)]
     said = [
         f"{results.label(str(method))} lost {number(own['regret_optimizer'])} to its optimizer"
         + ("" if method in results.privileged else _signal(own))
@@ -176,7 +185,14 @@ def _unequal_effort(results: Results, runs: pd.DataFrame) -> list[str]:
     tried = contenders.groupby("method", sort=False)["params"].nunique()
     if tried.nunique() < 2:
         return []
-    counts = listed([f"{n} of {results.label(str(method))}" for method, n in tried.items()])
+    groups = [[str(m) for m in tried.index[tried == n]] for n in tried.unique()]
+    parts = [
+        f"{n} of {listed([results.label(m) for m in own])}"
+        if len(own) <= MOST_NAMES
+        else f"{n} of {len(own)} methods"
+        for n, own in zip(tried.unique(), groups, strict=True)
+    ]
+    counts = listed(parts) if len(parts) == len(tried) else "; ".join(parts)
     return [f"Not the same effort: the settings tried are {counts}. More are more chances."]
 
 
@@ -184,8 +200,13 @@ def _value(rows: pd.DataFrame, method: str, column: str) -> float:
     return complete_mean(rows.loc[rows["method"] == method, column])
 
 
+def _cost_of(rows: pd.DataFrame, method: str, column: str) -> float:
+    """Return the median over seeds, as the table of costs has it."""
+    return float(rows.loc[rows["method"] == method, column].median())
+
+
 def _count(rows: pd.DataFrame, method: str, column: str) -> str:
-    value = _value(rows, method, column)
+    value = _cost_of(rows, method, column)
     return "no" if value == 0 else count(value)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,17 +16,19 @@ from bench.report import across, tables, wins
 from bench.report.answer import answer
 from bench.report.contrasts import contrast_table, declared
 from bench.report.cost import cost_table, savings
-from bench.report.display import MISSING, count, seconds, setting
+from bench.report.display import Link, count, seconds
 from bench.report.effort import effort_table
+from bench.report.methods import methods_table
 from bench.report.overoptimization import turning_table
 from bench.report.plots import write_figures
-from bench.report.results import Results, described, load_results
+from bench.report.ranking import ranking_table
+from bench.report.results import Results, load_results
 from bench.report.samples import sample_prompts
 from bench.report.trust import trust
 from bench.report.words import WORDS
 from bench.store import write_text
 
-LONG_HEADINGS = frozenset(["error", "title", "settings", "value"])
+LONG_HEADINGS = frozenset(["error", "value", "what it is", "settings tried", "other settings"])
 TEXT_HEADINGS = LONG_HEADINGS | frozenset(
     [
         "selected",
@@ -41,13 +43,19 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "compared",
         "status",
         "learns from",
-        "strength is",
+        "dial",
+        "paper",
         "what",
         "form",
         "first vs second",
         "first is",
     ]
 )
+
+# Tables with more rows fold away.
+FOLDED = 40
+# What an address may hold in Markdown as it is: neither brackets nor a table's bar.
+MARKDOWN_URL = "/:?#@!$&*+,;=%~-._"
 
 
 def build_report(folder: Path) -> Path:
@@ -66,7 +74,9 @@ def build_report(folder: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": markdown_text, "fenced": fenced, "table": markdown_table}
+    environment.globals["FOLDED"] = FOLDED
     environment.tests |= {
+        "link": lambda value: isinstance(value, Link),
         "text_heading": TEXT_HEADINGS.__contains__,
         "long_heading": LONG_HEADINGS.__contains__,
     }
@@ -93,7 +103,8 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "facts": _facts(manifest),
         "experiment": results.experiment,
         "question": WORDS["declared" if declared(results) else "primary"],
-        "across": across.across_table(results),
+        "methods": methods_table(results),
+        "overall": ranking_table(results),
         "across_contrasts": across.across_contrasts(results),
         "words": WORDS,
     }
@@ -103,15 +114,19 @@ def _task(results: Results, task: str) -> dict[str, Any]:
     runs, labels = results.runs, results.labels
     own = runs[runs["task"] == task].drop_duplicates(["method", "params"])
     tried = own["method"].value_counts(sort=False).items()
-    ranking, fit = wins.ranking(results, task)
+    strengths, fit = wins.strength_table(results, task)
+    contrasts = contrast_table(results, task)
+    # Many comparisons that can have no verdict fold away.
+    first = contrasts["kind"] != "exploratory" if len(contrasts) > FOLDED else contrasts.index >= 0
     return {
         "title": results.task_title(task),
         "answer": answer(results, task),
         "main": tables.main_table(runs, task, results.privileged, labels),
-        "contrasts": contrast_table(results, task),
+        "contrasts": contrasts[first],
+        "exploratory": contrasts[~first],
         "wins": wins.win_rate_table(results, task),
-        "ranking": ranking,
-        "ranking_fit": fit,
+        "strengths": strengths,
+        "strengths_fit": fit,
         "cost": cost_table(results, task),
         "savings": savings(results, task),
         "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
@@ -140,19 +155,9 @@ def _about(manifest: dict[str, Any]) -> str:
 
 
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, pd.DataFrame]]:
-    """Return the manifest's facts about methods, hardware and versions as small tables."""
-    methods = [
-        {
-            "method": name,
-            "title": str(about.get("title") or MISSING),
-            "learns from": str(about.get("feedback") or MISSING),
-            "strength is": str(about.get("strength") or MISSING),
-            "settings": setting(json.dumps(about.get("settings") or {})),
-        }
-        for name, about in described(manifest, "methods").items()
-    ]
+    """Return the manifest's facts about the run, hardware and versions as small tables."""
     run = {k: manifest.get(k) for k in ("command", "started", "finished", "device", "commit")}
-    blocks = {"Methods": methods}
+    blocks = {}
     for heading, values in (
         ("Run", run),
         ("Hardware", manifest.get("hardware") or {}),
@@ -183,9 +188,19 @@ def markdown_table(frame: pd.DataFrame) -> str:
     if frame.empty:
         return "Nothing to show."
     sides = ["---" if heading in TEXT_HEADINGS else "---:" for heading in frame.columns]
-    cells = [[markdown_text(cell) for cell in row] for row in frame.itertuples(index=False)]
+    cells = [[markdown_cell(cell) for cell in row] for row in frame.itertuples(index=False)]
     rows = [[markdown_text(heading) for heading in frame.columns], sides, *cells]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if len(frame) <= FOLDED:
+        return text
+    return f"<details><summary>{len(frame)} rows</summary>\n\n{text}\n\n</details>"
+
+
+def markdown_cell(value: object) -> str:
+    """Return a table's cell, a link where it is one."""
+    if isinstance(value, Link):
+        return f"[{markdown_text(value.text)}]({quote(value.url, safe=MARKDOWN_URL)})"
+    return markdown_text(value)
 
 
 def fenced(text: str) -> str:

@@ -11,7 +11,14 @@ import yaml
 from bench.errors import UserError
 from bench.report.display import MISSING, number, percent, signed
 from bench.report.results import Results
-from bench.report.selection import Contrast, contrast, ranking, select_settings, selected_rows
+from bench.report.selection import (
+    Contrast,
+    contrast_of,
+    gold_by_seed,
+    ranking,
+    select_settings,
+    selected_rows,
+)
 from bench.statistics import (
     SEEDS_FOR_VERDICT,
     SIGNIFICANCE,
@@ -56,30 +63,36 @@ def declared(results: Results) -> list[tuple[str, str]]:
     return [pair for pair in pairs if set(pair) <= set(results.methods)]
 
 
-def compare(results: Results, task: str) -> list[Compared]:
-    """Return a task's comparisons: those that may have a verdict first, then all others.
+def with_verdict(results: Results, task: str) -> list[Compared]:
+    """Return the comparisons of a task that may have a verdict.
 
     Without a declared contrast it is the best method against the second-best, both named by
     validation prompts and neither privileged.
     """
-    rows = selected_rows(results.runs, task)
+    gold = gold_by_seed(selected_rows(results.runs, task))
     kind: Kind = "declared"
     chosen = declared(results)
     if not chosen:
         kind, ranked = "primary", ranking(results.runs, task, results.privileged)
         chosen = [(ranked[0], ranked[1])] if len(ranked) > 1 else []
-    found = {pair: contrast(rows, *pair) for pair in chosen}
+    found = {pair: contrast_of(gold, *pair) for pair in chosen}
     # A contrast without seeds was declared all the same, and counts.
     ps = {" ".join(pair): own.p if own.differences else 1.0 for pair, own in found.items()}
     corrected = holm(ps)
-    first = [Compared(*pair, kind, found[pair], corrected[" ".join(pair)]) for pair in chosen]
-    known = {frozenset(pair) for pair in chosen}
+    return [Compared(*pair, kind, found[pair], corrected[" ".join(pair)]) for pair in chosen]
+
+
+def exploratory(results: Results, task: str) -> list[Compared]:
+    """Return all other comparisons of a task, those with SFT last."""
+    gold = gold_by_seed(selected_rows(results.runs, task))
+    known = {frozenset((c.method, c.other)) for c in with_verdict(results, task)}
     finished = select_settings(results.runs, task)
     others = [method for method in finished if method != "sft"]
     pairs = [*combinations(others, 2), *((m, "sft") for m in others if "sft" in finished)]
-    rest = [pair for pair in pairs if frozenset(pair) not in known]
-    return first + [
-        Compared(*pair, "exploratory", contrast(rows, *pair), float("nan")) for pair in rest
+    return [
+        Compared(*pair, "exploratory", contrast_of(gold, *pair), float("nan"))
+        for pair in pairs
+        if frozenset(pair) not in known
     ]
 
 
@@ -97,35 +110,35 @@ def contrast_table(results: Results, task: str) -> pd.DataFrame:
                 "probability of improvement": percent(c.found.improvement),
                 "verdict": _short(results, c),
             }
-            for c in compare(results, task)
+            for c in with_verdict(results, task) + exploratory(results, task)
         ]
     )
 
 
 def verdicts(results: Results, task: str) -> str:
     """Return the verdict on each contrast that may have one, in words."""
-    tested = [c for c in compare(results, task) if c.kind != "exploratory"]
-    if not tested:
+    compared = with_verdict(results, task)
+    if not compared:
         alone = ranking(results.runs, task, results.privileged)
         return f"No verdict: {results.label(alone[0])} has nothing to be compared with."
-    return " ".join(_sentence(results, c, len(tested)) for c in tested)
+    return " ".join(_sentence(results, c, len(compared)) for c in compared)
 
 
 def out_of_reach(results: Results, task: str) -> list[str]:
     """Warn where so many contrasts are declared that none could be confirmed with these seeds."""
-    tested = [c for c in compare(results, task) if c.kind != "exploratory"]
-    seeds = max((c.found.difference.n for c in tested), default=0)
-    needed = seeds_for_verdict(len(tested))
+    count = len(compared := with_verdict(results, task))
+    seeds = max((c.found.difference.n for c in compared), default=0)
+    needed = seeds_for_verdict(count)
     if not SEEDS_FOR_VERDICT <= seeds < needed:
         return []
     return [
-        f"No verdict is possible: {len(tested)} contrasts are declared, and corrected for that "
-        f"number p cannot fall below {len(tested) * 2 / 2**seeds:.2g} with {seeds} seeds. It takes "
+        f"No verdict is possible: {count} contrasts are declared, and corrected for that "
+        f"number p cannot fall below {count * 2 / 2**seeds:.2g} with {seeds} seeds. It takes "
         f"{needed} seeds, or fewer contrasts."
     ]
 
 
-def _sentence(results: Results, compared: Compared, tested: int) -> str:
+def _sentence(results: Results, compared: Compared, of: int) -> str:
     names = [results.marked_label(method) for method in (compared.method, compared.other)]
     seeds, said = compared.found.difference.n, compared.verdict
     if said == "too few seeds":
@@ -133,7 +146,7 @@ def _sentence(results: Results, compared: Compared, tested: int) -> str:
             f"Too few seeds for a verdict: {names[0]} and {names[1]} share {seeds}, "
             f"{SEEDS_FOR_VERDICT} are needed."
         )
-    test = f"{'sign-flip' if tested == 1 else 'Holm-corrected sign-flip'} p = {_p(compared.holm_p)}"
+    test = f"{'sign-flip' if of == 1 else 'Holm-corrected sign-flip'} p = {_p(compared.holm_p)}"
     if said == "none":
         words = f"No difference shown between {names[0]} and {names[1]} ({test}, {seeds} seeds"
         disagree = ", but the 95% interval holds 0" if compared.holm_p < SIGNIFICANCE else ""

@@ -19,6 +19,7 @@ COSTS = (
     "train_seconds",
     "peak_memory_mb",
 )
+MOST_SENTENCES = 4
 
 
 class Asked(NamedTuple):
@@ -50,10 +51,13 @@ def asked(results: Results, task: str) -> dict[str, Asked]:
 
 
 def cost_table(results: Results, task: str) -> pd.DataFrame:
-    """Return what each method's selected setting used, and its judgements saved over all."""
-    means = selected_rows(results.runs, task).groupby("method", sort=False)[list(COSTS)].mean()
+    """Return what each method's selected setting used, and its judgements saved over all.
+
+    Medians over seeds: a machine that was busy for a while does not count.
+    """
+    medians = selected_rows(results.runs, task).groupby("method", sort=False)[list(COSTS)].median()
     saved = {method: count(own.saved) for method, own in asked(results, task).items()}
-    used = means.to_dict("index")
+    used = medians.to_dict("index")
     return pd.DataFrame(
         [
             {"method": results.label(method)}
@@ -63,13 +67,18 @@ def cost_table(results: Results, task: str) -> pd.DataFrame:
             }
             | {"train seconds": seconds(used[method]["train_seconds"])}
             | {"judgements saved, all settings": saved.get(method, MISSING)}
-            for method in method_order(means.reset_index())
+            for method in method_order(medians.reset_index())
         ]
     )
 
 
 def savings(results: Results, task: str) -> list[str]:
-    """Say for each learned reward what asking the annotator every time would have cost."""
+    """Say for each learned reward what asking the annotator every time would have cost.
+
+    Only of a few: the table has it of all.
+    """
+    if len(asked(results, task)) > MOST_SENTENCES:
+        return []
     return [_saving(results.label(method), own) for method, own in asked(results, task).items()]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from bench.report.effort import best_of_k_gains
+from bench.report.facets import FEW, facet_panels
 from bench.report.results import Results
-from bench.report.selection import contrast, selected_rows
-from bench.report.style import legend, looks, panels
+from bench.report.selection import contrast_of, gold_by_seed, selected_rows
+from bench.report.style import Look, legend, looks, panels
 from bench.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -29,38 +31,82 @@ ASIDE = 0.06
 
 
 def cost(results: Results) -> Figure | None:
-    """Gold reward gained over SFT against what it took, selected settings."""
-    from matplotlib.transforms import ScaledTranslation
-
+    """Gold reward gained over SFT beside what it took, selected settings, medians over seeds."""
     tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
     if not tasks:
         return None
+    if len(results.methods) > FEW:
+        return _rows(results, tasks)
     figure, axes = panels(len(tasks), len(AXES), 3.3, 3.2)
     shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
     for task, line in zip(tasks, axes, strict=True):
-        rows = selected_rows(results.runs, task)
-        gains = {method: contrast(rows, method, "sft").difference for method in shown}
-        for ax, (column, words) in zip(line, AXES.items(), strict=True):
-            for i, (method, gain) in enumerate(gains.items()):
-                look = shown[method]
-                aside = ASIDE_POINTS * (i - (len(shown) - 1) / 2) / 72
-                ax.errorbar(
-                    rows.loc[rows["method"] == method, column].mean(),
-                    gain.mean,
-                    yerr=_half(gain),
-                    fmt=look.marker,
-                    color=look.color,
-                    ms=6,
-                    capsize=3,
-                    transform=ax.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans),
-                )
-            ax.axhline(0, color="#8a94a3", lw=0.8)
-            _zero_based(ax, rows[column].dropna())
-            ax.set(xlabel=words, ylim=_around(list(gains.values())))
-            ax.grid(True)
-        line[0].set(title=results.task_title(task), ylabel="gold gain over SFT")
+        _against_cost(line, results, task, shown)
     legend(figure, shown, results, [])
     return figure
+
+
+def _against_cost(line: list[Axes], results: Results, task: str, shown: dict[str, Look]) -> None:
+    """Draw a task's gains against each cost."""
+    from matplotlib.transforms import ScaledTranslation
+
+    rows, gains = _gains(results, task)
+    for ax, (column, words) in zip(line, AXES.items(), strict=True):
+        inches = ax.get_figure().dpi_scale_trans  # type: ignore[union-attr]
+        for i, (method, gain) in enumerate(gains.items()):
+            look = shown[method]
+            aside = ASIDE_POINTS * (i - (len(shown) - 1) / 2) / 72
+            ax.errorbar(
+                rows.loc[rows["method"] == method, column].median(),
+                gain.mean,
+                yerr=_half(gain),
+                fmt=look.marker,
+                color=look.color,
+                ms=6,
+                capsize=3,
+                transform=ax.transData + ScaledTranslation(aside, 0, inches),
+            )
+        ax.axhline(0, color="#8a94a3", lw=0.8)
+        _zero_based(ax, rows[column].dropna())
+        ax.set(xlabel=words, ylim=_around(list(gains.values())))
+        ax.grid(True)
+    line[0].set(title=results.task_title(task), ylabel="gold gain over SFT")
+
+
+def _rows(results: Results, tasks: list[str]) -> Figure:
+    """Draw a row for each method, by its gain: many points at the same cost hide each other."""
+    most = len(results.methods) - 1
+    figure, axes = panels(len(tasks), 1 + len(AXES), 2.7, 0.24 * most + 1.0)
+    for task, line in zip(tasks, axes, strict=True):
+        rows, gains = _gains(results, task)
+        order = sorted(gains, key=lambda m: -np.nan_to_num(gains[m].mean, nan=-np.inf))
+        for i, method in enumerate(order):
+            look, gain = looks(results.methods)[method], gains[method]
+            mark: dict[str, Any] = {"fmt": look.marker, "color": look.color, "ms": 6, "capsize": 2}
+            line[0].errorbar(gain.mean, i, xerr=_half(gain), **mark)
+            for ax, column in zip(line[1:], AXES, strict=True):
+                took = rows.loc[rows["method"] == method, column].median()
+                ax.barh(i, took, color=look.color, height=0.62)
+        line[0].axvline(0, color="#8a94a3", lw=0.8)
+        for ax, (column, words) in zip(line[1:], AXES.items(), strict=True):
+            _zero_based(ax, rows[column].dropna())
+            ax.set_xlim(left=0)
+            ax.set(xlabel=words)
+        for ax in line:
+            ax.set_yticks(range(len(order)), [""] * len(order))
+            ax.set_ylim(most - 0.4, -0.6)
+            ax.grid(True, axis="x")
+            ax.tick_params(axis="y", length=0)
+        line[0].set_yticks(range(len(order)), [results.marked_label(m) for m in order])
+        line[0].set(title=results.task_title(task), xlabel="gold gain over SFT")
+    return figure
+
+
+def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
+    """Return the selected settings' rows, and each method's gain over SFT."""
+    rows = selected_rows(results.runs, task)
+    gold = gold_by_seed(rows)
+    others = [method for method in results.methods if method != "sft"]
+    return rows, {method: contrast_of(gold, method, "sft").difference for method in others}
 
 
 def _half(interval: Interval) -> float:
@@ -110,15 +156,16 @@ def effort(results: Results) -> Figure | None:
     tasks = [t for t in results.tasks if any(not found[t, m].empty for m in shown)]
     if not tasks:
         return None
-    figure, axes = panels(1, len(tasks), 5.4, 3.6)
-    for ax, task in zip(axes[0], tasks, strict=True):
+    logged = [m for m in shown if any(len(found[t, m]) for t in tasks)]
+    figure, split = facet_panels(results, tasks, logged, (5.4, 3.6))
+    for ax, task, facet in split:
         most = max(len(found[task, method]) for method in shown)
-        for i, (method, look) in enumerate(shown.items()):
-            gains = found[task, method]
+        for i, method in enumerate(facet.methods):
+            gains, look = found[task, method], shown[method]
             if gains.empty:
                 continue
             intervals = [mean_interval(row.tolist()) for _, row in gains.iterrows()]
-            aside = ASIDE * (i - (len(shown) - 1) / 2)
+            aside = ASIDE * (i - (len(facet.methods) - 1) / 2)
             ax.errorbar(
                 [k + aside for k in gains.index],
                 [interval.mean for interval in intervals],
@@ -132,9 +179,7 @@ def effort(results: Results) -> Figure | None:
             )
         ax.axhline(0, color="#8a94a3", lw=0.8)
         ax.set_xticks(range(1, most + 1))
-        ax.set(title=results.task_title(task), xlabel="settings tried")
-        ax.set(ylabel="expected gold gain over SFT", xlim=(0.6, most + 0.4))
+        ax.set(xlabel="settings tried", xlim=(0.6, most + 0.4))
+        ax.set(ylabel="expected gold gain over SFT")
         ax.grid(True, axis="y")
-    logged = {m: look for m, look in shown.items() if any(len(found[t, m]) for t in tasks)}
-    legend(figure, logged, results, [])
     return figure

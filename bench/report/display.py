@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from bench.statistics import Interval
 
 MISSING = "—"
+
+
+class Link(NamedTuple):
+    """Text that leads to a page; the address is http or https, and raw."""
+
+    text: str
+    url: str
+
+
+def linked(text: str, url: str) -> Link | str:
+    """Return the text as a link where the address is one of the web, else the text alone."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return text
+    plain = not re.search(r"[\s\x00-\x1f\x7f]", url)
+    return Link(text, url) if parts.scheme in ("http", "https") and parts.netloc and plain else text
 
 
 def number(value: float, decimals: int = 2) -> str:

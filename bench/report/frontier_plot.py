@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
+from bench.report.facets import FEW, facet_panels
 from bench.report.results import Results
 from bench.report.selection import ok_rows, select_settings
-from bench.report.style import LIMIT_COLOR, SHADE, legend, looks, panels
+from bench.report.style import BACKGROUND, LIMIT_COLOR, SHADE, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TASKS_PER_ROW = 3
-
 
 def frontier(results: Results) -> Figure | None:
-    """Gold reward against KL: every setting and seed, below the limit."""
+    """Gold reward against KL: every setting and seed, below the limit.
+
+    Of many methods a panel shows those of a kind, and the others behind them in gray.
+    """
     from matplotlib.lines import Line2D
 
     tasks = [t for t in results.tasks if not _tested(results, t).empty]
     if not tasks:
         return None
-    columns = min(TASKS_PER_ROW, len(tasks))
-    figure, axes = panels(math.ceil(len(tasks) / columns), columns, 6.2, 5.0)
-    flat = [ax for row in axes for ax in row]
-    for ax, task in zip(flat, tasks, strict=False):
-        _frontier_panel(ax, results, task)
-    for ax in flat[len(tasks) :]:
-        ax.set_visible(False)
     gray: dict[str, Any] = {"color": "#5f6b7a", "marker": "o", "ls": ""}
     ring: dict[str, Any] = {
         "markerfacecolor": "none",
@@ -45,7 +39,11 @@ def frontier(results: Results) -> Figure | None:
         Line2D([], [], **gray, markersize=7, label="mean of a setting"),
         Line2D([], [], **(gray | ring), label="selected setting"),
     ]
-    legend(figure, looks(results.methods), results, extra)
+    if len(results.methods) > FEW:
+        extra.append(Line2D([], [], color=BACKGROUND, lw=1.2, label="the other methods"))
+    figure, found = facet_panels(results, tasks, results.methods, (6.2, 5.0), extra)
+    for ax, task, facet in found:
+        _frontier_panel(ax, results, task, facet.methods)
     return figure
 
 
@@ -55,7 +53,7 @@ def _tested(results: Results, task: str) -> pd.DataFrame:
     return rows.dropna(subset=["kl", "gold_reward"])
 
 
-def _frontier_panel(ax: Axes, results: Results, task: str) -> None:
+def _frontier_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None:
     rows = _tested(results, task)
     chosen = select_settings(results.runs, task)
     right = max(1.08 * rows["kl"].max(), 0.5)
@@ -66,16 +64,20 @@ def _frontier_panel(ax: Axes, results: Results, task: str) -> None:
         heights += ys[xs <= right].tolist()
     span = (max(heights) - min(heights)) or 1.0
     bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
-    ax.set(xlim=(-0.03 * right, right), ylim=(bottom, top), title=results.task_title(task))
+    ax.set(xlim=(-0.03 * right, right), ylim=(bottom, top))
     ax.set(xlabel="KL to the SFT policy (nats)", ylabel="gold reward")
     ax.grid(True)
     if seed_curves(limit, "kl", "reward"):
         _draw_limit(ax, limit, right, top)
     for method, look in looks(results.methods).items():
         own = rows[rows["method"] == method]
-        ax.scatter(own["kl"], own["gold_reward"], s=13, color=look.color, alpha=0.35, lw=0)
         means = own.groupby("params")[["strength", "kl", "gold_reward"]].mean()
         means = means.sort_values("strength")
+        if method not in shown:
+            behind: dict[str, Any] = {"color": BACKGROUND, "marker": ".", "ms": 3}
+            ax.plot(means["kl"], means["gold_reward"], **behind, lw=1, zorder=1)
+            continue
+        ax.scatter(own["kl"], own["gold_reward"], s=13, color=look.color, alpha=0.35, lw=0)
         shape: dict[str, Any] = {"color": look.color, "marker": look.marker}
         white: dict[str, Any] = {"mec": "white", "mew": 0.9, "ms": 7.5}
         ax.plot(means["kl"], means["gold_reward"], **shape, **white, lw=1.8, zorder=4)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.report.averages import mean_curve
+from bench.report.facets import facet_panels
 from bench.report.results import Results
 from bench.report.selection import of_selected
-from bench.report.style import legend, looks, panels
+from bench.report.style import looks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,22 +26,26 @@ def likelihood(results: Results) -> Figure | None:
     tasks = [task for task, own in points.items() if not own.empty]
     if not tasks:
         return None
-    figure, axes = panels(1, len(tasks), 5.6, 3.6)
-    for ax, task in zip(axes[0], tasks, strict=True):
+    known = {m for own in points.values() for m in own["method"]}
+    shown = [method for method in results.methods if method in known]
+    sides = [
+        Line2D([], [], color="#1d2733", ls=style, label=name) for name, style in SIDES.values()
+    ]
+    figure, found = facet_panels(results, tasks, shown, (5.6, 3.6), sides)
+    for ax, task, facet in found:
         ax.axhline(0, color="#8a94a3", lw=0.8)
-        for method, own in points[task].groupby("method", sort=False):
-            look = looks(results.methods)[str(method)]
+        for method in facet.methods:
+            own = points[task][points[task]["method"] == method]
+            if own.empty:
+                continue
+            look = looks(results.methods)[method]
+            ends = own[own["done"] == 1.0]
             for column, (_, style) in SIDES.items():
                 ax.plot(*mean_curve(own, "done", column), color=look.color, ls=style, lw=1.8)
-                ends = own[own["done"] == 1.0]
                 ax.plot(ends["done"], ends[column], ".", color=look.color, ms=4, alpha=0.5)
-        ax.set(title=results.task_title(task), xlabel="share of the training")
-        ax.set(ylabel="change of log-probability (nats)")
+                ax.plot(1.0, ends[column].mean(), look.marker, color=look.color, ms=5.5)
+        ax.set(xlabel="share of the training", ylabel="change of log-probability (nats)")
         ax.grid(True)
-    shown = {m for own in points.values() for m in own["method"]}
-    keys = [Line2D([], [], color="#1d2733", ls=style, label=name) for name, style in SIDES.values()]
-    own_looks = {m: look for m, look in looks(results.methods).items() if m in shown}
-    legend(figure, own_looks, results, keys)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_COLUMNS = 6
 PROXY = "#8a94a3"
 
 
@@ -27,14 +29,21 @@ def overoptimization(results: Results) -> Figure | None:
     methods = [m for m in results.methods if any((points[t]["method"] == m).any() for t in tasks)]
     if not methods:
         return None
-    figure, axes = panels(len(tasks), len(methods), 3.3, 3.1)
-    for task, line in zip(tasks, axes, strict=True):
+    # Many methods wrap, and their panels are smaller.
+    lines = math.ceil(len(methods) / MOST_COLUMNS)
+    columns = math.ceil(len(methods) / lines)
+    width, height = (3.3, 3.1) if lines == 1 else (2.6, 2.5)
+    figure, axes = panels(len(tasks) * lines, columns, width, height)
+    for i, task in enumerate(tasks):
         own = points[task]
         low, high = _range(own)
-        for ax, method in zip(line, methods, strict=True):
+        flat = [ax for line in axes[i * lines : (i + 1) * lines] for ax in line]
+        for ax in flat[len(methods) :]:
+            ax.set_visible(False)
+        for ax, method in zip(flat, methods, strict=False):
             _panel(ax, own[own["method"] == method], looks(results.methods)[method].color)
             ax.set(ylim=(low, high), xlabel="d = √KL", ylabel="gain over SFT")
-            ax.set_title(f"{results.task_title(task)}: {results.label(method)}", fontsize=10.5)
+            ax.set_title(_title(results, task, method, lines), fontsize=10.5)
             ax.grid(True)
     dot = {"ls": "", "marker": "o", "color": "#1d2733"}
     keys = [
@@ -47,6 +56,11 @@ def overoptimization(results: Results) -> Figure | None:
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=min(6, 2 * len(methods)))
     return figure
+
+
+def _title(results: Results, task: str, method: str, lines: int) -> str:
+    between = ": " if lines == 1 else "\n"
+    return f"{results.task_title(task)}{between}{results.label(method)}"
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:

@@ -10,13 +10,16 @@ import pandas as pd
 
 from bench.report.averages import mean_curve, seed_curves
 from bench.report.cost_plots import cost, effort
+from bench.report.facets import FEW
 from bench.report.frontier_plot import frontier
 from bench.report.likelihood_plot import likelihood
 from bench.report.overoptimization_plot import overoptimization
+from bench.report.ranking_plot import ranking
 from bench.report.regret_plot import regret
 from bench.report.results import Results
 from bench.report.selection import of_selected
 from bench.report.style import RC, Look, legend, looks, panels, save
+from bench.report.win_rates_plot import win_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,43 +45,6 @@ def write_figures(results: Results, folder: Path) -> list[str]:
     return written
 
 
-def win_rates(results: Results) -> Figure | None:
-    """How often the method in the row beats the one in the column, mean over seeds."""
-    import seaborn
-
-    duels = results.head_to_head.dropna(subset=["win_rate"])
-    tasks = [task for task in results.tasks if (duels["task"] == task).any()]
-    if not tasks:
-        return None
-    size = max(4.4, 0.85 * len(results.methods) + 1.6)
-    figure, axes = panels(1, len(tasks), size, 0.84 * size)
-    for ax, task in zip(axes[0], tasks, strict=True):
-        table = duels[duels["task"] == task].pivot_table(
-            index="method", columns="opponent", values="win_rate"
-        )
-        order = [m for m in results.methods if m in table.index or m in table.columns]
-        table = table.reindex(index=order, columns=order)
-        names = [results.label(method) for method in order]
-        seaborn.heatmap(
-            table.set_axis(names, axis=0).set_axis(names, axis=1),
-            ax=ax,
-            cmap=seaborn.diverging_palette(30, 245, s=80, l=52, as_cmap=True),
-            vmin=0,
-            vmax=1,
-            annot=True,
-            fmt=".0%",
-            cbar=False,
-            linewidths=2,
-            linecolor="white",
-            square=True,
-        )
-        ax.set(title=results.task_title(task), xlabel="against", ylabel="wins")
-        ax.tick_params(length=0)
-        ax.tick_params(axis="x", rotation=30)
-        ax.tick_params(axis="y", rotation=0)
-    return figure
-
-
 def curves(results: Results) -> Figure | None:
     """Training curves of the selected settings: reward and KL where logged, else the loss."""
     kept = [_curve_points(results, task) for task in results.tasks]
@@ -93,7 +59,8 @@ def curves(results: Results) -> Figure | None:
         for ax, metric in zip(line, metrics, strict=True):
             own = points[(points["task"] == task) & (points["metric"] == metric)]
             for method, frame in own.groupby("method", sort=False):
-                _curve(ax, frame, looks(results.methods)[str(method)])
+                few = own["method"].nunique() <= FEW
+                _curve(ax, frame, looks(results.methods)[str(method)], each_seed=few)
             ax.set(title=results.task_title(task), xlabel="examples or episodes")
             ax.set(ylabel=words[metric])
             ax.grid(True)
@@ -114,14 +81,16 @@ def _curve_points(results: Results, task: str) -> pd.DataFrame:
     return own[wanted.astype(bool)]
 
 
-def _curve(ax: Axes, frame: pd.DataFrame, look: Look) -> None:
-    for own in seed_curves(frame, "step", "value"):
+def _curve(ax: Axes, frame: pd.DataFrame, look: Look, each_seed: bool) -> None:
+    for own in seed_curves(frame, "step", "value") if each_seed else []:
         ax.plot(own["step"], own["value"], color=look.color, lw=0.7, alpha=0.3)
     xs, ys = mean_curve(frame, "step", "value")
-    ax.plot(xs, ys, color=look.color, lw=2)
+    ax.plot(xs, ys, color=look.color, lw=2 if each_seed else 1.2)
+    ax.plot(xs[-1:], ys[-1:], color=look.color, marker=look.marker, ms=5.5)
 
 
 FIGURES: dict[str, Callable[[Results], Figure | None]] = {
+    "ranking": ranking,
     "frontier": frontier,
     "regret": regret,
     "overoptimization": overoptimization,

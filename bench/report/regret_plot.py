@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.report.display import setting
+from bench.report.facets import FEW
 from bench.report.results import Results
 from bench.report.selection import of_selected, select_settings
 from bench.report.style import panels
@@ -36,9 +37,10 @@ def regret(results: Results) -> Figure | None:
     tasks = [task for task in results.tasks if not selected_regrets(results, task).empty]
     if not tasks:
         return None
-    figure, axes = panels(1, len(tasks), 5.6, 0.55 * len(results.methods) + 1.0)
+    most = max(len(selected_regrets(results, task)) for task in tasks)
+    figure, axes = panels(1, len(tasks), 5.6, (0.55 if most <= FEW else 0.3) * most + 1.55)
     for ax, task in zip(axes[0], tasks, strict=True):
-        _bars(ax, results, task)
+        _bars(ax, results, task, most)
     figure.legend(
         handles=[Patch(color=color, label=words) for words, color in PARTS.values()],
         loc="outside lower center",
@@ -47,10 +49,12 @@ def regret(results: Results) -> Figure | None:
     return figure
 
 
-def _bars(ax: Axes, results: Results, task: str) -> None:
+def _bars(ax: Axes, results: Results, task: str, most: int) -> None:
     parts = selected_regrets(results, task)
     chosen = select_settings(results.runs, task)
-    names = [f"{results.label(str(m))}\n{setting(chosen[str(m)])}" for m in parts.index]
+    # Many bars are thin: their names have one line.
+    between = "\n" if most <= FEW else ", "
+    names = [f"{results.label(str(m))}{between}{setting(chosen[str(m)])}" for m in parts.index]
     ends = {True: [0.0] * len(parts), False: [0.0] * len(parts)}
     for column, (_, color) in PARTS.items():
         for i, value in enumerate(parts[column]):
@@ -70,6 +74,6 @@ def _bars(ax: Axes, results: Results, task: str) -> None:
     ax.set(title=results.task_title(task), xlabel="regret: J of the optimum - J of the policy")
     ax.set_yticks(range(len(names)), names)
     # Bars as thick in every panel, first method on top.
-    ax.set_ylim(max(len(names), len(results.methods) - 1) - 0.5, -0.5)
+    ax.set_ylim(most - 0.5, -0.5)
     ax.margins(x=0.12)
     ax.grid(True, axis="x")

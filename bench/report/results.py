@@ -44,11 +44,16 @@ OPTIMUM_COLUMNS = _columns(
     "task method params seed kl response_tokens optimum_tokens mode_mass optimum_mode_mass"
 )
 TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
+# What a method is, and its settings on a task: JSON of those fixed, and of the values tried.
+METHOD_COLUMNS = _columns("task method title learns_from dial authors paper fixed tried")
 SAMPLE_COLUMNS = _columns(
     "task method params seed split prompt response gold proxy kl response_tokens"
 )
 TEXT_COLUMNS = frozenset(
-    _columns("task method params split status error device opponent metric stage prompt response")
+    _columns(
+        "task method params split status error device opponent metric stage prompt response title "
+        "learns_from dial authors paper fixed tried"
+    )
 )
 
 
@@ -65,6 +70,7 @@ class Results:
     temperatures: pd.DataFrame
     checkpoints: pd.DataFrame
     optimum: pd.DataFrame
+    descriptions: pd.DataFrame
     samples: pd.DataFrame
     manifest: dict[str, Any]
     experiment: str
@@ -84,6 +90,10 @@ class Results:
         """Methods that were given the gold reward."""
         methods = described(self.manifest, "methods")
         return frozenset(name for name, about in methods.items() if about.get("privileged"))
+
+    def learns_from(self, method: str) -> str:
+        """Return the kind of feedback that a method takes, "" where that is not known."""
+        return str(described(self.manifest, "methods").get(method, {}).get("feedback") or "")
 
     def label(self, method: str) -> str:
         """Return the method's title where it is short enough for a table, else its name."""
@@ -132,6 +142,7 @@ def load_results(folder: Path) -> Results:
         temperatures=_optional(folder / "temperatures.csv", TEMPERATURE_COLUMNS),
         checkpoints=_optional(folder / "checkpoints.csv", CHECKPOINT_COLUMNS),
         optimum=_optional(folder / "optimum.csv", OPTIMUM_COLUMNS),
+        descriptions=_optional(folder / "methods.csv", METHOD_COLUMNS),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",

@@ -33,8 +33,10 @@ class Contrast(NamedTuple):
 
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the runs that came through on every split."""
-    ok = (runs["status"] == "ok").groupby([runs[key] for key in RUN_KEY]).transform("all")
-    return runs[ok.astype(bool)]
+    ok = runs["status"] == "ok"
+    if ok.all():
+        return runs
+    return runs[ok.groupby([runs[key] for key in RUN_KEY]).transform("all").astype(bool)]
 
 
 def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
@@ -43,8 +45,8 @@ def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
     One choice for all seeds. Params with fewer finished seeds than others of the same method are
     out: a setting must not win by losing its bad seeds. A method with no finished run is absent.
     """
-    rows = ok_rows(runs)
-    rows = rows[(rows["task"] == task) & (rows["split"] == "validation")]
+    rows = ok_rows(runs[runs["task"] == task])
+    rows = rows[rows["split"] == "validation"]
     rows = rows[rows["gold_reward"].notna()]
     chosen = {}
     for method in method_order(rows):
@@ -62,8 +64,8 @@ def of_selected(frame: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFr
 
 def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.DataFrame:
     """Return the finished rows of the selected settings."""
-    rows = ok_rows(runs)
-    return of_selected(rows[rows["split"] == split], runs, task)
+    rows = ok_rows(runs[runs["task"] == task])
+    return of_selected(rows[rows["split"] == split], rows, task)
 
 
 def ranking(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> list[str]:
@@ -73,11 +75,20 @@ def ranking(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> 
     return sorted(methods, key=lambda method: -gold[method])
 
 
+def gold_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return gold reward, a row for each seed and a column for each method."""
+    return rows.pivot_table(index="seed", columns="method", values="gold_reward")
+
+
 def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
     """Compare two methods over the seeds that both finished. rows: from `selected_rows`."""
-    gold = rows.pivot_table(index="seed", columns="method", values="gold_reward")
+    return contrast_of(gold_by_seed(rows), method, other)
+
+
+def contrast_of(gold: pd.DataFrame, method: str, other: str) -> Contrast:
+    """Compare two methods over the seeds that both finished. gold: from `gold_by_seed`."""
     pairs = gold.reindex(columns=[method, other]).dropna()
-    ours, theirs = (pairs.iloc[:, i].to_numpy() for i in (0, 1))
+    ours, theirs = pairs.to_numpy().T
     differences = list(ours - theirs)
     improvement = probability_of_improvement([ours], [theirs]) if differences else float("nan")
     interval = paired_interval(ours.tolist(), theirs.tolist())

@@ -1,4 +1,4 @@
-"""Win rates of the selected settings in tables: errors, equal length, and one ranking."""
+"""Win rates of the selected settings in tables: errors, equal length, and one scale."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bench.bradley_terry import Strength, implied_rates, rank_methods
+from bench.bradley_terry import implied_rates, strength_intervals
 from bench.evaluation.win_rate import length_controlled
-from bench.report.contrasts import compare
+from bench.report.contrasts import with_verdict
 from bench.report.display import MISSING, number
 from bench.report.results import Results
-from bench.statistics import two_way_error
+from bench.statistics import Interval, two_way_error
 
-METHODS_FOR_RANKING = 3
+METHODS_FOR_SCALE = 3
 # Where fewer differences in length than this share lie beyond 0, it would be an extrapolation.
 TAIL = 0.05
 
 
 def win_rate_table(results: Results, task: str) -> pd.DataFrame:
     """Return the win rates against SFT and in the contrasts that may have a verdict."""
-    pairs = [c for c in compare(results, task) if c.kind != "exploratory" or c.other == "sft"]
+    pairs = [(c.method, c.other) for c in with_verdict(results, task)]
+    pairs += [
+        (m, "sft")
+        for m in results.methods
+        if m != "sft" and {(m, "sft"), ("sft", m)}.isdisjoint(pairs)
+    ]
     duels, lines = _duels(results, task), []
-    for method, other in ((c.method, c.other) for c in pairs):
+    for method, other in pairs:
         own = duels[(duels["method"] == method) & (duels["opponent"] == other)]
         if own.empty:
             continue
@@ -64,31 +69,29 @@ def _at_equal_length(own: pd.DataFrame) -> str:
     return _percent(length_controlled(own["win_rate"].to_numpy(), longer, list(own["prompt"])))
 
 
-def ranking(results: Results, task: str) -> tuple[pd.DataFrame, str]:
-    """Return the methods by Bradley-Terry strength, and in words how well one scale fits them.
+def strength_table(results: Results, task: str) -> tuple[pd.DataFrame, str]:
+    """Return the methods' Bradley-Terry strengths, and in words how well one scale fits them.
 
-    Empty where fewer than three methods were compared. Privileged methods are fit, not ranked.
+    Empty where fewer than three methods were compared.
     """
     duels = _duels(results, task)
     found = set(duels["method"]) & set(duels["opponent"])
     methods = [method for method in results.methods if method in found]
-    if len(methods) < METHODS_FOR_RANKING:
+    if len(methods) < METHODS_FOR_SCALE:
         return pd.DataFrame(), ""
     cells = _cells(duels[duels["method"].isin(methods) & duels["opponent"].isin(methods)], methods)
-    strengths = rank_methods(cells, [method not in results.privileged for method in methods])
+    strengths = strength_intervals(cells)
+    order = sorted(range(len(methods)), key=lambda i: -strengths[i].mean)
     table = pd.DataFrame(
         [
             {
-                "method": results.marked_label(method),
-                "rank": _rank(own),
-                "strength (log-odds)": _interval(own),
+                "method": results.marked_label(methods[i]),
+                "strength (log-odds)": _interval(strengths[i]),
             }
-            for method, own in sorted(
-                zip(methods, strengths, strict=True), key=lambda pair: -pair[1].strength.mean
-            )
+            for i in order
         ]
     )
-    implied = implied_rates(np.array([own.strength.mean for own in strengths]))
+    implied = implied_rates(np.array([own.mean for own in strengths]))
     pairs = [
         pair for pair in combinations(range(len(methods)), 2) if np.isfinite(cells[pair]).any()
     ]
@@ -109,14 +112,5 @@ def _cells(duels: pd.DataFrame, methods: list[str]) -> np.ndarray:
     return cells
 
 
-def _rank(own: Strength) -> str:
-    if not own.rank:
-        return MISSING
-    if own.highest_rank == own.lowest_rank:
-        return str(own.rank)
-    return f"{own.rank} ({own.highest_rank} to {own.lowest_rank})"
-
-
-def _interval(own: Strength) -> str:
-    mean, low, high, _ = own.strength
-    return f"{number(mean)} [{number(low)}, {number(high)}]"
+def _interval(own: Interval) -> str:
+    return f"{number(own.mean)} [{number(own.low)}, {number(own.high)}]"

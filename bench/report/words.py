@@ -30,11 +30,20 @@ WORDS = {
         "improvement is how often a seed of the first beats a seed of the second. Exploratory rows "
         "are no tests: with so many of them some will seem to differ by chance."
     ),
+    "overall": (
+        "In each world, a task with a seed, the methods are ranked by gold reward on test prompts, "
+        "at their selected settings; the order is that of the mean rank, every task counted alike. "
+        "Who failed in a world comes last there. Intervals, and how often a method has the best "
+        "mean rank, are from drawing the seeds of each task anew; with few seeds they are too "
+        "narrow, and with one seed on any task there are none. A rank says nothing of how far "
+        "apart two methods are. This is a summary and no verdict: those are for declared "
+        "contrasts. Privileged methods, and those that were not run on every task, take no rank."
+    ),
     "across": (
-        "Gains over SFT as a share of the largest gain on the limit for that task and seed. The "
-        "interquartile mean is over all runs of all tasks, in brackets the 95% bootstrap interval "
-        "over seeds within each task. With few tasks and seeds such intervals are too narrow: this "
-        "is a summary and no verdict."
+        "The normalized gain is that over SFT as a share of the largest gain on the limit for that "
+        "task and seed, tasks without a limit left out: the interquartile mean over all runs. "
+        "Brackets are 95% bootstrap intervals over seeds within each task. Worlds are those that "
+        "the method finished, of all."
     ),
     "main": (
         "Settings chosen on validation prompts, figures from test prompts, means over seeds. After "
@@ -42,7 +51,8 @@ WORDS = {
     ),
     "frontier": (
         "Small dots are seeds, large markers the mean of a setting, lines join a method's settings "
-        "in order of strength, rings mark the selected ones. No policy can be above the "
+        "in order of strength, rings mark the selected ones. Many methods are split by what they "
+        "learn from. No policy can be above the "
         "limit of its seed (thin; bold is their mean): what remains between a method and the curve "
         "at its KL is what a better method could still win."
     ),
@@ -64,24 +74,28 @@ WORDS = {
         "prompts' win rates with a term for the difference in mean tokens, as AlpacaEval has it. "
         "It is left out where hardly a response is shorter, or hardly one longer."
     ),
-    "ranking": (
+    "strengths": (
         "Bradley-Terry: one strength per method, in log-odds with mean 0, so that a difference of "
-        "1 is a win rate of 73%. Intervals and the range of ranks are 95% bootstraps over seeds "
-        "and prompts together; with few seeds they are too narrow. Privileged methods are on the "
-        "scale and take no rank."
+        "1 is a win rate of 73%. Intervals are 95% bootstraps over seeds and prompts together; "
+        "with few seeds they are too narrow."
     ),
     "temperatures": (
         "The same comparison at other sampling temperatures than the one that all other figures "
         "are taken at; 0 is greedy. Both sides are sampled at that temperature."
     ),
+    "methods": (
+        "What each method learns from, its dial (the setting that trades reward against KL), the "
+        "settings that were tried and those that were fixed, with what differs from task to task. "
+        "What each cost is in the next section."
+    ),
     "cost": (
-        "What training took at the selected setting, mean over seeds. What all methods share (base "
-        "model, SFT, feedback, reward model) is listed further down. Judgements are the answers an "
-        "annotator gave to what the method learned from; for a privileged method, each gold "
-        "reward. A method that trains nothing pays each time it answers (best-of-n: n responses "
-        "for one), which is not counted here. Judgements saved sets what the annotator was asked "
-        "once against how often the reward model answered in training, one judgement for each "
-        "answer."
+        "What training took at the selected setting, median over seeds. What all methods share "
+        "(base model, SFT, feedback, reward model) is listed further down. Judgements are the "
+        "answers an annotator gave to what the method learned from; for a privileged method, each "
+        "gold reward. A method that trains nothing pays each time it answers (best-of-n: n "
+        "responses for one), which is not counted here. Judgements saved sets what the annotator "
+        "was asked once against how often the reward model answered in training, one judgement for "
+        "each answer."
     ),
     "effort_figure": (
         "The gold gain over SFT on test prompts to expect had only so many settings been tried, "
