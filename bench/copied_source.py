@@ -135,12 +135,15 @@ def _imports(tree: ast.Module, own: ast.ClassDef, package: str, span: Span) -> I
         kept = [alias for alias in node.names if needed or alias.name != "Paper"]
         if node.level or len(kept) < len(node.names):
             relative = "." * node.level + (node.module or "")
-            yield *span(node), _import_line(resolve_name(relative, package), kept)
+            start, end = span(node)
+            # Its line goes too.
+            end += 0 if kept else 1
+            yield start, end, _import_line(resolve_name(relative, package), kept)
 
 
 def _import_line(module: str, names: list[ast.alias]) -> str:
     parts = [ast.unparse(name) for name in names]
-    line = f"from {module} import {', '.join(parts)}"
-    if not parts or len(line) <= LINE:
-        return line if parts else ""
+    line = f"from {module} import {', '.join(parts)}" if parts else ""
+    if len(line) <= LINE:
+        return line
     return "\n".join([f"from {module} import (", *(f"    {part}," for part in parts), ")"])

@@ -244,12 +244,17 @@ def _validated(content: dict[str, Any], where: str) -> Experiment:
         raise UserError(describe(error, where)) from None
 
 
-def _added(experiment: Experiment, name: str) -> dict[str, Any]:
-    """Return what to set of a method that the experiment lacks: no more is tried of it."""
+def _varied(experiment: Experiment) -> bool:
+    """Return whether several settings of any method are tried."""
     for task in experiment.tasks:
         names = [name for name, _, _ in experiment.settings(task)]
         if len(names) > len(set(names)):
-            return {}
+            return True
+    return False
+
+
+def _one_setting(name: str) -> dict[str, Any]:
+    """Return an entry by which a method is tried at its default strength alone."""
     kind = find_method(name, "options.methods")
     own = [field.default for field in dataclasses.fields(kind) if field.name == kind.strength]
     return {"grid": {kind.strength: own} if own else {}}
@@ -274,10 +279,9 @@ def narrow(
     if methods:
         names = importable() if methods == ["all"] else methods
         chosen = ["sft", *(name for name in names if name != "sft")]
+        known, varied = content["methods"], _varied(experiment)
         content["methods"] = {
-            name: content["methods"][name]
-            if name in content["methods"]
-            else _added(experiment, name)
+            name: known[name] if name in known else {} if varied else _one_setting(name)
             for name in chosen
         }
         content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]

@@ -49,7 +49,8 @@ def draft_method(name: str, like: str) -> Draft:
 
     Raises UserError where the name will not do, or `like` cannot be copied.
     """
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    # `all` stands for every method, wherever methods are named.
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "all":
         raise UserError(
             f"'{name}': no name for a method; allowed: a-z, 0-9 and _, no keyword, like margin_dpo"
         )

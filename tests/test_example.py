@@ -96,6 +96,11 @@ def test_it_trains_as_its_loss_says(installed: Path, sft_folder: Path, tmp_path:
     assert trained[-1]["logratio_margin"] == pytest.approx(1.5 / 0.25, rel=0.25)
 
 
+def test_its_own_tests_pass(installed: Path) -> None:
+    tests = installed.parent / "source" / "tests"
+    assert " passed" in run(installed, "-m", "pytest", "-q", str(tests)).splitlines()[-1]
+
+
 def test_an_edit_trains_it_again(installed: Path) -> None:
     file = installed / "prefrontier_hinge.py"
     *files, before = run(installed, "-c", DIGEST).splitlines()

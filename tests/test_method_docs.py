@@ -14,8 +14,9 @@ from conftest import LAW, PROMPTS, likes_a, load_module, same, weights
 
 import methods
 from bench.catalog import GROUP, own_methods
+from bench.checks import CHECKS, run_check
 from methods.base import Context, Method
-from methods.core.feedback import KINDS
+from methods.core.feedback import KINDS, Judgement, Pair, Thumb
 
 ROOT = Path(methods.__path__[0]).parent
 DOCS = (ROOT / "methods" / "README.md").read_text(encoding="utf-8")
@@ -26,8 +27,8 @@ EXAMPLES = {
 # Small, and fast learners.
 SETTINGS: dict[str, dict[str, float]] = {
     "offset_dpo": {"examples": 640, "learning_rate": 2e-3, "beta": 0.5},
-    "reinforce": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
-    "chosen_sft": {"examples": 640, "learning_rate": 5e-3},
+    "batch_reinforce": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
+    "liked_sft": {"examples": 640, "learning_rate": 5e-3},
 }
 MakeContext = Callable[..., Context]
 
@@ -37,6 +38,13 @@ def example(name: str, folder: Path) -> type[Method]:
     file.write_text(EXAMPLES[name], encoding="utf-8")
     [kind] = own_methods(load_module(file))
     return kind
+
+
+def judged(method: Method) -> list[Judgement]:
+    """Return feedback by which a is the better letter."""
+    if method.feedback == "thumbs":
+        return [Thumb(p, r, r == "a a a") for p in PROMPTS for r in ("a a a", "b b b")] * 50
+    return [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50
 
 
 def share_of_a(policy: object) -> float:
@@ -52,13 +60,22 @@ def test_every_python_example_is_run() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_learns(name: str, make_context: MakeContext, tmp_path: Path) -> None:
     method = example(name, tmp_path)(**SETTINGS[name])
-    context = make_context(checkpoints=2)
+    context = make_context(judgements=judged(method), checkpoints=2)
     policy = method.train(context)
     assert share_of_a(policy) > share_of_a(context.reference) + 0.3
     assert len(list((context.workdir / "checkpoints").iterdir())) == 2
     assert context.curves and context.meter.train_tokens > 0
     start = make_context(budget=0)
     assert same(weights(method.train(start)), weights(start.start()))
+
+
+def test_the_online_example_passes_every_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kind = example("batch_reinforce", tmp_path)
+    outcomes = [run_check(check, kind) for check in CHECKS.values()]
+    assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
 
 
 def test_the_pair_example_has_fifteen_lines() -> None:
@@ -71,7 +88,7 @@ class Stopped(Exception):
 
 
 def test_the_online_example_resumes(make_context: MakeContext, tmp_path: Path) -> None:
-    method = example("reinforce", tmp_path)(episodes=512, batch_size=32, save_every=4)
+    method = example("batch_reinforce", tmp_path)(episodes=512, batch_size=32, save_every=4)
     whole = make_context()
     expected = weights(method.train(whole))
     calls = 0

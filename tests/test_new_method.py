@@ -14,6 +14,7 @@ from conftest import load_module, same, weights
 
 import methods
 from bench.catalog import catalog, own_methods, title
+from bench.checks import CHECKS, run_check
 from bench.cli import main
 from bench.copied_source import copied_source
 from bench.errors import UserError
@@ -82,10 +83,17 @@ def test_a_copy_trains_as_the_original_does(
     assert same(weights(copy), weights(PPO(**short).train(make_context())))
 
 
+def test_like_dpo_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kind = written("margin_dpo", "dpo", tmp_path)
+    outcomes = [run_check(check, kind) for check in CHECKS.values()]
+    assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
+
+
 def test_what_is_written_is_clean(tmp_path: Path) -> None:
-    """One process for all files; line lengths are those of the names given."""
+    """With names as long as the originals': what fits into a line depends on it."""
     for like in NAMES:
-        write_method(draft_method(f"{like[:8]}_2", like), tmp_path)
+        write_method(draft_method(f"{like[:-1]}2", like), tmp_path)
     config = ["--config", str(ROOT / "pyproject.toml")]
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -144,11 +152,12 @@ def test_a_plug_in_can_be_started_from(tmp_path: Path, monkeypatch: pytest.Monke
         (["2fast"], "'2fast': no name"),
         (["a-b"], "'a-b': no name"),
         (["class"], "'class': no name"),
+        (["all"], "'all': no name"),
         (["../up"], "'../up': no name"),
         (["dpo"], "'dpo': there is such a method"),
         (["base"], "base.py: is there already"),
         (["core"], "core: is there already"),
-        (["mine", "--like", "nope"], "--like: unknown method 'nope'; there are best_of_n, dpo"),
+        (["mine", "--like", "nope"], "--like: unknown method 'nope'; there are apo, bco"),
         (["mine", "--folder", "{file}"], "cannot be written to"),
         (["mine", "--folder", "{file}/below"], "cannot be written to"),
     ],

@@ -16,7 +16,15 @@ else:
     # A loss can name it, and still be listed without torch.
     Tensor = Any
 
-__all__ = ["Offline", "PairLogprobs", "PairLoss", "Tensor", "ThumbLogprobs", "ThumbLoss"]
+__all__ = [
+    "Offline",
+    "PairLogprobs",
+    "PairLoss",
+    "Scheduled",
+    "Tensor",
+    "ThumbLogprobs",
+    "ThumbLoss",
+]
 
 
 @dataclass(frozen=True)

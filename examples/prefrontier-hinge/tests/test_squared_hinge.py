@@ -8,12 +8,16 @@ import pytest
 import torch
 
 from bench.testing import parametrize_with_checks
+from methods.base import Method
 from methods.core.offline import PairLogprobs
 from prefrontier_hinge import SquaredHinge
 
+# The models of the checks are too small for more.
+torch.set_num_threads(1)
+
 
 @parametrize_with_checks(["squared_hinge"])
-def test_conforms(method: str, check: Callable[[str], None]) -> None:
+def test_conforms(method: type[Method], check: Callable[[type[Method]], None]) -> None:
     check(method)
 
 
