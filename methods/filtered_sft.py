@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 class FilteredSFT(Scheduled):
     """Fine-tuning on the chosen responses.
 
-    What was rejected is left out: Preferred-FT, a baseline of Rafailov et al. (2023).
+    What was rejected is left out: Preferred-FT, a baseline of Rafailov et al. (2023). There is no
+    dial: the policy comes to what was chosen, and however long it trains it goes no further.
 
-    examples: chosen responses to train on, repeats included; nothing else says how far the policy
-    moves. learning_rate, batch_size, warmup: see Schedule.
+    learning_rate, examples, batch_size, warmup: see Schedule.
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
     feedback: ClassVar = "pairs"
-    strength: ClassVar = "examples"
-    grid: ClassVar = {"examples": [2048, 4096, 8192, 16384]}
+    grid: ClassVar = {"examples": [2048, 4096, 8192]}
 
     def train(self, context: Context) -> Policy:
         def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:

@@ -24,7 +24,7 @@ class IPO(Offline):
 
     paper: ClassVar = Paper("Azar et al., 2023", "https://arxiv.org/abs/2310.12036")
     feedback: ClassVar = "pairs"
-    grid: ClassVar = {"beta": [2.0, 4.0, 8.0, 16.0]}
+    grid: ClassVar = {"beta": [1.0, 2.0, 4.0, 8.0]}
 
     beta: Positive = 2.0
 

@@ -328,7 +328,8 @@ def test_no_budget_is_the_start(make_context: MakeContext, name: str) -> None:
 
 def test_grids_are_of_the_strength() -> None:
     for kind in map(find, OFFLINE):
-        assert list(kind.grid) == [kind.strength] and len(kind.grid[str(kind.strength)]) == 4
+        if kind is not FilteredSFT:  # it has none
+            assert list(kind.grid) == [kind.strength] and len(kind.grid[str(kind.strength)]) == 4
         assert kind.paper is not None and kind.paper.url.startswith("https://")
 
 
