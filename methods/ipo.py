@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods.base import Context, Paper, Policy, Positive
+from methods.base import Context, Paper, Policy
 from methods.core.offline import Offline
 from methods.core.trl_pairs import fit_by_dpo_trainer
 
@@ -25,8 +25,6 @@ class IPO(Offline):
     paper: ClassVar = Paper("Azar et al., 2023", "https://arxiv.org/abs/2310.12036")
     feedback: ClassVar = "pairs"
     grid: ClassVar = {"beta": [1.0, 2.0, 4.0, 8.0]}
-
-    beta: Positive = 2.0
 
     def train(self, context: Context) -> Policy:
         return fit_by_dpo_trainer(context, self.schedule, beta=self.beta, loss="ipo")
