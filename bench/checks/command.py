@@ -27,13 +27,10 @@ def run_checks(names: Sequence[str]) -> int:
     kinds = {name: find_method(name, "check") for name in chosen}
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Imported here: these bring in torch, and a wrong name should not wait for it.
-    import torch
-
     from bench.checks import CHECKS, run_check
     from bench.runner import quiet
 
     quiet()
-    torch.set_num_threads(1)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     failed = 0
     for name, kind in kinds.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -79,7 +80,7 @@ class Subject:
         context = here.context(self.kind, seed=seed, budget=budget, workdir=workdir)
         method = self.kind()
         _scramble(self._count)
-        with observed(method, context, check_folder() / "tmp", kill_at) as seen:
+        with one_thread(), observed(method, context, check_folder() / "tmp", kill_at) as seen:
             policy = method.train(context)
         # A copy: who reads the policy later is metered too.
         return Trained(policy, replace(context.meter), context, seen)
@@ -110,6 +111,19 @@ class Subject:
 
     def start(self) -> ModelPolicy:
         return ModelPolicy.load(world().sft, "cpu")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train on one core: a model as small as this is slower on more."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _scramble(number: int) -> None:

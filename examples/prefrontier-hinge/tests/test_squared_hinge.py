@@ -13,7 +13,6 @@ from methods.core.offline import PairLogprobs
 from prefrontier_hinge import SquaredHinge
 
 # The models of the checks are too small for more.
-torch.set_num_threads(1)
 
 
 @parametrize_with_checks(["squared_hinge"])
