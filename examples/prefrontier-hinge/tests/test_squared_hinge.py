@@ -12,8 +12,6 @@ from methods.base import Method
 from methods.core.offline import PairLogprobs
 from prefrontier_hinge import SquaredHinge
 
-# The models of the checks are too small for more.
-
 
 @parametrize_with_checks(["squared_hinge"])
 def test_conforms(method: type[Method], check: Callable[[type[Method]], None]) -> None:
