@@ -14,9 +14,9 @@ class BestOfNDistilled(Imitation):
     """Best-of-n distillation.
 
     The SFT policy is sampled once and fine-tuned on the best of each n responses, so that one
-    sample then does what n did. This is the maximum-likelihood way to the best-of-n distribution,
-    the forward KL that BOND (Sessa et al., 2024) starts from, and also called rejection-sampling
-    fine-tuning.
+    sample then does what n did. That is maximum likelihood on the best-of-n distribution: the
+    forward half of the Jeffreys divergence of BOND (Sessa et al., 2024), without its second half
+    and its moving anchor. It is also called rejection-sampling fine-tuning.
     """
 
     paper: ClassVar = Paper("Sessa et al., 2024", "https://arxiv.org/abs/2407.14622")

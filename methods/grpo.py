@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from methods.base import Context, Paper, Policy
+from methods.base import Context, NonNegative, Paper, Policy
 from methods.core.groups import Groups
 
 
@@ -24,7 +24,9 @@ class GRPO(Groups):
     """
 
     paper: ClassVar = Paper("Shao et al., 2024", "https://arxiv.org/abs/2402.03300")
+    grid: ClassVar = {"kl_coef": [0.25, 0.4, 0.6, 1.0]}
 
+    kl_coef: NonNegative = 0.3
     scale: Literal["group", "batch", "none"] = "group"
     average: Literal["grpo", "dapo", "dr_grpo"] = "grpo"
 

@@ -27,9 +27,10 @@ class OnlineDPO(Online):
 
     paper: ClassVar = Paper("Guo et al., 2024", "https://arxiv.org/abs/2402.04792")
     strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.1, 0.3, 0.6, 1.2]}
+    grid: ClassVar = {"beta": [0.1, 0.2, 0.4, 0.8]}
 
-    beta: Positive = 0.3
+    learning_rate: Positive = 5e-4
+    beta: Positive = 0.2
     batch_size: Count = 32
     loss: Literal["sigmoid", "ipo"] = "sigmoid"
 

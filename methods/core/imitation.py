@@ -19,15 +19,16 @@ from methods.core.training import Schedule, every_step
 class Imitation(Online):
     """n: responses to each prompt, of which the best is kept.
 
-    epochs: passes over what is kept. batch_size, warmup: of the fine-tuning. learning_rate,
-    episodes: as in Online.
+    examples: to train on in all, repeats included, cut to the budget, so that a large n is trained
+    for as long as a small one. batch_size, warmup: of the fine-tuning. learning_rate, episodes: as
+    in Online.
     """
 
     strength: ClassVar = "n"
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
     n: Count = 4
-    epochs: Count = 2
+    examples: Count = 2048
     batch_size: Count = 16
     warmup: Share = 0.1
 
@@ -35,9 +36,9 @@ class Imitation(Online):
         """Return the policy after this many rounds of sampling and fine-tuning. Raises Diverged."""
         policy = context.start()
         kept = self.batches(context, rounds * self.n)
-        examples = self.epochs * kept
+        examples = min(self.examples, context.budget) // rounds
         schedule = Schedule(self.learning_rate, examples, self.batch_size, self.warmup)
-        if schedule.steps(examples):
+        if kept and schedule.steps(examples):
             for number in range(rounds):
                 self._round(context, policy, schedule, draw_prompts(context, number, kept), number)
         return policy
