@@ -9,7 +9,7 @@ from methods.base import Context, Paper, Policy
 from methods.core.fine_tuning import response_trainer
 from methods.core.offline import Scheduled
 from methods.core.policy import ModelPolicy
-from methods.core.trl_training import fit_by_trainer
+from methods.core.trainers import fit_by_trainer
 
 if TYPE_CHECKING:
     from transformers import Trainer

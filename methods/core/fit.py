@@ -5,7 +5,6 @@ Log-probabilities are those of the model as it is, at temperature 1, whatever th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,19 +12,15 @@ from methods.core.context import Context
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import SamplingLaw, make_batch, token_logprobs
 from methods.core.text import encode_prompts, encode_responses
-from methods.core.training import (
-    LOGGING_STEPS,
-    Diverged,
-    Schedule,
-    every_step,
-    train_quietly,
-)
+from methods.core.trainers import fit_by_trainer
+from methods.core.training import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Trainer
 
 PLAIN = SamplingLaw()
+CURVES = ("loss", "logratio_margin", "chosen_logp", "rejected_logp", "logp", "logratio")
 
 
 class PairLogprobs(NamedTuple):
@@ -100,7 +95,7 @@ def fit_thumbs(
 
     def thumb_loss(logprobs: Tensor, reference: Tensor, up: Tensor) -> tuple[Tensor, _Point]:
         thumbs = ThumbLogprobs(logprobs[0], reference[0], up)
-        return loss(thumbs), {"logp": thumbs.response.mean(), "ratio": thumbs.ratio.mean()}
+        return loss(thumbs), {"logp": thumbs.response.mean(), "logratio": thumbs.ratio.mean()}
 
     return _fit(context, examples, thumb_loss, schedule)
 
@@ -112,32 +107,19 @@ _Loss = Callable[["Tensor", "Tensor", "Tensor"], tuple["Tensor", _Point]]
 def _fit(
     context: Context, examples: Sequence[Example], loss: _Loss, schedule: Schedule
 ) -> ModelPolicy:
-    from transformers import TrainingArguments
+    def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
+        from transformers import TrainingArguments
 
-    policy = context.start()
-    steps = schedule.steps(context.budget)
-    if steps == 0:
-        return policy
-    size = schedule.batch_size
-    arguments = TrainingArguments(
-        **context.trainer_arguments(policy.model), **schedule.arguments(context.budget)
-    )
-    rows = _rows(context, examples)
-    train_quietly(
-        lambda: _trainer_class()(
+        return _trainer_class()(
             policy.model,
-            arguments,
-            train_dataset=rows,
+            TrainingArguments(**arguments),
+            train_dataset=_rows(context, examples),
             data_collator=lambda batch: _collate(batch, policy.tokenizer.pad_token_id),
+            callbacks=callbacks,
             loss=loss,
-            log=lambda step, point: context.log(step * size, **point),
-            callbacks=[
-                every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
-            ],
         )
-    )
-    policy.model.eval()
-    return policy
+
+    return fit_by_trainer(context, schedule, build, {name: name for name in CURVES})
 
 
 def _rows(context: Context, examples: Sequence[Example]) -> list[dict[str, Any]]:
@@ -186,31 +168,24 @@ def _trainer_class() -> type[Trainer]:
     from methods.core.sampling import Batch
 
     class LogprobTrainer(Trainer):
-        def __init__(
-            self, *args: Any, loss: _Loss, log: Callable[[int, dict[str, float]], None], **rest: Any
-        ) -> None:
+        def __init__(self, *args: Any, loss: _Loss, **rest: Any) -> None:
             super().__init__(*args, **rest)
-            self._loss, self._log_point = loss, log
+            self._loss = loss
             self._points: list[_Point] = []
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
             batch = Batch(inputs["ids"], inputs["mask"], inputs["width"])
             logprobs = token_logprobs(model, batch, PLAIN).sum(1).view_as(inputs["reference"])
             losses, point = self._loss(logprobs, inputs["reference"], inputs["up"])
-            loss = losses.mean()
-            self._keep({"loss": loss, **point})
-            return loss
-
-        def _keep(self, point: _Point) -> None:
-            """Log the mean of every few steps, for to look at each makes a GPU wait."""
+            # Looked at only when logged, for each look makes a GPU wait.
             self._points.append({name: value.detach() for name, value in point.items()})
-            step = self.state.global_step + 1
-            if step % LOGGING_STEPS:
-                return
+            return losses.mean()
+
+        def log(self, logs: dict[str, float], *args: Any, **rest: Any) -> None:
+            """Add the means of what the loss looked at since the last time."""
             points, self._points = self._points, []
-            means = {name: sum(float(one[name]) for one in points) / len(points) for name in point}
-            if not math.isfinite(means["loss"]):
-                raise Diverged(f"loss is {means['loss']} at step {step}")
-            self._log_point(step, means)
+            for name in points[0] if points else ():
+                logs[name] = sum(float(point[name]) for point in points) / len(points)
+            super().log(logs, *args, **rest)
 
     return LogprobTrainer

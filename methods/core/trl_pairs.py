@@ -9,8 +9,8 @@ from methods.core.context import Context
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy
 from methods.core.text import has_ended, render_prompt
+from methods.core.trainers import fit_by_trainer
 from methods.core.training import Schedule
-from methods.core.trl_training import fit_by_trainer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer

@@ -10,8 +10,8 @@ from methods.core.experimental import experimental
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy
 from methods.core.text import encode_prompts, encode_responses, render_prompt
+from methods.core.trainers import fit_by_trainer
 from methods.core.training import Schedule
-from methods.core.trl_training import fit_by_trainer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer

@@ -1,4 +1,4 @@
-"""What methods that train by one of TRL's trainers share."""
+"""Training a fresh copy of the SFT policy by a trainer of transformers or TRL."""
 
 from __future__ import annotations
 
