@@ -282,7 +282,7 @@ def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
     for policy in manifest["policies"]:
         if policy["method"] not in ("dpo", "ppo"):
             continue
-        lines = (stages[policy["seed"], "feedback"] / "test.jsonl").read_text().splitlines()
+        lines = (stages[policy["seed"], "feedback"] / "test.pairs.jsonl").read_text().splitlines()
         pairs = [json.loads(line) for line in lines]
         reference = mean_logprob(stages[policy["seed"], "sft"], pairs)
         change = mean_logprob(cache / policy["folder"], pairs) - reference
