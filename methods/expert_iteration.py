@@ -21,6 +21,7 @@ class ExpertIteration(Imitation):
     """
 
     paper: ClassVar = Paper("Anthony et al., 2017", "https://arxiv.org/abs/1705.08439")
+    grid: ClassVar = {"n": [2, 3, 4, 8]}
 
     rounds: Count = 4
 

@@ -45,6 +45,14 @@ WITH_KL = ["reinforce", *BY_TRL]
 EVERY = pytest.mark.parametrize("name", METHODS)
 
 
+def short(name: str, **changes: float) -> Any:
+    """Return the method with a small part of its training."""
+    method = METHODS[name]
+    if isinstance(method, Imitation):
+        changes["examples"] = 256
+    return replace(method, **{"episodes": 256, **changes})  # type: ignore[arg-type]
+
+
 def starts_with_a(prompts: object, responses: list[str]) -> list[float]:
     return [float(response.startswith("a")) for response in responses]
 
@@ -92,13 +100,13 @@ def test_no_budget_leaves_the_start(make_context: MakeContext, name: str) -> Non
 def test_same_seed_same_weights_whatever_the_global_state(
     make_context: MakeContext, name: str
 ) -> None:
-    short = replace(METHODS[name], episodes=256)  # type: ignore[call-arg]
-    first = weights(short.train(make_context(seed=1)))
+    method = short(name)
+    first = weights(method.train(make_context(seed=1)))
     torch.manual_seed(12345)
     state = torch.get_rng_state()
-    assert same(first, weights(short.train(make_context(seed=1))))
+    assert same(first, weights(method.train(make_context(seed=1))))
     assert torch.equal(state, torch.get_rng_state())
-    assert not same(first, weights(short.train(make_context(seed=2))))
+    assert not same(first, weights(method.train(make_context(seed=2))))
 
 
 class Stopped(Exception):
@@ -107,9 +115,9 @@ class Stopped(Exception):
 
 @EVERY
 def test_started_again_equals_uninterrupted(make_context: MakeContext, name: str) -> None:
-    short = replace(METHODS[name], episodes=512)  # type: ignore[call-arg]
+    method = short(name, episodes=512)
     whole = make_context(checkpoints=3)
-    expected = weights(short.train(whole))
+    expected = weights(method.train(whole))
     rewarded = 0
 
     def killed(prompts: object, responses: list[str]) -> list[float]:
@@ -123,9 +131,9 @@ def test_started_again_equals_uninterrupted(make_context: MakeContext, name: str
     # What samples once is done once it has sampled.
     if name != "best_of_n_distilled":
         with pytest.raises(Stopped):
-            short.train(first)
+            method.train(first)
     again = make_context(workdir=first.workdir, checkpoints=3)
-    assert same(expected, weights(short.train(again)))
+    assert same(expected, weights(method.train(again)))
     assert again.curves == whole.curves
     kept = [sorted(c.workdir.glob("checkpoints/*/checkpoint.json")) for c in (whole, again)]
     assert [file.read_text() for file in kept[0]] == [file.read_text() for file in kept[1]] != []
@@ -197,7 +205,7 @@ def test_the_reward_sees_exactly_what_was_sampled(
     recorder = Recorder(monkeypatch)
     # Long enough for responses that end.
     context = make_context(reward=recorder.reward, law=SamplingLaw(max_new_tokens=12))
-    replace(METHODS[name], episodes=256).train(context)  # type: ignore[call-arg]
+    short(name).train(context)
     tokenizer = context.reference.tokenizer
     end = str(tokenizer.eos_token)
     expected = []
@@ -308,7 +316,7 @@ def test_what_is_distilled_is_the_best_of_n(
         rewarded.extend(zip(prompts, responses, strict=True))
         return likes_a(prompts, responses)
 
-    BestOfNDistilled(n=4, episodes=128).train(make_context(reward=reward))
+    BestOfNDistilled(n=4, episodes=128, examples=64).train(make_context(reward=reward))
     [(prompts, responses)] = given
     assert len(responses) == 32
     for i, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
