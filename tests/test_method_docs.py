@@ -83,32 +83,6 @@ def test_the_pair_example_has_fifteen_lines() -> None:
     assert len(written) <= 15
 
 
-class Stopped(Exception):
-    """Stands for the kill signal."""
-
-
-def test_the_online_example_resumes(make_context: MakeContext, tmp_path: Path) -> None:
-    method = example("batch_reinforce", tmp_path)(episodes=512, batch_size=32, save_every=4)
-    whole = make_context()
-    expected = weights(method.train(whole))
-    calls = 0
-
-    def killed(prompts: object, responses: list[str]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls > 10:
-            raise Stopped
-        return likes_a(prompts, responses)
-
-    workdir = tmp_path / "resumed"
-    workdir.mkdir()
-    with pytest.raises(Stopped):
-        method.train(make_context(reward=killed, workdir=workdir))
-    again = make_context(workdir=workdir)
-    assert same(expected, weights(method.train(again)))
-    assert again.curves == whole.curves
-
-
 def test_the_tables_name_all_that_there_is() -> None:
     rows = [line.split("|")[1] for line in DOCS.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)", row)}

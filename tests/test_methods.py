@@ -92,16 +92,6 @@ def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext)
     assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("method", [QUICK_PPO, QUICK_DPO], ids=["ppo", "dpo"])
-def test_same_seed_same_weights_and_another_seed_others(
-    make_context: MakeContext, method: PPO | DPO
-) -> None:
-    short = replace(method, **({"episodes": 256} if isinstance(method, PPO) else {"examples": 128}))
-    first = weights(short.train(make_context(seed=1)))
-    assert same(first, weights(short.train(make_context(seed=1))))
-    assert not same(first, weights(short.train(make_context(seed=2))))
-
-
 def test_before_the_first_update_kl_is_0_and_ratios_are_1(make_context: MakeContext) -> None:
     context = make_context()
     policy = context.start()

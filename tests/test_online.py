@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import LAW, PROMPTS, likes_a, same, weights
+from conftest import LAW, PROMPTS, likes_a, weights
 from scipy.stats import chisquare
 from torch import Tensor
 from transformers import LlamaForCausalLM
@@ -45,14 +45,6 @@ WITH_KL = ["reinforce", *BY_TRL]
 EVERY = pytest.mark.parametrize("name", METHODS)
 
 
-def short(name: str, **changes: float) -> Any:
-    """Return the method with a small part of its training."""
-    method = METHODS[name]
-    if isinstance(method, Imitation):
-        changes["examples"] = 256
-    return replace(method, **{"episodes": 256, **changes})  # type: ignore[arg-type]
-
-
 def starts_with_a(prompts: object, responses: list[str]) -> list[float]:
     return [float(response.startswith("a")) for response in responses]
 
@@ -64,79 +56,23 @@ def share_of_a(policy: ModelPolicy) -> float:
     return float(first[:, policy.tokenizer.convert_tokens_to_ids("a")].mean())
 
 
-@EVERY
-def test_each_learns_a_preference_within_its_budget(make_context: MakeContext, name: str) -> None:
+@pytest.mark.parametrize("name", WITH_KL)
+def test_kl_starts_at_0_and_comes_to_what_enumeration_says(
+    make_context: MakeContext, name: str
+) -> None:
+    """So the reference is the right one, and the curve's KL that of whole responses."""
     context = make_context(reward=starts_with_a, budget=2000)
-    # Its second minibatch is behind a first step, and the first point of its curve with it.
+    # GRPO's second minibatch is behind a first step, and the first point of its curve with it.
     method = GRPO(minibatches=1) if name == "grpo" else METHODS[name]
     policy = method.train(context)
-    before, after = share_of_a(context.reference), share_of_a(policy)
-    assert 0.4 < before < 0.7
-    assert after > 0.85
+    assert share_of_a(policy) > 0.85
     assert 1500 < context.meter.responses_sampled == context.meter.reward_calls <= 2000
-    assert all(math.isfinite(value) for point in context.curves for value in point.values())
-    if name in WITH_KL:
-        check_kl(context, policy)
-
-
-def check_kl(context: Context, policy: ModelPolicy) -> None:
-    """It starts at 0 and comes to what enumeration says, so the reference is the right one."""
     table, reference = (model_logprobs(p, PROMPTS, LAW) for p in (policy, context.reference))
     exact = float((np.exp(table) * (table - reference)).sum(1).mean())
     kls = [point["kl"] for point in context.curves]
     assert kls[0] == pytest.approx(0.0, abs=1e-4)
     assert exact > 0.3
     assert sum(kls[-10:]) / 10 == pytest.approx(exact, rel=0.25)
-
-
-@EVERY
-def test_no_budget_leaves_the_start(make_context: MakeContext, name: str) -> None:
-    context = make_context(budget=0)
-    assert same(weights(METHODS[name].train(context)), weights(context.reference))
-    assert context.meter.responses_sampled == 0
-
-
-@EVERY
-def test_same_seed_same_weights_whatever_the_global_state(
-    make_context: MakeContext, name: str
-) -> None:
-    method = short(name)
-    first = weights(method.train(make_context(seed=1)))
-    torch.manual_seed(12345)
-    state = torch.get_rng_state()
-    assert same(first, weights(method.train(make_context(seed=1))))
-    assert torch.equal(state, torch.get_rng_state())
-    assert not same(first, weights(method.train(make_context(seed=2))))
-
-
-class Stopped(Exception):
-    """Stands for the kill signal."""
-
-
-@EVERY
-def test_started_again_equals_uninterrupted(make_context: MakeContext, name: str) -> None:
-    method = short(name, episodes=512)
-    whole = make_context(checkpoints=3)
-    expected = weights(method.train(whole))
-    rewarded = 0
-
-    def killed(prompts: object, responses: list[str]) -> list[float]:
-        nonlocal rewarded
-        if rewarded >= 256:
-            raise Stopped
-        rewarded += len(responses)
-        return likes_a(prompts, responses)
-
-    first = make_context(reward=killed, checkpoints=3)
-    # What samples once is done once it has sampled.
-    if name != "best_of_n_distilled":
-        with pytest.raises(Stopped):
-            method.train(first)
-    again = make_context(workdir=first.workdir, checkpoints=3)
-    assert same(expected, weights(method.train(again)))
-    assert again.curves == whole.curves
-    kept = [sorted(c.workdir.glob("checkpoints/*/checkpoint.json")) for c in (whole, again)]
-    assert [file.read_text() for file in kept[0]] == [file.read_text() for file in kept[1]] != []
 
 
 @pytest.mark.parametrize("name", ["reinforce", "rloo", "grpo"])
@@ -205,7 +141,9 @@ def test_the_reward_sees_exactly_what_was_sampled(
     recorder = Recorder(monkeypatch)
     # Long enough for responses that end.
     context = make_context(reward=recorder.reward, law=SamplingLaw(max_new_tokens=12))
-    short(name).train(context)
+    method = METHODS[name]
+    changes = {"examples": 256} if isinstance(method, imitation.Imitation) else {}
+    replace(method, **{"episodes": 256, **changes}).train(context)  # type: ignore[arg-type]
     tokenizer = context.reference.tokenizer
     end = str(tokenizer.eos_token)
     expected = []

@@ -112,6 +112,8 @@ def resumes(subject: Subject) -> None:
     resumed = subject.killed_and_resumed
     if fingerprint(resumed.policy) != fingerprint(subject.long.policy):
         raise Failed("the policy differs from that of an uninterrupted training")
+    if resumed.context.curves != subject.long.context.curves:
+        raise Failed("its curves differ from those of an uninterrupted training")
     costs = dataclasses.asdict(subject.long.meter)
     for name, count in dataclasses.asdict(resumed.meter).items():
         if name != "train_seconds" and count != costs[name]:
