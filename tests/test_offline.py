@@ -38,7 +38,6 @@ from methods.simpo import SimPO
 from methods.slic import SLiC
 
 MakeContext = Callable[..., Context]
-PAIRED = ["apo", "cdpo", "dpo", "filtered_sft", "ipo", "orpo", "robust_dpo", "simpo", "slic"]
 STEPS, SIZE = 20, 16
 SHORT: dict[str, Any] = {"learning_rate": 1e-3, "examples": STEPS * SIZE, "batch_size": SIZE}
 
