@@ -16,19 +16,22 @@ class DPO(Offline):
 
     A logistic loss on the difference of log-ratios, equation 7 of Rafailov et al. (2023).
 
-    beta: KL strength, in units of the annotator's reward per nat. divergence: what holds the policy
-    to the reference, the reverse KL or another f-divergence (Wang et al., 2023, table 1); alpha: of
-    the alpha-divergence.
+    beta: strength of the divergence; of the KL, in units of the annotator's reward per nat.
+    divergence: what holds the policy to the reference, the reverse KL or another f-divergence (Wang
+    et al., 2023, table 1). alpha: of the alpha-divergence, whose derivative at a ratio u is
+    (u^(alpha - 1) - 1) / (alpha - 1).
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
     feedback: ClassVar = "pairs"
-    strength_is_kl: ClassVar = True
-
     divergence: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = (
         "reverse_kl"
     )
     alpha: Share = 0.5
+
+    @property
+    def strength_is_kl(self) -> bool:  # type: ignore[override]
+        return self.divergence == "reverse_kl"
 
     def train(self, context: Context) -> Policy:
         return fit_by_dpo_trainer(

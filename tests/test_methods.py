@@ -203,6 +203,11 @@ def test_sft_is_the_start(make_context: MakeContext) -> None:
     assert same(weights(SFT().train(context)), weights(context.reference))
 
 
+def test_beta_is_no_coefficient_of_the_kl_where_something_else_holds_the_policy() -> None:
+    assert DPO().strength_is_kl
+    assert not DPO(divergence="js_divergence").strength_is_kl
+
+
 def test_only_ppo_gold_is_privileged() -> None:
     from bench.catalog import catalog
 
