@@ -94,7 +94,11 @@ def test_the_tables_name_all_that_there_is() -> None:
         set(inspect.get_annotations(Method))
         | {door for door in doors - inner if not door.startswith("_")}
         | kinds
+        | set(CHECKS)
     )
+    for check in CHECKS.values():
+        never = "" if check.excusable else " (never excused)"
+        assert f"| `{check.name}` | {check.title}{never} |" in DOCS
     for made in KINDS.values():
         assert f"`{made.__name__}({', '.join(made._fields)})`" in DOCS
 
