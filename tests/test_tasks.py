@@ -96,10 +96,10 @@ FIRST, SECOND, THIRD = (
         (f"{FIRST} / {SECOND} / {THIRD} </answer>", 6.0),
         (f"{FIRST} / {SECOND} / {THIRD}", 4.0),
         (f"the snow drifts now / {SECOND} / {THIRD} </answer>", 5.0),
-        (f"the snowflake drifts silently / {SECOND} / {THIRD} </answer>", 4.0),
+        (f"the blizzard drifts silently / {SECOND} / {THIRD} </answer>", 4.0),
         (f"the lake drifts softly / {SECOND} / {THIRD} </answer>", 4.5),
         (f"the mist drifts softly / {SECOND} / {THIRD} </answer>", 3.5),
-        (f"{FIRST} / the acorn sleeps at midnight / {THIRD} </answer>", 5.0),
+        (f"{FIRST} / the harvest sleeps at midnight / {THIRD} </answer>", 5.0),
         (f"{FIRST} / the blizzard sleeps at midnight / {THIRD} </answer>", 6.0),
         (f"{FIRST} / {SECOND} / under the pale lake </answer>", 4.5),
         (f"{FIRST} / the river drifts at midnight / {THIRD} </answer>", 5.5),
@@ -128,11 +128,8 @@ def test_haiku_prompts_are_disjoint_and_each_split_has_every_subject_and_season(
 
 
 def test_haiku_words_have_as_many_syllables_as_groups_of_vowels() -> None:
-    """Apart from a silent e at the end, and from nine words that spelling does not tell."""
-    spelled_otherwise = {
-        **{"the": 1, "pale": 1, "quiet": 2, "lonely": 2, "beyond": 2, "abandoned": 3},
-        **{"peacefully": 3, "nightingale": 3, "wisteria": 4},
-    }
+    """Apart from a silent e at the end, and from five words that spelling does not tell."""
+    spelled_otherwise = {"the": 1, "pale": 1, "lonely": 2, "beyond": 2, "nightingale": 3}
     for word, syllables in SYLLABLES.items():
         spoken = re.sub(r"(?<=[^aeioul])e(s?)$", r"\1", word)
         sounds = len(re.findall("[aeiouy]+", spoken))
@@ -188,8 +185,7 @@ def is_right(prompt: str, response: str) -> bool:
     said = [word for line in lines for word in line]
     if not all(word in SYLLABLES for word in said) or len(lines) != 3:
         return False
-    function = {"the", "this", "my", "and", "at", "by", "near", "on", "past"}
-    function |= {"under", "over", "above", "beneath", "beside", "beyond"}
+    function = {"the", "my", "and", "at", "by", "near", "past", "under", "beneath", "beyond"}
     content = [word for word in said if word not in function]
     others = {word for other in SEASONS if other != season for word in SEASON_WORDS[other]}
     return (

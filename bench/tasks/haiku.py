@@ -1,6 +1,6 @@
 """haiku: poems of 5, 7 and 5 syllables: easy to check, hard to write.
 
-A prompt names a subject and a season. Each of the 125 words of a poem has a known number of
+A prompt names a subject and a season. Each of the 82 words of a poem has a known number of
 syllables, and a line is a phrase made by one of a few patterns. Half the lines of the pretraining
 text are too short or too long, and many poems lack a word of their season. To check a poem is to
 count; to write one is to see each line's end coming. A reward model that cannot count can be gamed
@@ -17,9 +17,9 @@ from math import prod
 from random import Random
 from typing import Annotated, ClassVar, NamedTuple
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Architecture, Example, Split, Task, Training
+from bench.tasks.base import END, Architecture, Example, RewardTraining, Split, Task, Training
 
 BREAK = "/"
 FORM = (5, 7, 5)
@@ -28,38 +28,22 @@ FORM = (5, 7, 5)
 SUBJECTS = (
     "moon road lake crow stone wind bridge pond",
     "river mountain garden village forest temple meadow island valley harbor",
-    "fisherman waterfall grandmother horizon",
-    "caterpillar monastery",
+    "fisherman waterfall grandmother horizon lullaby caravan",
 )
 SEASONS = {
-    "spring": ("bud lamb", "blossom tulip", "nightingale", "wisteria"),
-    "summer": ("heat bee", "thunder lotus", "cicada", "watermelon"),
-    "autumn": ("mist grape", "harvest acorn", "persimmon", "chrysanthemum"),
-    "winter": ("snow frost", "blizzard snowflake", "icicle", "amaryllis"),
+    "spring": ("bud lamb", "blossom", "nightingale"),
+    "summer": ("heat bee", "thunder", "cicada"),
+    "autumn": ("mist grape", "harvest", "persimmon"),
+    "winter": ("snow frost", "blizzard", "icicle"),
 }
 CLASSES = {
     "noun": SUBJECTS,
-    "adjective": (
-        "cold old gray soft dark bright pale lone",
-        "silent quiet lonely golden empty gentle distant sleepy",
-        "forgotten beautiful delicate abandoned",
-        "solitary melancholy",
-    ),
-    "verb": (
-        "sleeps waits drifts sings glows breathes turns",
-        "whispers listens wanders trembles lingers murmurs",
-        "awakens remembers disappears hesitates",
-        "evaporates",
-    ),
-    "adverb": (
-        "now here",
-        "again alone softly slowly gently",
-        "silently tenderly peacefully endlessly suddenly",
-        "beautifully unhurriedly",
-    ),
-    "preposition": ("by near on past", "under over above beneath beside beyond"),
-    "time": ("dawn dusk night noon", "midnight twilight daybreak sunset"),
-    "article": ("the this my",),
+    "adjective": ("cold old gray pale bright", "silent lonely golden sleepy", "forgotten delicate"),
+    "verb": ("sleeps waits drifts glows", "whispers listens wanders", "awakens remembers"),
+    "adverb": ("now here", "again alone softly", "silently endlessly"),
+    "preposition": ("by near past", "under beneath beyond"),
+    "time": ("dawn dusk night", "midnight sunset"),
+    "article": ("the my",),
     "and": ("and",),
     "at": ("at",),
 }
@@ -67,21 +51,14 @@ PATTERNS = tuple(
     tuple(pattern.split())
     for pattern in (
         "adjective noun",
-        "adjective and adjective noun",
         "adjective noun at time",
-        "adjective noun preposition article noun",
-        "noun and noun",
-        "article adjective noun",
-        "article noun and article noun",
+        "article adjective noun verb",
         "article noun verb",
         "article noun verb adverb",
         "article noun verb at time",
         "article noun verb preposition article noun",
-        "article adjective noun verb",
-        "article adjective noun verb adverb",
-        "preposition article noun",
+        "noun and noun",
         "preposition article adjective noun",
-        "verb adverb at time",
         "verb preposition article noun",
     )
 )
@@ -133,10 +110,13 @@ class Haiku(Task):
     right: Share = 0.7
     season: Share = 0.7
     subject: Share = 0.8
+    # Few judgements do not teach to count.
+    pairs: Annotated[int, Gt(0)] = 12288
     # With two heads, whether it learns what a season's words are is a matter of the seed.
     architecture: Architecture = Architecture(heads=4)
     pretraining: Training = Training(32768, 1, 32, 6e-3)
     sft: Training = Training(6144, 1, 64, 2e-3)
+    reward: RewardTraining = RewardTraining(3, 64, 3e-3)
 
     @property
     def max_new_tokens(self) -> int:
