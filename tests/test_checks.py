@@ -8,11 +8,13 @@ from typing import ClassVar
 import pytest
 from broken_heavy import HeavyImport
 from broken_methods import BROKEN, Good, SeesBatch
+from datasets.fingerprint import get_temporary_cache_files_directory
 
 from bench.checks import CHECKS, run_check
 from bench.cli import main
 from bench.testing import parametrize_with_checks
 from methods.base import Method
+from methods.dpo import DPO
 
 BROKEN["light_import"] = HeavyImport
 
@@ -51,6 +53,12 @@ def test_an_expected_failure_has_its_reason_and_must_happen() -> None:
     declared = run_check(CHECKS["independent_of_batch"], Declared)
     assert (declared.verdict, declared.why) == ("fails as expected", "its logits are in 8 bits")
     assert run_check(CHECKS["leaves_itself"], DeclaredInVain).verdict == "fails"
+
+
+def test_the_libraries_temporary_folder_is_no_fault_of_the_method() -> None:
+    # As it is where something was trained before in the same process.
+    get_temporary_cache_files_directory()
+    assert run_check(CHECKS["writes_in_workdir"], DPO).verdict == "passes"
 
 
 @parametrize_with_checks(["sft"])

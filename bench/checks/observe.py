@@ -140,8 +140,12 @@ def _writing(seen: Seen, workdir: Path, scratch: Path) -> Iterator[None]:
     if not _hooked:  # an audit hook stays for good
         sys.addaudithook(_audit)
         _hooked = True
+    # The library keeps one temporary folder per process, wherever it was first made.
+    from datasets.fingerprint import get_temporary_cache_files_directory
+
+    tables = os.path.realpath(get_temporary_cache_files_directory())
     scratch.mkdir(parents=True, exist_ok=True)
-    allowed = (str(workdir.resolve()), str(scratch.resolve()), *SYSTEM)
+    allowed = (str(workdir.resolve()), str(scratch.resolve()), tables, *SYSTEM)
 
     def listen(event: str, args: tuple[Any, ...]) -> None:
         path = _written_path(event, args)
