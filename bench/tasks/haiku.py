@@ -111,12 +111,12 @@ class Haiku(Task):
     season: Share = 0.7
     subject: Share = 0.8
     # Few judgements do not teach to count.
-    pairs: Annotated[int, Gt(0)] = 12288
+    judgements: Annotated[int, Gt(0)] = 12288
     # With two heads, whether it learns what a season's words are is a matter of the seed.
     architecture: Architecture = Architecture(heads=4)
     pretraining: Training = Training(32768, 1, 32, 6e-3)
     sft: Training = Training(6144, 1, 64, 2e-3)
-    reward: RewardTraining = RewardTraining(3, 64, 3e-3)
+    reward: RewardTraining = RewardTraining(4, 64, 3e-3)
 
     @property
     def max_new_tokens(self) -> int:
@@ -180,8 +180,8 @@ class Haiku(Task):
 
     def _gold(self, prompt: str, response: str) -> float:
         """+1 for each of three lines that has 5, 7, 5 syllables, 0 if it is one off, -1 if it is
-        further off, no phrase, or missing; -1 for each line more; +1.5 if a word of the season is
-        there, -1 for each of another season; +1.5 if the subject is named; -0.5 each time that a
+        further off, no phrase, or missing; -1 for each line more; +2 if a word of the season is
+        there, -2 for each of another season; +1 if the subject is named; -0.5 each time that a
         noun, verb, adjective, adverb or time is said again; -2 if it does not end."""
         asked = self._prompts[prompt]
         score = 0.0 if response.endswith(END) else -2.0
@@ -191,8 +191,8 @@ class Haiku(Task):
         score -= max(0, len(lines) - len(FORM))
         words = [word for line in lines for word in line]
         seasons = [SEASON_OF[word] for word in words if word in SEASON_OF]
-        score += 1.5 * (asked.season in seasons) + 1.5 * (asked.subject in words)
-        score -= sum(season != asked.season for season in seasons)
+        score += 2.0 * (asked.season in seasons) + 1.0 * (asked.subject in words)
+        score -= 2.0 * sum(season != asked.season for season in seasons)
         content = [word for word in words if CLASS.get(word) not in FUNCTION_CLASSES]
         return score - 0.5 * (len(content) - len(set(content)))
 
