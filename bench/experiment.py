@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from bench.catalog import find_method, importable
@@ -36,15 +36,16 @@ class Evaluation(Strict):
     temperature, top_k: the one sampling law (temperature 0 is greedy, top_k 0 is no cut).
     responses_per_prompt: sampled from each policy. limit_samples: reference samples for each test
     prompt from which the limit is drawn, to a KL of log(limit_samples) - 3 at most, and further
-    where samples of trained policies carry it. temperatures: where win rates against SFT are
-    taken besides. checkpoints: how often each policy is kept on its way and measured, so that what
-    training did to it can be seen.
+    where samples of trained policies carry it: of limit_policies of them, those that moved
+    furthest. temperatures: where win rates against SFT are taken besides. checkpoints: how often
+    each policy is kept on its way and measured, so that what training did to it can be seen.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
     responses_per_prompt: Annotated[int, Gt(1)] = 16
     limit_samples: Annotated[int, Ge(64)] = 3072
+    limit_policies: Annotated[int, Ge(0), Le(8)] = 2
     temperatures: list[Annotated[float, Ge(0)]] = []
     checkpoints: Annotated[int, Ge(0)] = 5
 

@@ -55,7 +55,8 @@ class Work:
         ruler = self.rulers[world]
         if not ruler.can_be_extended:
             return None
-        moved = furthest([r for r in self.runs if r.world == world and r.finished()])
+        done = [r for r in self.runs if r.world == world and r.finished()]
+        moved = furthest(done, ruler.limit_policies)
         return Mixture(ruler, tuple(run.folder for run in moved)) if moved else None
 
     def basis(self, world: World) -> Basis | None:
@@ -88,7 +89,12 @@ class Plan(Work):
             for seed in range(experiment.seeds):
                 world = World(task, seed, device, store, alias=name)
                 worlds.append(world)
-                ruler = Ruler(world, experiment.law(task), evaluation.limit_samples)
+                ruler = Ruler(
+                    world,
+                    experiment.law(task),
+                    evaluation.limit_samples,
+                    evaluation.limit_policies,
+                )
                 rulers[world] = ruler
                 for method_name, method, params in settings:
                     runs.append(

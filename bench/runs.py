@@ -240,7 +240,7 @@ class Run:
         return row | self._read(POLICY, self.train_key, "costs.json") | self.figures(split)
 
 
-def furthest(runs: list[Run], most: int = 2) -> list[Run]:
+def furthest(runs: list[Run], most: int) -> list[Run]:
     """Return the runs whose policies moved furthest, one for each method, privileged ones first.
 
     Of those that moved, and have log-probabilities.

@@ -36,11 +36,15 @@ KIND = "ruler"
 
 @dataclass(frozen=True)
 class Ruler:
-    """A world, the sampling law, and how many samples the limit is drawn from."""
+    """A world, the sampling law, and how many samples the limit is drawn from.
+
+    limit_policies: of how many trained policies samples are taken besides, to carry it further.
+    """
 
     world: World
     law: SamplingLaw
     limit_samples: int
+    limit_policies: int = 2
 
     @property
     def key(self) -> str:
@@ -62,8 +66,8 @@ class Ruler:
 
     @property
     def can_be_extended(self) -> bool:
-        """Whether samples of policies can help: where nothing is listed and all is possible."""
-        return not self.listed and self.law.is_softmax
+        """Whether samples of policies help: if wanted, nothing is listed and all is possible."""
+        return self.limit_policies > 0 and not self.listed and self.law.is_softmax
 
     def exists(self) -> bool:
         return self.world.store.has(KIND, self.key)
