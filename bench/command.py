@@ -41,7 +41,8 @@ def run_bench(
 def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) -> int:
     # Imported here: these bring in torch, and a mistake in the options should not wait for it.
     from bench.results import write_results
-    from bench.runner import Plan, Workers, default_jobs, default_store, execute, quiet
+    from bench.runner import Plan, default_jobs, default_store, execute
+    from bench.workers import Workers, quiet
 
     quiet()
     # Without a terminal to fit into, tables are given the room that they need.

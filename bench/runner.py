@@ -1,15 +1,12 @@
-"""Runs the plan: shared stages first, then every run, in parallel; then writes the results."""
+"""Runs the plan, in parallel: of each world the shared stages, then its runs, then its limit."""
 
 from __future__ import annotations
 
-import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 from bench.evaluation.limit import Basis
 from bench.evaluation.mixture import Mixture
@@ -19,17 +16,7 @@ from bench.pipeline.world import STAGES, World
 from bench.progress import Progress
 from bench.runs import Run, attempt, furthest
 from bench.store import Store
-
-# Every step of a training takes and frees large blocks. glibc gives them back to the system each
-# time, which must clear them again: a fifth of a small model's time. Workers keep them.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
-
-Job = TypeVar("Job")
-Outcome = tuple[str, str, float]
+from bench.workers import Job, Outcome, Workers
 
 
 @dataclass
@@ -132,84 +119,6 @@ class Plan(Work):
 
 
 @dataclass(frozen=True)
-class Workers:
-    """How many processes work side by side, and with how many threads each."""
-
-    jobs: int
-    threads: int = 1
-
-    def each(
-        self, work: Callable[[Job], Outcome], jobs: Sequence[Job]
-    ) -> Iterator[tuple[Job, Outcome]]:
-        """Yield each job with its outcome, as they finish. A worker's death fails its job only."""
-        from joblib import Parallel, delayed
-        from joblib.externals.loky.process_executor import BrokenProcessPool
-
-        os.environ |= KEEP_MEMORY | dict(os.environ)
-        done: set[int] = set()
-        # With one job joblib would start no process, and a crash would end everything. So there
-        # are always two, of which one waits if only one job is wanted.
-        pool = Parallel(
-            max(2, self.jobs),
-            backend="loky",
-            return_as="generator_unordered",
-            pre_dispatch=1 if self.jobs == 1 else "2 * n_jobs",
-            batch_size=1,
-        )
-        try:
-            calls = (delayed(_call)(self.threads, work, i, job) for i, job in enumerate(jobs))
-            for i, outcome in pool(calls):
-                done.add(i)
-                yield jobs[i], outcome
-        except BrokenProcessPool:
-            # Which job killed its worker is not known: each that is left gets one of its own.
-            for i in sorted(set(range(len(jobs))) - done):
-                try:
-                    alone = Parallel(2, backend="loky")
-                    [(_, outcome)] = alone([delayed(_call)(self.threads, work, i, jobs[i])])
-                except BrokenProcessPool as error:
-                    outcome = ("failed", f"worker died: {' '.join(str(error).split())[:200]}", 0.0)
-                yield jobs[i], outcome
-
-
-def _call(
-    threads: int, work: Callable[[Job], Outcome], number: int, job: Job
-) -> tuple[int, Outcome]:
-    quiet()
-    import torch
-
-    torch.set_num_threads(threads)
-    outcome = work(job)
-    _freeze()
-    return number, outcome
-
-
-@cache
-def _freeze() -> None:
-    """Keep what the libraries hold for good out of garbage collection, once in each process.
-
-    Every trainer forces a collection when it ends, which can take longer than a small training.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def quiet() -> None:
-    """Turn off the libraries' progress bars, warnings and downloads."""
-    import warnings
-
-    os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.simplefilter("ignore")
-    import datasets
-    import transformers
-
-    datasets.disable_progress_bars()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-
-
-@dataclass(frozen=True)
 class _Preparation:
     """A world and its ruler, made ready in one job."""
 
@@ -217,15 +126,15 @@ class _Preparation:
     ruler: Ruler
 
 
-def _prepare(job: _Preparation) -> Outcome:
+def _prepare(job: _Preparation) -> tuple[str, str, float]:
     return _timed(job.world.prepare, job.ruler.make)
 
 
-def _extend(mixture: Mixture) -> Outcome:
+def _extend(mixture: Mixture) -> tuple[str, str, float]:
     return _timed(mixture.make)
 
 
-def _timed(*steps: Callable[[], None]) -> Outcome:
+def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
     started = time.perf_counter()
     try:
         for step in steps:
@@ -238,36 +147,82 @@ def _timed(*steps: Callable[[], None]) -> Outcome:
 
 def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
     """Make what is missing; return status and error of each run that is not ok, by its key."""
-    problems: dict[str, tuple[str, str]] = {}
-    broken: dict[World, str] = {}
-    unready = [_Preparation(world, work.rulers[world]) for world in work.unready()]
-    progress.start(len(unready), [run.name for run in work.unfinished()])
-    expected = {run.world for run in work.unfinished() if work.rulers[run.world].can_be_extended}
-    progress.expect("limit", len(expected))
-    for job, (status, error, seconds) in workers.each(_prepare, unready):
-        label = f"{job.world.name} shared stages, seed {job.world.seed}"
-        progress.advance("shared stages", label, status, error, seconds)
-        if status != "ok":
-            broken[job.world] = f"shared stage: {error}"
-    ready = []
-    for run in work.unfinished():
-        if run.world in broken:
-            problems[run.key] = ("failed", broken[run.world])
-        else:
-            ready.append(run)
-    for run, (status, error, seconds) in workers.each(attempt, ready):
-        progress.advance(run.name, f"{run.label}, seed {run.world.seed}", status, error, seconds)
-        if status != "ok":
-            problems[run.key] = (status, error)
-    # Without them the limits are what the reference's samples give: no run fails by this.
-    mixtures = [mixture for world in work.worlds if (mixture := work.mixture(world))]
-    missing = [mixture for mixture in mixtures if not mixture.exists()]
-    progress.expect("limit", len(missing))
-    for mixture, (status, error, seconds) in workers.each(_extend, missing):
-        world = mixture.ruler.world
-        progress.advance("limit", f"{world.name} limit, seed {world.seed}", status, error, seconds)
+    execution = _Execution(work, progress)
+    workers.run(execution.first(), execution.after)
     progress.stop()
-    return problems
+    return execution.problems
+
+
+class _Execution:
+    """What is left to do of a work, and what follows what: a world's stages, its runs, its limit.
+
+    problems: status and error of each run that is not ok, by its key.
+    """
+
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self.work, self.progress = work, progress
+        self.problems: dict[str, tuple[str, str]] = {}
+        self.unready = work.unready()
+        self.left: dict[World, list[Run]] = {world: [] for world in work.worlds}
+        for run in work.unfinished():
+            self.left[run.world].append(run)
+        # Worlds that may yet get a limit that reaches further, when their runs are done.
+        self.unlimited = {w for w in work.worlds if work.rulers[w].can_be_extended}
+
+    def first(self) -> list[Job]:
+        """Return what nothing else has to be done for."""
+        self.progress.start(
+            len(self.unready), [run.name for runs in self.left.values() for run in runs]
+        )
+        rulers = self.work.rulers
+        jobs = [Job(_prepare, _Preparation(world, rulers[world])) for world in self.unready]
+        for world in self.work.worlds:
+            if world not in self.unready:
+                jobs += self._runs(world)
+        self._expect_limits()
+        return jobs
+
+    def after(self, job: Job, outcome: Outcome) -> list[Job]:
+        """Take in how a job went; return what can be done now."""
+        if isinstance(job.argument, Run):
+            return self._after_run(job.argument, outcome)
+        if isinstance(job.argument, Mixture):
+            # Without it the limit is what the reference's samples give: no run fails by this.
+            world = job.argument.ruler.world
+            self.unlimited.discard(world)
+            self.progress.advance("limit", f"{world.name} limit, seed {world.seed}", *outcome)
+            return []
+        world = job.argument.world
+        label = f"{world.name} shared stages, seed {world.seed}"
+        self.progress.advance("shared stages", label, *outcome)
+        if outcome.status != "ok":
+            error = f"shared stage: {outcome.error}"
+            self.problems |= {run.key: ("failed", error) for run in self.left[world]}
+            self.left[world] = []
+        return self._runs(world)
+
+    def _runs(self, world: World) -> list[Job]:
+        """Return the runs on a world that is ready, or its limit where none is left."""
+        return [Job(attempt, run) for run in self.left[world]] or self._limit(world)
+
+    def _after_run(self, run: Run, outcome: Outcome) -> list[Job]:
+        label = f"{run.label}, seed {run.world.seed}"
+        self.progress.advance(run.name, label, *outcome)
+        if outcome.status != "ok":
+            self.problems[run.key] = (outcome.status, outcome.error)
+        self.left[run.world].remove(run)
+        return [] if self.left[run.world] else self._limit(run.world)
+
+    def _limit(self, world: World) -> list[Job]:
+        mixture = self.work.mixture(world)
+        if mixture is not None and not mixture.exists():
+            return [Job(_extend, mixture)]
+        self.unlimited.discard(world)
+        self._expect_limits()
+        return []
+
+    def _expect_limits(self) -> None:
+        self.progress.expect("limit", len(self.unlimited))
 
 
 def default_jobs(device: str) -> int:

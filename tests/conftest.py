@@ -15,9 +15,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from bench.runner import quiet
 from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
+from bench.workers import quiet
 from methods.core.context import Context, Reward
 from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy

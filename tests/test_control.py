@@ -10,8 +10,9 @@ from rich.console import Console
 from bench.experiment import load_experiment
 from bench.progress import Progress
 from bench.results import objective
-from bench.runner import Plan, Workers, execute
+from bench.runner import Plan, execute
 from bench.store import Store
+from bench.workers import Workers
 
 NEAR_THE_OPTIMUM = 0.97
 

@@ -29,7 +29,8 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     from bench.calibration.verdicts import differences
     from bench.manifest import circumstances
     from bench.progress import Progress
-    from bench.runner import Workers, default_jobs, default_store, execute, quiet
+    from bench.runner import default_jobs, default_store, execute
+    from bench.workers import Workers, quiet
 
     quiet()
     console = Console(highlight=False)

@@ -28,7 +28,7 @@ def run_checks(names: Sequence[str]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Imported here: these bring in torch, and a wrong name should not wait for it.
     from bench.checks import CHECKS, run_check
-    from bench.runner import quiet
+    from bench.workers import quiet
 
     quiet()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -59,10 +59,11 @@ WORDS = {
     "limit": (
         "Where not every response can be listed, the limit is estimated from samples of the SFT "
         "policy and, where that reaches further, of trained policies that moved far. It is drawn, "
-        "and used, only as far as bias and two standard errors stay within 2% of its gain over SFT, "
-        "5 effective samples are left for each prompt, and either the KL is below log n - 3 for "
-        "n samples of the SFT policy or a sampled policy has been that far. A task without a line "
-        "has too few samples for any of it (limit_samples in the experiment). Means over seeds."
+        "and used, only as far as bias and two standard errors stay within 2% of its gain over "
+        "SFT, 5 effective samples are left for each prompt, and either the KL is below log n - 3 "
+        "for n samples of the SFT policy or a sampled policy has been that far. A task without a "
+        "line has too few samples for any of it (limit_samples in the experiment). Means over "
+        "seeds."
     ),
     "win_rates": (
         "How often the row's response has more gold reward than the column's to the same test "

@@ -1,0 +1,80 @@
+"""Processes side by side: what follows what, and a death that takes nothing else down."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from bench.workers import Job, Outcome, Workers
+
+
+def say(word: str) -> tuple[str, str, float]:
+    return "ok", word, 0.0
+
+
+def die(code: int) -> tuple[str, str, float]:
+    # Others are at work by then.
+    time.sleep(0.5)
+    os._exit(code)
+
+
+def rest(seconds: int) -> tuple[str, str, float]:
+    time.sleep(seconds)
+    return "ok", "", 0.0
+
+
+def touch(file: Path) -> tuple[str, str, float]:
+    file.touch()
+    return "ok", "touched", 0.0
+
+
+def wait_for(file: Path) -> tuple[str, str, float]:
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        if time.monotonic() > deadline:
+            return "failed", "waited in vain", 60.0
+        time.sleep(0.05)
+    return "ok", "waited", 0.0
+
+
+def test_what_follows_from_a_job_is_done_after_what_was_waiting() -> None:
+    order: list[str] = []
+
+    def after(job: Job, outcome: Outcome) -> list[Job]:
+        order.append(outcome.error)
+        return [Job(say, "its child")] if outcome.error == "first" else []
+
+    Workers(1).run([Job(say, "first"), Job(say, "second")], after)
+    assert order == ["first", "second", "its child"]
+
+
+def test_nothing_waits_for_a_job_that_it_does_not_follow_from(tmp_path: Path) -> None:
+    file = tmp_path / "touched"
+    order: list[str] = []
+
+    def after(job: Job, outcome: Outcome) -> list[Job]:
+        order.append(outcome.error)
+        return [Job(touch, file)] if outcome.error == "first" else []
+
+    Workers(2).run([Job(wait_for, file), Job(say, "first")], after)
+    assert set(order) == {"first", "touched", "waited"}
+
+
+def test_a_death_fails_its_own_job_only() -> None:
+    outcomes: dict[str, Outcome] = {}
+
+    def after(job: Job, outcome: Outcome) -> list[Job]:
+        outcomes[f"{job.work.__name__} {job.argument}"] = outcome
+        return []
+
+    jobs = [Job(die, 9), Job(rest, 2), Job(say, "a"), Job(die, 8), Job(say, "b")]
+    Workers(2).run(jobs, after)
+    assert {name: o.status for name, o in outcomes.items()} == {
+        "die 9": "failed",
+        "rest 2": "ok",
+        "say a": "ok",
+        "die 8": "failed",
+        "say b": "ok",
+    }
+    assert outcomes["die 9"].error.startswith("worker died: ")
