@@ -54,6 +54,11 @@ def importable() -> list[str]:
     return [name for name, found in catalog().items() if not isinstance(found, str)]
 
 
+def unimportable() -> dict[str, str]:
+    """Return the reason for each method that cannot be imported, by name."""
+    return {name: found for name, found in catalog().items() if isinstance(found, str)}
+
+
 def own_methods(module: ModuleType) -> list[type[Method]]:
     """Return the methods that a module defines, those that it imports left out."""
     return [

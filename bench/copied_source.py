@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from io import StringIO
+from token import NAME
+from tokenize import generate_tokens
 
 from bench.catalog import own_methods
 from bench.errors import UserError
@@ -27,7 +30,7 @@ def copied_source(method: type[Method], original: str, name: str, kind: str) -> 
     source = inspect.getsource(module)
     if re.search(rf"\b{kind}\b", source):
         raise UserError(f"'{name}': the file of '{original}' has a {kind}; choose another name")
-    source = re.sub(rf"\b{method.__name__}\b", kind, source)
+    source = renamed(source, method.__name__, kind)
     copy = f"copy of {original}, to be changed."
     source = re.sub(rf"\A{TOLD}", f'"""{name}: a {copy}', source, flags=re.DOTALL)
     source = re.sub(
@@ -37,6 +40,17 @@ def copied_source(method: type[Method], original: str, name: str, kind: str) -> 
         flags=re.DOTALL | re.MULTILINE,
     )
     return without_paper(source)
+
+
+def renamed(source: str, old: str, new: str) -> str:
+    """Return the source with a name replaced where it is one, and not in strings or comments."""
+    lines = source.splitlines(keepends=True)
+    names = [t for t in generate_tokens(StringIO(source).readline) if t[:2] == (NAME, old)]
+    for token in reversed(names):
+        (row, start), (_, end) = token.start, token.end
+        line = lines[row - 1]
+        lines[row - 1] = line[:start] + new + line[end:]
+    return "".join(lines)
 
 
 def without_paper(source: str) -> str:

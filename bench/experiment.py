@@ -7,18 +7,19 @@ import itertools
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import yaml
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from bench.catalog import find_method, importable
 from bench.errors import UserError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from methods.base import Method
-from methods.core.feedback import GIVES
+from methods.core.feedback import GIVES, KINDS
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -97,7 +98,7 @@ class Experiment(Strict):
             where, here = f"methods.{name}", self.tasks[task].methods.get(name, {})
             own = {key: value for key, value in {**given, **here}.items() if key != "grid"}
             grid = grid_of(kind, given, here, where)
-            build(kind, own, where)
+            check_strength(build(kind, own, where), where)
             for values in itertools.product(*grid.values()):
                 params = dict(zip(grid, values, strict=True))
                 yield name, build(kind, {**own, **params}, where), params
@@ -132,6 +133,17 @@ class Experiment(Strict):
             seen.add(frozenset(pair))
 
 
+def check_strength(method: Method, where: str) -> None:
+    """Raise a UserError where the method's dial is none of its fields."""
+    fields = [field.name for field in dataclasses.fields(method)]
+    if method.strength is not None and method.strength not in fields:
+        raise UserError(
+            f"{where}: its strength '{method.strength}' is none of its fields: {', '.join(fields)}"
+        )
+    if method.strength_is_kl and method.strength is None:
+        raise UserError(f"{where}: strength_is_kl is set, but strength names no field")
+
+
 def check_feedback(task: str, world: Task, name: str, method: Method) -> None:
     """Raise a UserError where a method learns from what the task's annotator is not asked."""
     asked, wanted = world.question.kind, method.feedback
@@ -139,6 +151,9 @@ def check_feedback(task: str, world: Task, name: str, method: Method) -> None:
     if wanted in (*GIVES[asked], "thumbs", "reward", "none"):
         return
     givers = [one for one, given in GIVES.items() if wanted in given]
+    if not givers:
+        known = ", ".join([*KINDS, "reward", "none"])
+        raise UserError(f"methods.{name}: unknown feedback '{wanted}'; allowed: {known}")
     raise UserError(
         f"tasks.{task}.dials.question: '{name}' learns from {wanted}, which cannot be derived "
         f"from {asked}; kind must be {' or '.join(givers)}"
@@ -181,6 +196,18 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         return TypeAdapter(kind).validate_python(_with_defaults(kind, values, where))
     except ValidationError as error:
         raise UserError(describe(error, where)) from None
+    except (TypeError, PydanticUserError) as error:  # an unfinished plug-in
+        reason = _unknown_type(kind) or str(error).splitlines()[0]
+        raise UserError(f"{where}: {kind.__name__} cannot be made: {reason}") from None
+
+
+def _unknown_type(kind: type[Any]) -> str:
+    """Return which type of a field is not known, or nothing."""
+    try:
+        get_type_hints(kind)
+    except NameError as error:
+        return str(error)
+    return ""
 
 
 def _with_defaults(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -77,11 +77,13 @@ def write_method(draft: Draft, folder: Path | None = None) -> Path:
     """
     folder = folder or own_folder()
     file = folder / f"{draft.name}.py"
-    for taken in (file, folder / draft.name):
-        if taken.exists():
-            raise UserError(f"{taken}: is there already; choose another name, or another --folder")
-    check_writable(folder)
     try:
+        for taken in (file, folder / draft.name):
+            if taken.exists():
+                raise UserError(
+                    f"{taken}: is there already; choose another name, or another --folder"
+                )
+        check_writable(folder)
         write_text(file, draft.source)
     except OSError as error:
         raise UserError(f"{file}: cannot be written: {error.strerror}") from None

@@ -153,6 +153,11 @@ def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple
     return execution.problems
 
 
+def first_missing(world: World, ruler: Ruler) -> str:
+    """Return the hash of what is made first when a world is prepared."""
+    return next((world.key(stage) for stage in world.missing()), ruler.key)
+
+
 class _Execution:
     """What is left to do of a work, and what follows what: a world's stages, its runs, its limit.
 
@@ -163,6 +168,11 @@ class _Execution:
         self.work, self.progress = work, progress
         self.problems: dict[str, tuple[str, str]] = {}
         self.unready = work.unready()
+        # One task under several names shares its first stages: one world makes them for the others.
+        sharing: dict[str, list[World]] = {}
+        for world in self.unready:
+            sharing.setdefault(first_missing(world, work.rulers[world]), []).append(world)
+        self.waiting = {first: others for first, *others in sharing.values()}
         self.left: dict[World, list[Run]] = {world: [] for world in work.worlds}
         for run in work.unfinished():
             self.left[run.world].append(run)
@@ -174,8 +184,7 @@ class _Execution:
         self.progress.start(
             len(self.unready), [run.name for runs in self.left.values() for run in runs]
         )
-        rulers = self.work.rulers
-        jobs = [Job(_prepare, _Preparation(world, rulers[world])) for world in self.unready]
+        jobs = [self._preparation(world) for world in self.waiting]
         for world in self.work.worlds:
             if world not in self.unready:
                 jobs += self._runs(world)
@@ -197,9 +206,15 @@ class _Execution:
         self.progress.advance("shared stages", label, *outcome)
         if outcome.status != "ok":
             error = f"shared stage: {outcome.error}"
-            self.problems |= {run.key: ("failed", error) for run in self.left[world]}
+            for run in self.left[world]:
+                self.problems[run.key] = ("failed", error)
+                self.progress.expect(run.name, self.progress.left[run.name] - 1)
             self.left[world] = []
-        return self._runs(world)
+        others = [self._preparation(other) for other in self.waiting.get(world, [])]
+        return others + self._runs(world)
+
+    def _preparation(self, world: World) -> Job:
+        return Job(_prepare, _Preparation(world, self.work.rulers[world]))
 
     def _runs(self, world: World) -> list[Job]:
         """Return the runs on a world that is ready, or its limit where none is left."""

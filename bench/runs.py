@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import json
@@ -258,7 +259,7 @@ def furthest(runs: list[Run], most: int) -> list[Run]:
 
 
 def method_files(method: type[Method]) -> list[Path]:
-    """Return the source files of a method and of the methods that it builds on.
+    """Return the source files of a method and of the methods that it builds on or imports from.
 
     Of a method in another package, all files of that package: any may be part of it.
     """
@@ -269,7 +270,22 @@ def method_files(method: type[Method]) -> list[Path]:
     for package in {kind.__module__.partition(".")[0] for kind in kinds} - OWN_PACKAGES:
         for folder in getattr(sys.modules.get(package), "__path__", []):
             files |= set(Path(folder).rglob("*.py"))
+    new = files
+    while new := {found for file in new for found in imported_methods(file)} - files:
+        files |= new
     return sorted(files)
+
+
+def imported_methods(file: Path) -> set[Path]:
+    """Return the files in `methods/` that a source file imports from."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = {ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+    return {file for file in files if file.parent == ROOT / "methods" and file.exists()}
 
 
 def training_law(law: SamplingLaw) -> SamplingLaw:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
 
 from methods.base import Context, Paper, Policy, Positive
 from methods.core.offline import Offline
@@ -28,6 +30,8 @@ class KTO(Offline):
 
     desirable_weight: Positive = 1.0
     undesirable_weight: Positive = 1.0
+    # The KL is estimated from the others of a batch.
+    batch_size: Annotated[int, Ge(2)] = 32
 
     def train(self, context: Context) -> Policy:
         return fit_by_kto_trainer(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from methods.base import Context, Count, Paper, Policy, Positive
+from annotated_types import Ge, MultipleOf
+
+from methods.base import Context, Paper, Policy, Positive
 from methods.core.experimental import experimental
 from methods.core.online import Online
 from methods.core.trl_online import fit_by_online_trainer
@@ -31,22 +33,21 @@ class OnlineDPO(Online):
 
     learning_rate: Positive = 5e-4
     beta: Positive = 0.2
-    batch_size: Count = 32
+    batch_size: Annotated[int, Ge(2), MultipleOf(2)] = 32
     loss: Literal["sigmoid", "ipo"] = "sigmoid"
 
     def train(self, context: Context) -> Policy:
         trl = experimental("online_dpo")
-        pairs = self.batch_size // 2
         return fit_by_online_trainer(
             context,
             trl.OnlineDPOTrainer,
             trl.OnlineDPOConfig,
-            batches=self.batches(context, 2 * pairs),
-            batch_size=2 * pairs,
+            batches=self.batches(context, self.batch_size),
+            batch_size=self.batch_size,
             group=2,
             curve=self._curve,
             learning_rate=self.learning_rate,
-            per_device_train_batch_size=pairs,
+            per_device_train_batch_size=self.batch_size // 2,
             max_new_tokens=context.law.max_new_tokens,
             max_length=NO_LIMIT,
             beta=self.beta,

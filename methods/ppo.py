@@ -11,7 +11,7 @@ from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, P
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import Rollout, collect, draw_prompts, token_values
 from methods.core.sampling import stream, token_logprobs
-from methods.core.training import isolated, use_bf16
+from methods.core.training import isolated, use_bf16, whole_batches
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ class _Run:
         self.method, self.context = method, context
         self.policy = context.start()
         self.value_model = context.value_model(method.value_init)
-        self.updates = min(method.episodes, context.budget) // method.batch_size
+        self.updates = whole_batches(method.episodes, context.budget, method.batch_size)
         self.update = 0
         self.kl_coef = method.kl_coef
         self.shift, self.scale = 0.0, 1.0

@@ -26,7 +26,6 @@ class RobustDPO(Offline):
 
     paper: ClassVar = Paper("Chowdhury et al., 2024", "https://arxiv.org/abs/2403.00409")
     feedback: ClassVar = "pairs"
-    strength_is_kl: ClassVar = True
 
     flip_rate: Annotated[float, Ge(0), Lt(0.5)] = 0.1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from datasets.fingerprint import get_temporary_cache_files_directory
 from bench.checks import CHECKS, run_check
 from bench.cli import main
 from bench.testing import parametrize_with_checks
-from methods.base import Method
+from methods.base import Context, Method, Policy
 from methods.dpo import DPO
 
 BROKEN["light_import"] = HeavyImport
@@ -53,6 +54,36 @@ def test_an_expected_failure_has_its_reason_and_must_happen() -> None:
     declared = run_check(CHECKS["independent_of_batch"], Declared)
     assert (declared.verdict, declared.why) == ("fails as expected", "its logits are in 8 bits")
     assert run_check(CHECKS["leaves_itself"], DeclaredInVain).verdict == "fails"
+
+
+@dataclass(frozen=True)
+class NoNumbers(Good):
+    """Its log-probabilities are no numbers."""
+
+    def train(self, context: Context) -> Policy:
+        policy = super().train(context)
+        policy.logprobs = lambda prompts, responses, law: [math.nan] * len(prompts)
+        return policy
+
+
+@dataclass(frozen=True)
+class WritesTensors(Good):
+    """It writes tensors beside its folder, as no Python code does."""
+
+    def train(self, context: Context) -> Policy:
+        import torch
+
+        torch.save({}, f=str(context.workdir.parent / "notes.pt"))
+        return super().train(context)
+
+
+@pytest.mark.parametrize("name", ["learns", "learns_the_reverse", "independent_of_batch"])
+def test_what_is_no_number_passes_no_check(name: str) -> None:
+    assert run_check(CHECKS[name], NoNumbers).verdict == "fails"
+
+
+def test_files_of_tensors_are_seen() -> None:
+    assert run_check(CHECKS["writes_in_workdir"], WritesTensors).verdict == "fails"
 
 
 def test_the_libraries_temporary_folder_is_no_fault_of_the_method() -> None:

@@ -17,6 +17,8 @@ from bench.runner import Plan
 from bench.store import Store
 from bench.tasks.base import Question, Training
 from bench.tasks.exact import Exact
+from methods.base import Method
+from methods.core.offline import PairLoss
 from methods.dpo import DPO
 from methods.sft import SFT
 
@@ -217,6 +219,69 @@ def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
     check_feedback("exact", Exact(question=Question("rankings", 3)), "ranker", Ranker())
     with pytest.raises(UserError, match=r"'ranker' learns from rankings.*kind must be rankings"):
         check_feedback("exact", Exact(), "ranker", Ranker())
+
+
+@dataclass(frozen=True)
+class NoSuchField(SFT):
+    strength: ClassVar = "bta"
+
+
+@dataclass(frozen=True)
+class NoStrength(SFT):
+    strength_is_kl: ClassVar = True
+
+
+@dataclass(frozen=True)
+class NoLoss(PairLoss):
+    """It is not finished."""
+
+
+@dataclass(frozen=True)
+class NoType(SFT):
+    margin: "Unheard" = 1.0  # type: ignore[name-defined]  # noqa: F821, UP037
+
+
+@dataclass(frozen=True)
+class NoKind(SFT):
+    feedback: ClassVar = "pair"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (NoSuchField, ["methods.mine: its strength 'bta' is none of its fields"]),
+        (NoStrength, ["methods.mine", "strength names no field"]),
+        (NoLoss, ["methods.mine: NoLoss cannot be made", "loss"]),
+        (NoType, ["methods.mine: NoType cannot be made", "Unheard"]),
+        (NoKind, ["methods.mine: unknown feedback 'pair'", "pairs, choices, rankings, thumbs"]),
+    ],
+)
+def test_a_plug_in_that_is_not_finished_is_said_before_anything_is_trained(
+    kind: type[Method], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalog(), "mine", kind)
+    with pytest.raises(UserError) as wrong:
+        load_experiment(write(tmp_path, changed("methods", "mine", value={})))
+    assert all(word in str(wrong.value) for word in words)
+    assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("rloo", {"group": 1}, ["methods.rloo.group", "greater than or equal to 2"]),
+        ("rloo", {"group": 3}, ["methods.rloo", "batch_size must be a multiple of group, 3"]),
+        ("grpo", {"minibatches": 3}, ["batch_size must be a multiple of minibatches, 3"]),
+        ("kto", {"batch_size": 1}, ["methods.kto.batch_size", "greater than or equal to 2"]),
+        ("online_dpo", {"batch_size": 33}, ["methods.online_dpo.batch_size", "multiple of 2"]),
+    ],
+)
+def test_settings_that_a_trainer_would_refuse(
+    name: str, settings: dict[str, int], words: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as wrong:
+        load_experiment(write(tmp_path, changed("methods", name, value=settings)))
+    assert all(word in str(wrong.value) for word in words)
 
 
 def test_all_stands_for_every_method() -> None:

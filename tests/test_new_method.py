@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import methods
 from bench.catalog import catalog, own_methods, title
 from bench.checks import CHECKS, run_check
 from bench.cli import main
-from bench.copied_source import copied_source
+from bench.copied_source import copied_source, without_paper
 from bench.errors import UserError
 from bench.new_method import draft_method, loss_is_inside_trl, write_method
 from methods.base import Context, Method
@@ -73,6 +75,23 @@ def test_every_method_can_be_started_from(like: str, tmp_path: Path) -> None:
     assert dataclasses.asdict(kind()) == dataclasses.asdict(known())
     for name in ("feedback", "strength", "strength_is_kl", "grid", "privileged"):
         assert getattr(kind, name) == getattr(known, name), name
+
+
+@pytest.mark.parametrize("like", NAMES)
+def test_a_copy_says_what_the_original_says_to_others(like: str) -> None:
+    """A class may have the name that something else goes by, as TRL's trainer of ORPO has."""
+
+    def texts(source: str) -> list[str]:
+        nodes = list(ast.walk(ast.parse(source)))
+        documented = [n for n in nodes if isinstance(n, ast.Module | ast.ClassDef)]
+        left_out = [n.body[0].value for n in documented if isinstance(n.body[0], ast.Expr)]
+        strings = [n for n in nodes if isinstance(n, ast.Constant) and n not in left_out]
+        return [n.value for n in strings if isinstance(n.value, str)]
+
+    if not loss_is_inside_trl(original(like)):
+        source = inspect.getsource(sys.modules[original(like).__module__])
+        known = texts(without_paper(source))
+        assert texts(draft_method(f"{like}_anew", like).source) == known
 
 
 def test_a_copy_trains_as_the_original_does(

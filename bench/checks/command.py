@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.catalog import catalog, find_method
+from bench.catalog import find_method, importable, unimportable
 from bench.checks.registry import Outcome
 
 STYLES = {
@@ -23,8 +23,9 @@ STYLES = {
 
 def run_checks(names: Sequence[str]) -> int:
     """Check the methods and print what came of it; return the exit status (1: one failed)."""
-    chosen = list(catalog()) if "all" in names else list(dict.fromkeys(names))
+    chosen = importable() if "all" in names else list(dict.fromkeys(names))
     kinds = {name: find_method(name, "check") for name in chosen}
+    broken = unimportable() if "all" in names else {}
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Imported here: these bring in torch, and a wrong name should not wait for it.
     from bench.checks import CHECKS, run_check
@@ -32,14 +33,16 @@ def run_checks(names: Sequence[str]) -> int:
 
     quiet()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    failed = 0
+    failed = len(broken)
+    for name, why in broken.items():
+        console.print(f"{name} cannot be imported: {why}", style="red", markup=False)
     for name, kind in kinds.items():
         with console.status(f"{name} is trained on a tiny world"):
             outcomes = [run_check(one, kind) for one in CHECKS.values()]
         console.print(table(name, outcomes))
         failed += any(outcome.verdict == "fails" for outcome in outcomes)
-    if len(kinds) > 1:
-        console.print(f"{len(kinds) - failed} of {len(kinds)} methods pass")
+    if (total := len(kinds) + len(broken)) > 1:
+        console.print(f"{total - failed} of {total} methods pass")
     return 1 if failed else 0
 
 

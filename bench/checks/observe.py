@@ -147,21 +147,47 @@ def _writing(seen: Seen, workdir: Path, scratch: Path) -> Iterator[None]:
     scratch.mkdir(parents=True, exist_ok=True)
     allowed = (str(workdir.resolve()), str(scratch.resolve()), tables, *SYSTEM)
 
-    def listen(event: str, args: tuple[Any, ...]) -> None:
-        path = _written_path(event, args)
+    def look(path: str | None) -> None:
         if path is None:
             return
         full = os.path.realpath(path)
         if not full.startswith(allowed) and "__pycache__" not in full:
             seen.written.append(full)
 
+    def listen(event: str, args: tuple[Any, ...]) -> None:
+        look(_written_path(event, args))
+
     previous, tempfile.tempdir = tempfile.tempdir, str(scratch)
     _listeners.append(listen)
     try:
-        yield
+        with _tensors_written(look):
+            yield
     finally:
         _listeners.remove(listen)
         tempfile.tempdir = previous
+
+
+@contextmanager
+def _tensors_written(look: Callable[[str], None]) -> Iterator[None]:
+    """Tell of the files of tensors, which are not written by Python and raise no audit event."""
+    import safetensors.torch
+    import torch
+
+    def told(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            for value in (*args, *options.values()):
+                if isinstance(value, str | os.PathLike):
+                    look(os.fspath(value))
+            return write(*args, **options)
+
+        return wrapped
+
+    save, save_file = torch.save, safetensors.torch.save_file
+    torch.save, safetensors.torch.save_file = told(save), told(save_file)
+    try:
+        yield
+    finally:
+        torch.save, safetensors.torch.save_file = save, save_file
 
 
 def _written_path(event: str, args: tuple[Any, ...]) -> str | None:

@@ -20,7 +20,7 @@ def learns(subject: Subject) -> None:
     """It learns to prefer one answer to another, past a margin."""
     _has_feedback(subject)
     moved = preference(subject.long.policy) - preference(subject.start())
-    if moved < MARGIN:
+    if not moved >= MARGIN:  # nor is it, where it is no number
         raise Failed(
             f"the share of the preferred answer moved by {moved:+.2f}; it must by {MARGIN}"
         )
@@ -31,7 +31,7 @@ def learns_the_reverse(subject: Subject) -> None:
     """With chosen and rejected swapped it learns the reverse."""
     _has_feedback(subject)
     moved = preference(subject.reverse.policy) - preference(subject.start())
-    if moved > -MARGIN:
+    if not moved <= -MARGIN:
         raise Failed(
             f"the share of the answer that is now rejected moved by {moved:+.2f}; "
             f"it must by {-MARGIN}"
@@ -72,7 +72,7 @@ def independent_of_padding(subject: Subject) -> None:
     short, long = min(PROMPTS, key=len), max(PROMPTS, key=len)
     (alone,) = _logprobs(policy, [short])
     (beside, _) = _logprobs(policy, [short, long], [GOOD, "a b </answer>"])
-    if abs(alone - beside) > TOLERANCE:
+    if not abs(alone - beside) <= TOLERANCE:
         raise Failed(f"{alone:.6f} alone, and {beside:.6f} beside a longer one")
 
 
@@ -84,8 +84,9 @@ def independent_of_batch(subject: Subject) -> None:
     given = [GOOD, BAD] * 20
     together = _logprobs(policy, asked, given)
     alone = [_logprobs(policy, [p], [r])[0] for p, r in zip(asked[:2], given[:2], strict=True)]
-    worst = max(abs(one - alone[i % 2]) for i, one in enumerate(together))
-    if worst > TOLERANCE:
+    apart = [abs(one - alone[i % 2]) for i, one in enumerate(together)]
+    worst = next((one for one in apart if not one <= TOLERANCE), None)
+    if worst is not None:
         raise Failed(f"the same response has log-probabilities that differ by {worst:.6f}")
 
 

@@ -77,7 +77,8 @@ class Question:
     """What the annotator is asked: the better of a pair, the best of several, or their order.
 
     among: how many responses there are to choose among, or to rank. Methods that learn from single
-    responses are given thumbs from the same annotator, on the first response of each question.
+    responses are given thumbs from the same annotator, on the first response of each question, or
+    on the first n - 1 where n are ranked.
     """
 
     kind: Literal["pairs", "choices", "rankings"] = "pairs"

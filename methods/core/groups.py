@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
 
 from methods.base import Context, Count, NonNegative, Positive
 from methods.core.online import Online
@@ -23,11 +25,16 @@ class Groups(Online):
     grid: ClassVar = {"kl_coef": [0.15, 0.3, 0.6, 1.2]}
 
     kl_coef: NonNegative = 0.2
-    group: Count = 4
+    group: Annotated[int, Ge(2)] = 4
     batch_size: Count = 64
     epochs: Count = 1
     minibatches: Count = 2
     clip: Positive = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("group", "minibatches"):
+            if self.batch_size % getattr(self, name):
+                raise ValueError(f"batch_size must be a multiple of {name}, {getattr(self, name)}")
 
     def fit(self, context: Context, trainer: Any, config: Any, **options: Any) -> ModelPolicy:
         """Train by RLOOTrainer or GRPOTrainer; options: of its config. Raises Diverged."""
@@ -59,9 +66,6 @@ class Groups(Online):
 def curve(entry: dict[str, float]) -> dict[str, float]:
     """Return the figures of a training curve; TRL's KL and entropy are per token, ours are not."""
     length = entry["completions/mean_length"]
-    return {
-        "reward": entry["reward"],
-        "kl": entry.get("kl", 0.0) * length,
-        "entropy": entry["entropy"] * length,
-        "response_tokens": length,
-    }
+    # Without a weight the KL is not computed.
+    figures = {name: entry[name] * length for name in ("kl", "entropy") if name in entry}
+    return figures | {"reward": entry["reward"], "response_tokens": length}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, Count, Method, Positive
+from methods.core.training import whole_batches
 
 
 @dataclass(frozen=True)
@@ -18,5 +19,5 @@ class Online(Method):
     episodes: Count = 3072
 
     def batches(self, context: Context, size: int) -> int:
-        """Return how many batches of this many responses can be sampled."""
-        return min(self.episodes, context.budget) // size
+        """Return how many batches of this many responses can be sampled; see whole_batches."""
+        return whole_batches(self.episodes, context.budget, size)

@@ -37,7 +37,7 @@ class Schedule:
     warmup: float = 0.1
 
     def steps(self, budget: int) -> int:
-        return min(self.examples, budget) // self.batch_size
+        return whole_batches(self.examples, budget, self.batch_size)
 
     def arguments(self, budget: int) -> dict[str, Any]:
         """Return keyword arguments for any `TrainingArguments`."""
@@ -51,6 +51,17 @@ class Schedule:
             "logging_steps": LOGGING_STEPS,
             "logging_nan_inf_filter": False,
         }
+
+
+def whole_batches(wanted: int, budget: int, size: int) -> int:
+    """Return how many batches fit into the examples or episodes wanted, cut to the budget.
+
+    Raises ValueError where there is a budget, and not one fits: nothing would be trained.
+    """
+    count = min(wanted, budget)
+    if budget and count < size:
+        raise ValueError(f"{count} examples or episodes are too few for a batch of {size}")
+    return count // size
 
 
 def use_bf16(model: PreTrainedModel, device: str) -> bool:
