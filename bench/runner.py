@@ -147,7 +147,7 @@ def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
 
 def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
     """Make what is missing; return status and error of each run that is not ok, by its key."""
-    execution = _Execution(work, progress)
+    execution = Execution(work, progress)
     workers.run(execution.first(), execution.after)
     progress.stop()
     return execution.problems
@@ -158,7 +158,7 @@ def first_missing(world: World, ruler: Ruler) -> str:
     return next((world.key(stage) for stage in world.missing()), ruler.key)
 
 
-class _Execution:
+class Execution:
     """What is left to do of a work, and what follows what: a world's stages, its runs, its limit.
 
     problems: status and error of each run that is not ok, by its key.

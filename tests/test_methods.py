@@ -17,6 +17,7 @@ from methods.core.feedback import Pair
 from methods.core.policy import ModelPolicy, load_policy
 from methods.core.rollout import collect
 from methods.core.sampling import token_logprobs
+from methods.core.training import whole_batches
 from methods.dpo import DPO
 from methods.ppo import PPO, check_untouched
 from methods.ppo_gold import PPOGold
@@ -28,6 +29,14 @@ QUICK_PPO = PPO(
     value_init="zero", save_every=5,
 )  # fmt: skip
 QUICK_DPO = DPO(beta=0.5, examples=960, batch_size=32, learning_rate=2e-3)
+
+
+def test_batches_fit_or_it_is_said() -> None:
+    assert whole_batches(10, 100, 4) == 2 and whole_batches(100, 10, 4) == 2
+    assert whole_batches(10, 0, 4) == 0
+    for wanted, budget in ((3, 100), (100, 3)):
+        with pytest.raises(ValueError, match="3 examples or episodes are too few for a batch of 4"):
+            whole_batches(wanted, budget, 4)
 
 
 def share_of_a(policy: object) -> float:

@@ -1,0 +1,46 @@
+"""What is done when: shared stages once, and nothing that a change leaves as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.evaluation.ruler import Ruler
+from bench.pipeline.world import World
+from bench.progress import Progress
+from bench.runner import Execution, Work
+from bench.runs import imported_methods
+from bench.store import Store
+from bench.tasks.exact import Exact
+from bench.workers import Outcome
+from methods.core.sampling import SamplingLaw
+
+
+def test_worlds_that_share_stages_wait_for_the_one_that_makes_them(
+    tiny_exact: Exact, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    few = World(replace(tiny_exact, judgements=64), 0, "cpu", store, alias="few")
+    many = World(tiny_exact, 0, "cpu", store, alias="many")
+    other = World(tiny_exact, 1, "cpu", store, alias="many")
+    rulers = {world: Ruler(world, SamplingLaw(), 64) for world in (few, many, other)}
+    progress = Progress(Console(file=StringIO()), 2)
+    execution = Execution(Work(list(rulers), rulers, []), progress)
+    first = execution.first()
+    assert [job.argument.world for job in first] == [few, other]
+    then = execution.after(first[0], Outcome("failed", "out of memory", 1.0))
+    assert [job.argument.world for job in then] == [many]
+    assert execution.after(first[1], Outcome("ok", "", 1.0)) == []
+
+
+def test_a_method_is_trained_anew_where_what_it_imports_from_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from methods.reinforce import policy_gradient_loss\n"
+        "def late():\n    from methods import ppo_gold, nothing\n    import methods.rloo\n"
+    )
+    names = {found.name for found in imported_methods(file)}
+    assert names == {"reinforce.py", "ppo_gold.py", "rloo.py"}
