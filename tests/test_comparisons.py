@@ -45,22 +45,22 @@ def made(tmp_path: Path, contrasts: Pairs, seeds: int = 6) -> Results:
 def test_only_a_declared_contrast_gets_a_verdict(tmp_path: Path) -> None:
     results = made(tmp_path, [("dpo", "ppo")])
     verdict = answer(results, "polite").verdict
-    assert verdict == "PPO is better than DPO (sign-flip p = 0.031, 6 seeds)."
+    assert verdict == "ppo is better than dpo (sign-flip p = 0.031, 6 seeds)."
     table = contrast_table(results, "polite").set_index("contrast")
     assert table["kind"].tolist() == ["declared"] + ["exploratory"] * 5
     assert table.index.tolist() == [
-        "DPO vs PPO",
-        "DPO vs best_of_n",
-        "PPO vs best_of_n",
-        "DPO vs SFT only",
-        "PPO vs SFT only",
-        "best_of_n vs SFT only",
+        "dpo vs ppo",
+        "dpo vs best_of_n",
+        "ppo vs best_of_n",
+        "dpo vs sft",
+        "ppo vs sft",
+        "best_of_n vs sft",
     ]
-    assert table["verdict"].tolist() == ["PPO is better"] + ["—"] * 5
+    assert table["verdict"].tolist() == ["ppo is better"] + ["—"] * 5
     assert (table["Holm p"][1:] == "—").all()
-    assert table.loc["DPO vs PPO", "Holm p"] == "0.031"
-    assert table.loc["DPO vs PPO", "probability of improvement"] == "0%"
-    assert table.loc["DPO vs PPO", "difference"].startswith("-2")
+    assert table.loc["dpo vs ppo", "Holm p"] == "0.031"
+    assert table.loc["dpo vs ppo", "probability of improvement"] == "0%"
+    assert table.loc["dpo vs ppo", "difference"].startswith("-2")
 
 
 def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> 
     assert (first.method, first.other, first.kind) == ("ppo", "best_of_n", "primary")
     rest = [frozenset((c.method, c.other)) for c in exploratory(results, "polite")]
     assert len(set(rest)) == len(rest) == 5 and {"ppo", "best_of_n"} not in rest
-    assert answer(results, "polite").verdict.startswith("PPO is better than best_of_n")
+    assert answer(results, "polite").verdict.startswith("ppo is better than best_of_n")
     made(tmp_path / "page", [], seeds=1)
     page = build_report(tmp_path / "page").read_text()
     assert "No contrast is declared, so a verdict is given on one per task" in page
@@ -89,8 +89,8 @@ def test_more_contrasts_than_the_seeds_can_confirm_is_said(tmp_path: Path) -> No
     enough = answer(made(tmp_path / "seven", pairs, seeds=7), "polite")
     assert enough.warnings == []
     assert enough.verdict == (
-        "PPO is better than DPO (Holm-corrected sign-flip p = 0.031, 7 seeds). "
-        "PPO is better than best_of_n (Holm-corrected sign-flip p = 0.031, 7 seeds)."
+        "ppo is better than dpo (Holm-corrected sign-flip p = 0.031, 7 seeds). "
+        "ppo is better than best_of_n (Holm-corrected sign-flip p = 0.031, 7 seeds)."
     )
     few = answer(made(tmp_path / "five", pairs, seeds=5), "polite")
     assert few.verdict.count("Too few seeds") == 2 and few.warnings == []
@@ -137,7 +137,7 @@ def test_gains_are_shares_of_each_seeds_own_limit(both: Results) -> None:
     gains = normalized_gains(results)
     assert gains["a"]["dpo"].tolist() == pytest.approx([1 / 4, 3 / 6])
     assert gains["b"]["dpo"].tolist() == pytest.approx([0.5, 0.0])
-    row = ranking_table(results).set_index("method").loc["DPO"]
+    row = ranking_table(results).set_index("method").loc["dpo"]
     # The middle half of 0, 0.25, 0.5 and 0.5; 4 of 4 seed pairs on a, 3 of 4 on b with ties half.
     assert row["normalized gain (IQM)"].startswith("0.38 [")
     assert row["probability of improvement over SFT"].startswith("88% [")
@@ -153,14 +153,14 @@ def test_a_method_that_lacks_a_task_has_no_figure_over_all(tmp_path: Path) -> No
     lost = (runs["task"] == "exact") & (runs["method"] == "dpo")
     results = load_results(write_folder(tmp_path, fail(runs, lost, "lost"), [("dpo", "ppo")]))
     table = ranking_table(results).set_index("method")
-    assert table.loc["DPO", "normalized gain (IQM)"] == "—"
-    assert table.loc["PPO", "normalized gain (IQM)"] != "—"
-    assert table.loc["DPO", "worlds"] == "2/4"
+    assert table.loc["dpo", "normalized gain (IQM)"] == "—"
+    assert table.loc["ppo", "normalized gain (IQM)"] != "—"
+    assert table.loc["dpo", "worlds"] == "2/4"
 
 
 def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
     table = win_rate_table(both, "polite")
-    assert table["against"].tolist() == ["PPO"] + ["SFT only"] * 4
+    assert table["against"].tolist() == ["ppo"] + ["sft"] * 4
     own = both.head_to_head.query("task == 'polite' and method == 'dpo' and opponent == 'ppo'")
     error = two_way_error(*(own[name].to_numpy() for name in ("win_rate", "seed", "prompt")))
     longer = (own["tokens"] - own["opponent_tokens"]).to_numpy()
@@ -177,8 +177,8 @@ def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
 
 def test_all_methods_are_on_one_scale(both: Results) -> None:
     table, fit = strength_table(both, "polite")
-    assert table["method"].tolist()[0] == "PPO on gold (privileged)"
-    assert table["method"].tolist()[-1] == "SFT only"
+    assert table["method"].tolist()[0] == "ppo_gold (privileged)"
+    assert table["method"].tolist()[-1] == "sft"
     assert len(table) == 5
     assert fit.startswith("These strengths give back every win rate to within ")
 
@@ -222,26 +222,26 @@ def test_judgements_saved_are_counted_over_all_settings_of_a_seed(tmp_path: Path
     # Four settings: 12,000 and 12,400 answers for 4,096 judgements.
     assert asked(results, "polite") == {"ppo": (12200.0, 4096.0)}
     assert savings(results, "polite") == [
-        "PPO: per seed, over all settings, its reward model answered 12,200 times for 4,096 "
+        "ppo: per seed, over all settings, its reward model answered 12,200 times for 4,096 "
         "judgements: 8,104 judgements saved."
     ]
     column = cost_table(results, "polite").set_index("method")["judgements saved, all settings"]
-    assert column.to_dict() == {"PPO": "8,104"} | dict.fromkeys(
-        ["SFT only", "DPO", "PPO on gold", "best_of_n"], "—"
+    assert column.to_dict() == {"ppo": "8,104"} | dict.fromkeys(
+        ["sft", "dpo", "ppo_gold", "best_of_n"], "—"
     )
     runs.loc[ppo, "reward_calls"] = 500.0
     results = load_results(write_folder(tmp_path / "few", runs))
     [said] = savings(results, "polite")
     assert said.endswith("would have been cheaper, by 2,096 judgements.")
     column = cost_table(results, "polite").set_index("method")["judgements saved, all settings"]
-    assert column["PPO"] == "-2,096"
+    assert column["ppo"] == "-2,096"
 
 
 def test_the_effort_curve_is_the_effort_tables_gain(both: Results) -> None:
     own = both.runs[both.runs["task"] == "polite"]
     gains = best_of_k_gains(own, "ppo")
     assert list(gains.index) == [1, 2, 3, 4] and len(gains.columns) == 6
-    table = effort_table(both.runs, both.frontier, "polite", {}).set_index("method")
+    table = effort_table(both.runs, both.frontier, "polite").set_index("method")
     test = own[(own["split"] == "test") & (own["method"] == "sft")]["gold_reward"].mean()
     for k, mean in gains.mean(axis=1).items():
         assert f"{mean + test:.2f}" == table.loc["ppo", f"best of {k}"]

@@ -52,7 +52,7 @@ def test_who_failed_comes_last_and_who_was_not_run_takes_no_rank(tmp_path: Path)
     assert ranks["polite"].loc[0, "ppo"] < 3.0
     last = ranking_table(results).iloc[-1]
     assert (last["method"], last["rank"], last["mean rank"]) == ("best_of_n", "—", "—")
-    assert ranking_table(results).set_index("method").loc["PPO", "worlds"] == "5/6"
+    assert ranking_table(results).set_index("method").loc["ppo", "worlds"] == "5/6"
 
 
 def test_methods_that_failed_together_share_the_last_rank(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_one_seed_on_any_task_gives_no_interval(tmp_path: Path) -> None:
 def test_a_privileged_method_takes_no_rank(tmp_path: Path) -> None:
     results = loaded(tmp_path, make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], 3))
     table = ranking_table(results)
-    assert table["method"].tolist() == ["PPO", "DPO", "SFT only", "PPO on gold (privileged)"]
+    assert table["method"].tolist() == ["ppo", "dpo", "sft", "ppo_gold (privileged)"]
     assert table["rank"].tolist() == ["1", "2", "3", "—"]
     # It has a gain all the same.
     assert table["normalized gain (IQM)"].tolist()[3] != "—"
@@ -123,7 +123,7 @@ def test_a_task_without_a_limit_is_ranked_like_the_others(tmp_path: Path) -> Non
     table = ranking_table(replace(results, frontier=known))
     assert "mean rank on exact" in table.columns
     gains = table.set_index("method")["normalized gain (IQM)"]
-    assert gains["PPO"] != "—" and gains["SFT only"] == "—"
+    assert gains["ppo"] != "—" and gains["sft"] == "—"
 
 
 def test_settings_say_what_differs_between_tasks(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def across_contrasts(results: Results) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "contrast": f"{results.label(method)} vs {results.label(other)}",
+                "contrast": f"{method} vs {other}",
                 "probability of improvement": improvement(gains, method, other),
             }
             for method, other in declared(results)

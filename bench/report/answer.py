@@ -55,7 +55,7 @@ def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) 
     params = select_settings(results.runs, task)[best]
     chosen = f" (at {setting(params)})" if params != "{}" else ""
     text = (
-        f"On validation prompts {results.label(best)}{chosen} has the most gold reward of the "
+        f"On validation prompts {best}{chosen} has the most gold reward of the "
         "methods that were not given it; on test prompts it gets "
         f"{_mean(rows, best, 'gold_reward')}"
     )
@@ -63,7 +63,7 @@ def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) 
     gains = [
         _gain(
             contrast(rows, best, other).difference,
-            "the SFT policy" if other == "sft" else f"the runner-up {results.label(other)}",
+            "the SFT policy" if other == "sft" else f"the runner-up {other}",
         )
         for other in others
         if other != best
@@ -104,7 +104,7 @@ def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
 
 def _cost(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
     parts = [
-        f"{results.label(method)} took {_training(_cost_of(rows, method, 'train_seconds'))}, "
+        f"{method} took {_training(_cost_of(rows, method, 'train_seconds'))}, "
         f"{_count(rows, method, 'responses_sampled')} sampled responses and "
         f"{_count(rows, method, 'judgements')} judgements"
         for method in ranked[:2]
@@ -123,7 +123,7 @@ def _privileged(results: Results, rows: pd.DataFrame) -> list[str]:
     for method in (m for m in dict.fromkeys(rows["method"]) if m in results.privileged):
         share = _value(rows, method, "efficiency")
         sentences.append(
-            f"{results.label(method)}, trained on the gold reward itself and so no contender, gets "
+            f"{method}, trained on the gold reward itself and so no contender, gets "
             f"{_mean(rows, method, 'gold_reward')} at {_mean(rows, method, 'kl')} nats"
             + (f": {percent(share)} of the limit's gain there." if math.isfinite(share) else ".")
         )
@@ -140,7 +140,7 @@ def _regrets(results: Results, task: str) -> str:
         shown = {*ranking(results.runs, task, results.privileged)[:2], *results.privileged}
         parts = parts[parts.index.isin(shown)]
     said = [
-        f"{results.label(str(method))} lost {number(own['regret_optimizer'])} to its optimizer"
+        f"{method} lost {number(own['regret_optimizer'])} to its optimizer"
         + ("" if method in results.privileged else _signal(own))
         for method, own in parts.iterrows()
     ]
@@ -164,7 +164,7 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
     warnings = []
     for status, own in lost.groupby("status"):
         counts = own["method"].value_counts().items()
-        whose = listed([f"{n} of {results.label(str(method))}" for method, n in counts])
+        whose = listed([f"{n} of {method}" for method, n in counts])
         warnings.append(
             f"{len(own)} of {total} runs {status}: {whose}. Their seeds are missing from the "
             "figures below."
@@ -172,7 +172,7 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
     warnings += _unequal_effort(results, runs)
     high = rows.groupby("method", sort=False)["efficiency"].mean()
     warnings += [
-        f"{results.label(str(method))} seems to have {percent(share)} of what is possible. More "
+        f"{method} seems to have {percent(share)} of what is possible. More "
         "than 100% is no triumph: the limit is estimated too low there."
         for method, share in high[high > EFFICIENCY_ALARM].items()
     ]
@@ -187,9 +187,7 @@ def _unequal_effort(results: Results, runs: pd.DataFrame) -> list[str]:
         return []
     groups = [[str(m) for m in tried.index[tried == n]] for n in tried.unique()]
     parts = [
-        f"{n} of {listed([results.label(m) for m in own])}"
-        if len(own) <= MOST_NAMES
-        else f"{n} of {len(own)} methods"
+        f"{n} of {listed(own)}" if len(own) <= MOST_NAMES else f"{n} of {len(own)} methods"
         for n, own in zip(tried.unique(), groups, strict=True)
     ]
     counts = listed(parts) if len(parts) == len(tried) else "; ".join(parts)

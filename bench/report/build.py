@@ -89,7 +89,7 @@ def build_report(folder: Path) -> Path:
 
 
 def _content(results: Results, folder_name: str) -> dict[str, Any]:
-    manifest, runs, labels = results.manifest, results.runs, results.labels
+    manifest, runs = results.manifest, results.runs
     return {
         "name": manifest.get("name") or folder_name,
         "about": _about(manifest),
@@ -97,7 +97,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "limits": tables.limit_table(
             results.frontier, {task: results.task_title(task) for task in results.tasks}
         ),
-        "failures": tables.failure_table(runs, labels),
+        "failures": tables.failure_table(runs),
         "stages": tables.stage_table(results.stages),
         "trust": trust(manifest.get("calibration")),
         "facts": _facts(manifest),
@@ -111,7 +111,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
 
 
 def _task(results: Results, task: str) -> dict[str, Any]:
-    runs, labels = results.runs, results.labels
+    runs = results.runs
     own = runs[runs["task"] == task].drop_duplicates(["method", "params"])
     tried = own["method"].value_counts(sort=False).items()
     strengths, fit = wins.strength_table(results, task)
@@ -121,7 +121,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
     return {
         "title": results.task_title(task),
         "answer": answer(results, task),
-        "main": tables.main_table(runs, task, results.privileged, labels),
+        "main": tables.main_table(runs, task, results.privileged),
         "contrasts": contrasts[first],
         "exploratory": contrasts[~first],
         "wins": wins.win_rate_table(results, task),
@@ -129,14 +129,14 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "strengths_fit": fit,
         "cost": cost_table(results, task),
         "savings": savings(results, task),
-        "temperatures": tables.temperature_table(results.temperatures, runs, task, labels),
-        "likelihood": tables.likelihood_table(runs, task, labels),
-        "objective": tables.objective_table(results.objective, task, labels),
-        "shape": tables.shape_table(results.optimum, runs, task, labels),
-        "overoptimization": turning_table(results, task, labels),
-        "settings": tables.settings_table(runs, task, labels),
-        "effort": effort_table(runs, results.frontier, task, labels),
-        "tried": ", ".join(f"{labels[str(method)]} {number}" for method, number in tried),
+        "temperatures": tables.temperature_table(results.temperatures, runs, task),
+        "likelihood": tables.likelihood_table(runs, task),
+        "objective": tables.objective_table(results.objective, task),
+        "shape": tables.shape_table(results.optimum, runs, task),
+        "overoptimization": turning_table(results, task),
+        "settings": tables.settings_table(runs, task),
+        "effort": effort_table(runs, results.frontier, task),
+        "tried": ", ".join(f"{method} {number}" for method, number in tried),
         "prompts": sample_prompts(results, task),
     }
 

@@ -101,7 +101,7 @@ def contrast_table(results: Results, task: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "contrast": f"{results.label(c.method)} vs {results.label(c.other)}",
+                "contrast": f"{c.method} vs {c.other}",
                 "kind": c.kind,
                 "difference": signed(c.found.difference),
                 "seeds": str(c.found.difference.n),
@@ -120,7 +120,7 @@ def verdicts(results: Results, task: str) -> str:
     compared = with_verdict(results, task)
     if not compared:
         alone = ranking(results.runs, task, results.privileged)
-        return f"No verdict: {results.label(alone[0])} has nothing to be compared with."
+        return f"No verdict: {alone[0]} has nothing to be compared with."
     return " ".join(_sentence(results, c, len(compared)) for c in compared)
 
 
@@ -139,7 +139,7 @@ def out_of_reach(results: Results, task: str) -> list[str]:
 
 
 def _sentence(results: Results, compared: Compared, of: int) -> str:
-    names = [results.marked_label(method) for method in (compared.method, compared.other)]
+    names = [results.marked(method) for method in (compared.method, compared.other)]
     seeds, said = compared.found.difference.n, compared.verdict
     if said == "too few seeds":
         return (
@@ -160,7 +160,7 @@ def _short(results: Results, compared: Compared) -> str:
     words = {"none": "no difference shown", "too few seeds": "too few seeds"}
     if compared.verdict is None:
         return MISSING
-    names = [results.label(method) for method in (compared.method, compared.other)]
+    names = [compared.method, compared.other]
     if compared.verdict == "worse":
         names.reverse()
     return words.get(compared.verdict, f"{names[0]} is better")

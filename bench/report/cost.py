@@ -60,7 +60,7 @@ def cost_table(results: Results, task: str) -> pd.DataFrame:
     used = medians.to_dict("index")
     return pd.DataFrame(
         [
-            {"method": results.label(method)}
+            {"method": method}
             | {
                 name.replace("_", " ").replace("mb", "MB"): count(used[method][name])
                 for name in COSTS
@@ -79,7 +79,7 @@ def savings(results: Results, task: str) -> list[str]:
     """
     if len(asked(results, task)) > MOST_SENTENCES:
         return []
-    return [_saving(results.label(method), own) for method, own in asked(results, task).items()]
+    return [_saving(method, own) for method, own in asked(results, task).items()]
 
 
 def _saving(label: str, own: Asked) -> str:

@@ -96,7 +96,7 @@ def _rows(results: Results, tasks: list[str]) -> Figure:
             ax.set_ylim(most - 0.4, -0.6)
             ax.grid(True, axis="x")
             ax.tick_params(axis="y", length=0)
-        line[0].set_yticks(range(len(order)), [results.marked_label(m) for m in order])
+        line[0].set_yticks(range(len(order)), [results.marked(m) for m in order])
         line[0].set(title=results.task_title(task), xlabel="gold gain over SFT")
     return figure
 

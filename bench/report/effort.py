@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
@@ -15,9 +14,7 @@ from bench.statistics import area_share, best_of_k, collapses, gold_within
 BUDGETS = (1.0, 2.0, 4.0)
 
 
-def effort_table(
-    runs: pd.DataFrame, frontier: pd.DataFrame, task: str, labels: Mapping[str, str]
-) -> pd.DataFrame:
+def effort_table(runs: pd.DataFrame, frontier: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return, for each method but SFT, what its settings together are worth."""
     own = runs[runs["task"] == task]
     limit = frontier[frontier["task"] == task]
@@ -27,7 +24,7 @@ def effort_table(
     return pd.DataFrame(
         [
             {
-                "method": labels.get(method, method),
+                "method": method,
                 "area under the frontier": percent(_area(own, limit, method)),
                 **_over_settings(settings_means(own, method), most),
                 "collapsed": _collapsed(own, method),

@@ -7,7 +7,7 @@ reinforcement learning. Both forms are fitted to every method.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -97,7 +97,7 @@ def turning_kl(points: pd.DataFrame) -> float:
     return turn**2 if turn < points["d"].max() else math.inf
 
 
-def turning_table(results: Results, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+def turning_table(results: Results, task: str) -> pd.DataFrame:
     """Return, for each method, where gold turns and what proxy does from there on."""
     points = gains(results, task)
     lines = []
@@ -110,7 +110,7 @@ def turning_table(results: Results, task: str, labels: Mapping[str, str]) -> pd.
         turn = min(gold[0].turn, furthest)
         lines.append(
             {
-                "method": labels.get(method, method),
+                "method": method,
                 "gold turns at KL": _turn(turning_kl(own), furthest),
                 "gold, turn to furthest": _change(gold, turn, furthest),
                 "proxy, turn to furthest": _change(proxy, turn, furthest),

@@ -60,7 +60,7 @@ def overoptimization(results: Results) -> Figure | None:
 
 def _title(results: Results, task: str, method: str, lines: int) -> str:
     between = ": " if lines == 1 else "\n"
-    return f"{results.task_title(task)}{between}{results.label(method)}"
+    return f"{results.task_title(task)}{between}{method}"
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def ranking_table(results: Results) -> pd.DataFrame:
     others = [method for method in results.methods if method not in contenders(results)]
     empty = dict.fromkeys(lines[0], MISSING)
     lines += [
-        empty | {"method": results.marked_label(method)} | _gains(results, gains, method)
+        empty | {"method": results.marked(method)} | _gains(results, gains, method)
         for method in others
     ]
     return pd.DataFrame(lines)
@@ -126,7 +126,7 @@ def _line(
     per_task = own.by_task.items() if len(own.by_task) > 1 else []
     return {
         "rank": str(1 + sum(mean < own.mean_rank.mean - 1e-9 for mean in means)),
-        "method": results.marked_label(own.method),
+        "method": results.marked(own.method),
         "mean rank": _with_interval(own.mean_rank),
         "probability of being best": percent(own.best),
         **{f"mean rank on {task}": number(rank, 1) for task, rank in per_task},

@@ -42,7 +42,7 @@ def ranking(results: Results) -> Figure | None:
             )
     if math.isfinite(ranked[0].best):
         ax.annotate("probability\nof being best", (1.02, 1.01), xycoords="axes fraction")
-    ax.set_yticks(range(len(ranked)), [results.label(own.method) for own in ranked])
+    ax.set_yticks(range(len(ranked)), [own.method for own in ranked])
     ax.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="mean rank (1 is best)")
     ax.locator_params(axis="x", integer=True)
     ax.grid(True, axis="x")

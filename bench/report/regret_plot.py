@@ -54,7 +54,7 @@ def _bars(ax: Axes, results: Results, task: str, most: int) -> None:
     chosen = select_settings(results.runs, task)
     # Many bars are thin: their names have one line.
     between = "\n" if most <= FEW else ", "
-    names = [f"{results.label(str(m))}{between}{setting(chosen[str(m)])}" for m in parts.index]
+    names = [f"{m}{between}{setting(chosen[str(m)])}" for m in parts.index]
     ends = {True: [0.0] * len(parts), False: [0.0] * len(parts)}
     for column, (_, color) in PARTS.items():
         for i, value in enumerate(parts[column]):

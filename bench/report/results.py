@@ -14,8 +14,6 @@ import pandas as pd
 from bench.errors import UserError
 from bench.report.display import marked
 
-LONGEST_LABEL = 24
-
 
 def _columns(names: str) -> list[str]:
     return names.split()
@@ -95,20 +93,9 @@ class Results:
         """Return the kind of feedback that a method takes, "" where that is not known."""
         return str(described(self.manifest, "methods").get(method, {}).get("feedback") or "")
 
-    def label(self, method: str) -> str:
-        """Return the method's title where it is short enough for a table, else its name."""
-        title = str(described(self.manifest, "methods").get(method, {}).get("title") or "")
-        return title if 0 < len(title) <= LONGEST_LABEL else method
-
-    def marked_label(self, method: str) -> str:
-        """Return the label, and whether the method is privileged."""
-        label = self.label(method)
-        return marked(label, method in self.privileged)
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Every method's label."""
-        return {method: self.label(method) for method in self.methods}
+    def marked(self, method: str) -> str:
+        """Return the method's name, and whether it is privileged."""
+        return marked(method, method in self.privileged)
 
     def task_title(self, task: str) -> str:
         """Return the task's title, or its name."""

@@ -45,7 +45,7 @@ def _samples(results: Results, rows: pd.DataFrame) -> list[Sample]:
     firsts = rows.drop_duplicates("method").set_index("method").to_dict("index")
     return [
         Sample(
-            results.label(method),
+            method,
             str(firsts[method]["response"]) or MISSING,
             number(firsts[method]["gold"]),
             number(firsts[method]["proxy"]),

@@ -134,8 +134,6 @@ def keys(shown: dict[str, Look], results: Results) -> list[Any]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D(
-            [], [], color=look.color, marker=look.marker, lw=1.6, label=results.marked_label(method)
-        )
+        Line2D([], [], color=look.color, marker=look.marker, lw=1.6, label=results.marked(method))
         for method, look in shown.items()
     ]

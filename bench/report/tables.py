@@ -42,11 +42,10 @@ def main_table(
     runs: pd.DataFrame,
     task: str,
     privileged: Collection[str] = (),
-    labels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return one row of display strings per method: selected settings, test prompts.
 
-    runs: as `bench.report.results.typed` returns them. labels: method names to what is shown.
+    runs: as `bench.report.results.typed` returns them.
     """
     rows, chosen = selected_rows(runs, task), select_settings(runs, task)
     lines = []
@@ -56,7 +55,7 @@ def main_table(
         figure = {column: mean_interval(own[column].dropna().tolist()) for column in OF_MAIN}
         lines.append(
             {
-                "method": marked((labels or {}).get(method, method), method in privileged),
+                "method": marked(method, method in privileged),
                 "setting": setting(chosen[method]) if method in chosen else MISSING,
                 "gold reward": plus_minus(figure["gold_reward"]),
                 "gain over SFT": MISSING if method == "sft" else signed(gain),
@@ -83,13 +82,13 @@ def _seeds(runs: pd.DataFrame, task: str, method: str, params: str | None) -> st
     return f"{finished}/{own['seed'].nunique()}"
 
 
-def likelihood_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+def likelihood_table(runs: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return how the log-probability (nats) of the feedback's responses changed from SFT."""
     columns = ["chosen_logp_change", "rejected_logp_change"]
     means = selected_rows(runs, task).groupby("method", sort=False)[columns].mean()
     lines = [
         {
-            "method": labels.get(method, method),
+            "method": method,
             "chosen": number(row["chosen_logp_change"]),
             "rejected": number(row["rejected_logp_change"]),
             "margin": number(row["chosen_logp_change"] - row["rejected_logp_change"]),
@@ -105,9 +104,7 @@ def _in_order(means: pd.DataFrame) -> list[tuple[str, dict[Hashable, Any]]]:
     return [(method, found[method]) for method in method_order(means.reset_index())]
 
 
-def shape_table(
-    optimum: pd.DataFrame, runs: pd.DataFrame, task: str, labels: Mapping[str, str]
-) -> pd.DataFrame:
+def shape_table(optimum: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return length, diversity and modes of the selected settings beside the optimum's."""
     own = of_selected(optimum, runs, task)
     rows = selected_rows(runs, task)
@@ -116,7 +113,7 @@ def shape_table(
         mine, best = rows[rows["method"] == method], own[own["method"] == method]
         lines.append(
             {
-                "method": labels.get(method, method),
+                "method": method,
                 "tokens": number(mine["response_tokens"].mean(), 1),
                 "optimum's tokens": number(complete_mean(best["optimum_tokens"]), 1),
                 "entropy": number(mine["entropy"].mean()),
@@ -130,14 +127,14 @@ def shape_table(
     return frame[known] if len(own) else pd.DataFrame()
 
 
-def objective_table(objective: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+def objective_table(objective: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return the share of the best J that each method and strength reached, and the regret."""
     own = objective[(objective["task"] == task) & objective["share"].notna()]
     lines = []
     for method in method_order(own):
         lines += [
             {
-                "method": labels.get(method, method),
+                "method": method,
                 "strength": f"{strength:g}",
                 "share of the optimum": percent(rows["share"].mean()),
                 "worst seed": percent(rows["share"].min()),
@@ -172,14 +169,12 @@ def limit_table(frontier: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFra
     return pd.DataFrame(lines)
 
 
-def temperature_table(
-    temperatures: pd.DataFrame, runs: pd.DataFrame, task: str, labels: Mapping[str, str]
-) -> pd.DataFrame:
+def temperature_table(temperatures: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return the selected settings' win rates against SFT at other sampling temperatures."""
     own = of_selected(temperatures, runs, task)
     lines = [
         {
-            "method": labels.get(str(method), str(method)),
+            "method": str(method),
             "temperature": f"{temperature:g}",
             "gold reward": number(rows["gold_reward"].mean()),
             "win rate vs SFT": percent(rows["win_rate_sft"].mean()),
@@ -189,7 +184,7 @@ def temperature_table(
     return pd.DataFrame(lines)
 
 
-def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> pd.DataFrame:
+def settings_table(runs: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return every setting tried, the selected ones marked."""
     chosen = select_settings(runs, task)
     own = runs[runs["task"] == task]
@@ -204,7 +199,7 @@ def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> 
             lines.append(
                 {
                     "selected": SELECTED if chosen.get(method) == params else "",
-                    "method": labels.get(method, method),
+                    "method": method,
                     "setting": setting(params),
                     "validation gold": number(validation["gold_reward"].mean()),
                     "test gold": number(test["gold_reward"].mean()),
@@ -216,13 +211,13 @@ def settings_table(runs: pd.DataFrame, task: str, labels: Mapping[str, str]) -> 
     return pd.DataFrame(lines)
 
 
-def failure_table(runs: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+def failure_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Return every run that failed or diverged, with its error."""
     failed = runs[runs["status"] != "ok"].drop_duplicates(["task", "method", "params", "seed"])
     lines = [
         {
             "task": row["task"],
-            "method": labels.get(row["method"], row["method"]),
+            "method": row["method"],
             "setting": setting(row["params"]),
             "seed": count(row["seed"]),
             "status": row["status"],

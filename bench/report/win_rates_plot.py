@@ -39,8 +39,7 @@ def win_rates(results: Results) -> Figure | None:
             # Who wins most on top, so that a pattern shows.
             wins = table.mean(axis=1)
             order.sort(key=lambda method: -wins.get(method, np.nan))
-        names = [results.label(method) for method in order]
-        _matrix(ax, table.reindex(index=order, columns=order), names, many)
+        _matrix(ax, table.reindex(index=order, columns=order), order, many)
         ax.set(title=results.task_title(task), xlabel="against", ylabel="wins")
     return figure
 

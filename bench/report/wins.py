@@ -38,8 +38,8 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
         )
         lines.append(
             {
-                "method": results.label(method),
-                "against": results.label(other),
+                "method": method,
+                "against": other,
                 "win rate": _percent(own["win_rate"].mean()),
                 "standard error": _percent(error),
                 "length-controlled": _at_equal_length(own),
@@ -85,7 +85,7 @@ def strength_table(results: Results, task: str) -> tuple[pd.DataFrame, str]:
     table = pd.DataFrame(
         [
             {
-                "method": results.marked_label(methods[i]),
+                "method": results.marked(methods[i]),
                 "strength (log-odds)": _interval(strengths[i]),
             }
             for i in order
