@@ -65,7 +65,7 @@ def test_the_table_says_when_gold_falls_while_proxy_climbs(tmp_path: Path) -> No
     runs.loc[far, "gold_reward"] = (1.08 + np.sqrt(kl) * (2.0 - 0.8 * np.sqrt(kl)))[far]
     folder = write_folder(tmp_path, runs)
     (folder / "checkpoints.csv").unlink()
-    table = turning_table(load_results(folder), "polite", {}).set_index("method")
+    table = turning_table(load_results(folder), "polite").set_index("method")
     assert float(table.loc["ppo", "gold turns at KL"]) == pytest.approx((2 / 1.6) ** 2, abs=0.25)
     assert float(table.loc["ppo", "gold, turn to furthest"]) < -0.1
     assert float(table.loc["ppo", "proxy, turn to furthest"]) > 0.1
