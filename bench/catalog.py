@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -49,13 +50,17 @@ def _load(name: str, load: object) -> type[Method] | str:
     return own[0] if dataclasses.is_dataclass(own[0]) else f"{own[0].__name__} is no dataclass"
 
 
-def importable() -> list[str]:
-    """Return the names of the methods that can be imported."""
+def named(names: Sequence[str]) -> list[str]:
+    """Return the names, each once; `all` among them stands for all that can be imported."""
+    if "all" not in names:
+        return list(dict.fromkeys(names))
     return [name for name, found in catalog().items() if not isinstance(found, str)]
 
 
-def unimportable() -> dict[str, str]:
-    """Return the reason for each method that cannot be imported, by name."""
+def left_out(names: Sequence[str]) -> dict[str, str]:
+    """Return the methods that `all` among the names does not stand for, and why."""
+    if "all" not in names:
+        return {}
     return {name: found for name, found in catalog().items() if isinstance(found, str)}
 
 

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 
 from rich.console import Console
 
-from bench.catalog import unimportable
+from bench.catalog import left_out
 from bench.errors import UserError
 from bench.experiment import Experiment, load_experiment, narrow
 
@@ -33,9 +33,8 @@ def run_bench(
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs: must be 1 or more, not {jobs}")
     experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
-    if methods == ["all"]:
-        for name, why in unimportable().items():
-            print(f"{name} is left out, for it cannot be imported: {why}", file=sys.stderr)
+    for name, why in left_out(methods).items():
+        print(f"{name} is left out, for it cannot be imported: {why}", file=sys.stderr)
     folder = out or Path("results") / experiment.name
     check_writable(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from bench.catalog import find_method, importable
+from bench.catalog import find_method, named
 from bench.errors import UserError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
@@ -305,8 +305,7 @@ def narrow(
     if tasks:
         content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
     if methods:
-        names = importable() if methods == ["all"] else methods
-        chosen = ["sft", *(name for name in names if name != "sft")]
+        chosen = named(["sft", *named(methods)])
         known, varied = content["methods"], _varied(experiment)
         content["methods"] = {
             name: known[name] if name in known else {} if varied else _one_setting(name)

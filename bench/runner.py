@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.evaluation.limit import Basis
@@ -148,7 +149,7 @@ def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
 def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
     """Make what is missing; return status and error of each run that is not ok, by its key."""
     execution = Execution(work, progress)
-    workers.run(execution.first(), execution.after)
+    workers.run(execution.first())
     progress.stop()
     return execution.problems
 
@@ -191,17 +192,11 @@ class Execution:
         self._expect_limits()
         return jobs
 
-    def after(self, job: Job, outcome: Outcome) -> list[Job]:
-        """Take in how a job went; return what can be done now."""
-        if isinstance(job.argument, Run):
-            return self._after_run(job.argument, outcome)
-        if isinstance(job.argument, Mixture):
-            # Without it the limit is what the reference's samples give: no run fails by this.
-            world = job.argument.ruler.world
-            self.unlimited.discard(world)
-            self.progress.advance("limit", f"{world.name} limit, seed {world.seed}", *outcome)
-            return []
-        world = job.argument.world
+    def _preparation(self, world: World) -> Job:
+        preparation = _Preparation(world, self.work.rulers[world])
+        return Job(_prepare, preparation, partial(self._after_preparation, world))
+
+    def _after_preparation(self, world: World, outcome: Outcome) -> list[Job]:
         label = f"{world.name} shared stages, seed {world.seed}"
         self.progress.advance("shared stages", label, *outcome)
         if outcome.status != "ok":
@@ -213,12 +208,10 @@ class Execution:
         others = [self._preparation(other) for other in self.waiting.get(world, [])]
         return others + self._runs(world)
 
-    def _preparation(self, world: World) -> Job:
-        return Job(_prepare, _Preparation(world, self.work.rulers[world]))
-
     def _runs(self, world: World) -> list[Job]:
         """Return the runs on a world that is ready, or its limit where none is left."""
-        return [Job(attempt, run) for run in self.left[world]] or self._limit(world)
+        runs = [Job(attempt, run, partial(self._after_run, run)) for run in self.left[world]]
+        return runs or self._limit(world)
 
     def _after_run(self, run: Run, outcome: Outcome) -> list[Job]:
         label = f"{run.label}, seed {run.world.seed}"
@@ -231,9 +224,15 @@ class Execution:
     def _limit(self, world: World) -> list[Job]:
         mixture = self.work.mixture(world)
         if mixture is not None and not mixture.exists():
-            return [Job(_extend, mixture)]
+            return [Job(_extend, mixture, partial(self._after_limit, world))]
         self.unlimited.discard(world)
         self._expect_limits()
+        return []
+
+    def _after_limit(self, world: World, outcome: Outcome) -> list[Job]:
+        # Without it the limit is what the reference's samples give: no run fails by this.
+        self.unlimited.discard(world)
+        self.progress.advance("limit", f"{world.name} limit, seed {world.seed}", *outcome)
         return []
 
     def _expect_limits(self) -> None:

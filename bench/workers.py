@@ -31,10 +31,14 @@ class Outcome(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A function that answers an outcome, and what it is called with."""
+    """A function that answers an outcome, and what it is called with, in a process of its own.
+
+    after: takes in the outcome, here, and answers with the jobs that can be done now.
+    """
 
     work: Callable[[Any], tuple[str, str, float]]
     argument: Any
+    after: Callable[[Outcome], Iterable[Job]]
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,8 @@ class Workers:
     jobs: int
     threads: int = 1
 
-    def run(self, jobs: Iterable[Job], after: Callable[[Job, Outcome], Iterable[Job]]) -> None:
-        """Do all jobs, in order, and then those that `after` answers to a job and its outcome.
-
-        A worker's death fails its job only.
-        """
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Do all jobs, in order, then what follows from them. A death fails its own job only."""
         os.environ |= KEEP_MEMORY | dict(os.environ)
         waiting = deque(jobs)
         running: dict[Future[Outcome], Job] = {}
@@ -59,27 +60,26 @@ class Workers:
                     running[self._start(job, self.jobs)] = job
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     job = running.pop(done)
-                    waiting.extend(after(job, self._outcome(done, job)))
+                    waiting.extend(job.after(self._outcome(done, job)))
         except BaseException:
             _pool(self.jobs).shutdown(wait=False, kill_workers=True)
             raise
 
     def _start(self, job: Job, processes: int) -> Future[Outcome]:
-        started: Future[Outcome] = _pool(processes).submit(_do, self.threads, job)
+        started: Future[Outcome] = _pool(processes).submit(
+            _do, self.threads, job.work, job.argument
+        )
         return started
 
     def _outcome(self, done: Future[Outcome], job: Job) -> Outcome:
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        try:
-            return done.result()
-        except BrokenProcessPool:
-            pass
-        # Which job killed its worker is not known: each that was running gets one of its own.
-        try:
-            return self._start(job, 1).result()
-        except BrokenProcessPool as error:
-            return Outcome("failed", f"worker died: {' '.join(str(error).split())[:200]}", 0.0)
+        if isinstance(done.exception(), BrokenProcessPool):
+            # Which job killed its worker is not known: each that was running gets one of its own.
+            done = self._start(job, 1)
+        if isinstance(death := done.exception(), BrokenProcessPool):
+            return Outcome("failed", f"worker died: {' '.join(str(death).split())[:200]}", 0.0)
+        return done.result()
 
 
 def _pool(processes: int) -> Any:
@@ -89,12 +89,12 @@ def _pool(processes: int) -> Any:
     return get_reusable_executor(max_workers=processes, timeout=IDLE_SECONDS)
 
 
-def _do(threads: int, job: Job) -> Outcome:
+def _do(threads: int, work: Callable[[Any], tuple[str, str, float]], argument: Any) -> Outcome:
     quiet()
     import torch
 
     torch.set_num_threads(threads)
-    outcome = Outcome(*job.work(job.argument))
+    outcome = Outcome(*work(argument))
     _freeze()
     return outcome
 

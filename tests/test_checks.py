@@ -12,10 +12,12 @@ from broken_methods import BROKEN, Good, SeesBatch
 from datasets.fingerprint import get_temporary_cache_files_directory
 
 from bench.checks import CHECKS, run_check
+from bench.checks.subject import Failed
 from bench.cli import main
 from bench.testing import parametrize_with_checks
 from methods.base import Context, Method, Policy
 from methods.dpo import DPO
+from methods.sft import SFT
 
 BROKEN["light_import"] = HeavyImport
 
@@ -90,6 +92,30 @@ def test_the_libraries_temporary_folder_is_no_fault_of_the_method() -> None:
     # As it is where something was trained before in the same process.
     get_temporary_cache_files_directory()
     assert run_check(CHECKS["writes_in_workdir"], DPO).verdict == "passes"
+
+
+@dataclass(frozen=True)
+class DeclaredAside(SFT):
+    """It says that it fails what does not apply to it."""
+
+    expected_failures: ClassVar = {"resumes": "it does not"}
+
+
+def test_a_plug_ins_own_suite_says_what_check_says() -> None:
+    def applied(kind: type[Method], name: str) -> None:
+        mark = parametrize_with_checks([kind])
+        [apply] = [p.values[1] for p in mark.args[1] if p.id == f"{kind.__name__}-{name}"]
+        apply(kind)
+
+    applied(Good, "leaves_itself")
+    assert run_check(CHECKS["resumes"], DeclaredAside).verdict == "does not apply"
+    applied(DeclaredAside, "resumes")
+    with pytest.raises(pytest.xfail.Exception, match="its logits are in 8 bits"):
+        applied(Declared, "independent_of_batch")
+    with pytest.raises(AssertionError, match="take it out of expected_failures"):
+        applied(DeclaredInVain, "leaves_itself")
+    with pytest.raises(Failed):
+        applied(BROKEN["leaves_itself"], "leaves_itself")
 
 
 @parametrize_with_checks(["sft"])

@@ -31,9 +31,9 @@ def test_worlds_that_share_stages_wait_for_the_one_that_makes_them(
     execution = Execution(Work(list(rulers), rulers, []), progress)
     first = execution.first()
     assert [job.argument.world for job in first] == [few, other]
-    then = execution.after(first[0], Outcome("failed", "out of memory", 1.0))
+    then = first[0].after(Outcome("failed", "out of memory", 1.0))
     assert [job.argument.world for job in then] == [many]
-    assert execution.after(first[1], Outcome("ok", "", 1.0)) == []
+    assert first[1].after(Outcome("ok", "", 1.0)) == []
 
 
 def test_a_method_is_trained_anew_where_what_it_imports_from_has_changed(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.workers import Job, Outcome, Workers
 
@@ -41,11 +43,11 @@ def wait_for(file: Path) -> tuple[str, str, float]:
 def test_what_follows_from_a_job_is_done_after_what_was_waiting() -> None:
     order: list[str] = []
 
-    def after(job: Job, outcome: Outcome) -> list[Job]:
+    def note(outcome: Outcome) -> list[Job]:
         order.append(outcome.error)
-        return [Job(say, "its child")] if outcome.error == "first" else []
+        return [Job(say, "its child", note)] if outcome.error == "first" else []
 
-    Workers(1).run([Job(say, "first"), Job(say, "second")], after)
+    Workers(1).run([Job(say, "first", note), Job(say, "second", note)])
     assert order == ["first", "second", "its child"]
 
 
@@ -53,28 +55,27 @@ def test_nothing_waits_for_a_job_that_it_does_not_follow_from(tmp_path: Path) ->
     file = tmp_path / "touched"
     order: list[str] = []
 
-    def after(job: Job, outcome: Outcome) -> list[Job]:
+    def note(outcome: Outcome) -> list[Job]:
         order.append(outcome.error)
-        return [Job(touch, file)] if outcome.error == "first" else []
+        return [Job(touch, file, note)] if outcome.error == "first" else []
 
-    Workers(2).run([Job(wait_for, file), Job(say, "first")], after)
+    Workers(2).run([Job(wait_for, file, note), Job(say, "first", note)])
     assert set(order) == {"first", "touched", "waited"}
 
 
 def test_a_death_fails_its_own_job_only() -> None:
     outcomes: dict[str, Outcome] = {}
 
-    def after(job: Job, outcome: Outcome) -> list[Job]:
-        outcomes[f"{job.work.__name__} {job.argument}"] = outcome
-        return []
+    def job(name: str, work: Callable[[Any], tuple[str, str, float]], argument: object) -> Job:
+        return Job(work, argument, lambda outcome: outcomes.update({name: outcome}) or [])
 
-    jobs = [Job(die, 9), Job(rest, 2), Job(say, "a"), Job(die, 8), Job(say, "b")]
-    Workers(2).run(jobs, after)
-    assert {name: o.status for name, o in outcomes.items()} == {
-        "die 9": "failed",
-        "rest 2": "ok",
-        "say a": "ok",
-        "die 8": "failed",
-        "say b": "ok",
+    mixed = [job("9", die, 9), job("rest", rest, 2), job("a", say, "a"), job("8", die, 8)]
+    Workers(2).run([*mixed, job("b", say, "b")])
+    assert {name: outcome.status for name, outcome in outcomes.items()} == {
+        "9": "failed",
+        "rest": "ok",
+        "a": "ok",
+        "8": "failed",
+        "b": "ok",
     }
-    assert outcomes["die 9"].error.startswith("worker died: ")
+    assert outcomes["9"].error.startswith("worker died: ")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.catalog import find_method, importable, unimportable
+from bench.catalog import find_method, left_out, named
 from bench.checks.registry import Outcome
 
 STYLES = {
@@ -23,9 +23,8 @@ STYLES = {
 
 def run_checks(names: Sequence[str]) -> int:
     """Check the methods and print what came of it; return the exit status (1: one failed)."""
-    chosen = importable() if "all" in names else list(dict.fromkeys(names))
-    kinds = {name: find_method(name, "check") for name in chosen}
-    broken = unimportable() if "all" in names else {}
+    kinds = {name: find_method(name, "check") for name in named(names)}
+    broken = left_out(names)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Imported here: these bring in torch, and a wrong name should not wait for it.
     from bench.checks import CHECKS, run_check

@@ -47,21 +47,16 @@ def settings_are_plain(subject: Subject) -> None:
 def grid_names_fields(subject: Subject) -> None:
     """Its grid and its strength name fields, and the grid's values are allowed."""
     from bench.errors import UserError
-    from bench.experiment import build
+    from bench.experiment import build, check_strength, grid_of
 
     kind = subject.kind
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in [*kind.grid, *([kind.strength] if kind.strength else [])]:
-        if name not in names:
-            raise Failed(f"'{name}' is not a field; there are {', '.join(names)}")
-    for name, values in kind.grid.items():
-        if not values:
-            raise Failed(f"the grid has no value of '{name}'")
-        for value in values:
-            try:
-                build(kind, {name: value}, "grid")
-            except UserError as error:
-                raise Failed(str(error)) from None
+    try:
+        check_strength(kind(), kind.__name__)
+        for name, values in grid_of(kind, {}, {}, kind.__name__).items():
+            for value in values:
+                build(kind, {name: value}, f"{kind.__name__}.grid")
+    except UserError as error:
+        raise Failed(str(error)) from None
 
 
 @check()

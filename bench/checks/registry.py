@@ -29,11 +29,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a check. why: of anything but a pass."""
+    """What came of a check. why: of anything but a pass. error: what was raised, where it fails."""
 
     check: Check
     verdict: Verdict
     why: str = ""
+    error: Exception | None = None
 
 
 CHECKS: dict[str, Check] = {}
@@ -63,7 +64,8 @@ def run_check(one: Check, kind: type[Method]) -> Outcome:
         if excuse and one.excusable:
             return Outcome(one, "fails as expected", excuse)
         named = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
-        return Outcome(one, "fails", " ".join(f"{named}{error}".split())[:300])
+        return Outcome(one, "fails", " ".join(f"{named}{error}".split())[:300], error)
     if excuse:
-        return Outcome(one, "fails", "it passes: take it out of expected_failures")
+        why = "it passes: take it out of expected_failures"
+        return Outcome(one, "fails", why, Failed(why))
     return Outcome(one, "passes")

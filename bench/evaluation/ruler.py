@@ -44,7 +44,7 @@ class Ruler:
     world: World
     law: SamplingLaw
     limit_samples: int
-    limit_policies: int = 2
+    limit_policies: int = 0
 
     @property
     def key(self) -> str:

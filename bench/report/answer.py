@@ -42,8 +42,8 @@ def answer(results: Results, task: str) -> Answer:
         return Answer(task, nothing, [], warnings)
     sentences = [
         _reward(results, task, rows, ranked),
-        _limit(results, rows, ranked[0]),
-        _cost(results, rows, ranked),
+        _limit(rows, ranked[0]),
+        _cost(rows, ranked),
         _regrets(results, task),
         *_privileged(results, rows),
     ]
@@ -87,7 +87,7 @@ def _gain(difference: Interval, other: str) -> str:
     return f"{text} (95% interval {bounds}, {difference.n} seed{plural})"
 
 
-def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
+def _limit(rows: pd.DataFrame, method: str) -> str:
     """Say how far the method moved, and how much of what was possible there it got."""
     if method == "sft":
         return ""
@@ -102,7 +102,7 @@ def _limit(results: Results, rows: pd.DataFrame, method: str) -> str:
     return f"{text}."
 
 
-def _cost(results: Results, rows: pd.DataFrame, ranked: list[str]) -> str:
+def _cost(rows: pd.DataFrame, ranked: list[str]) -> str:
     parts = [
         f"{method} took {_training(_cost_of(rows, method, 'train_seconds'))}, "
         f"{_count(rows, method, 'responses_sampled')} sampled responses and "

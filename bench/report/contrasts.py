@@ -108,7 +108,7 @@ def contrast_table(results: Results, task: str) -> pd.DataFrame:
                 "sign-flip p": _p(c.found.p),
                 "Holm p": _p(c.holm_p),
                 "probability of improvement": percent(c.found.improvement),
-                "verdict": _short(results, c),
+                "verdict": _short(c),
             }
             for c in with_verdict(results, task) + exploratory(results, task)
         ]
@@ -156,7 +156,7 @@ def _sentence(results: Results, compared: Compared, of: int) -> str:
     return f"{names[0]} is better than {names[1]} ({test}, {seeds} seeds)."
 
 
-def _short(results: Results, compared: Compared) -> str:
+def _short(compared: Compared) -> str:
     words = {"none": "no difference shown", "too few seeds": "too few seeds"}
     if compared.verdict is None:
         return MISSING

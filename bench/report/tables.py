@@ -38,11 +38,7 @@ SELECTED = "●"
 SAMPLES = "effective_samples"
 
 
-def main_table(
-    runs: pd.DataFrame,
-    task: str,
-    privileged: Collection[str] = (),
-) -> pd.DataFrame:
+def main_table(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> pd.DataFrame:
     """Return one row of display strings per method: selected settings, test prompts.
 
     runs: as `bench.report.results.typed` returns them.

@@ -12,7 +12,7 @@ from methods.core.online import Online
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import best_of_each, draw_prompts, finite_rewards
 from methods.core.sampling import stream
-from methods.core.training import Schedule, every_step
+from methods.core.training import Schedule, every_step, whole_batches
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Imitation(Online):
         """Return the policy after this many rounds of sampling and fine-tuning. Raises Diverged."""
         policy = context.start()
         kept = self.batches(context, rounds * self.n)
-        examples = min(self.examples, context.budget) // rounds
+        steps = whole_batches(self.examples, context.budget, rounds * self.batch_size)
+        examples = steps * self.batch_size
         schedule = Schedule(self.learning_rate, examples, self.batch_size, self.warmup)
-        if kept and schedule.steps(examples):
-            for number in range(rounds):
-                self._round(context, policy, schedule, draw_prompts(context, number, kept), number)
+        for number in range(rounds if steps else 0):
+            self._round(context, policy, schedule, draw_prompts(context, number, kept), number)
         return policy
 
     def _round(
