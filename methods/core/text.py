@@ -1,11 +1,13 @@
 """Between text and token ids: prompts through the chat template, responses as they were sampled.
 
-A response is the text that the model sampled, its end token included when it ended. So a response
-that was cut off differs from one that ended, and text leads back to the same tokens.
+A prompt is text: what a user said, or a conversation as JSON, a list of turns with role and
+content. A response is the text that the model sampled, its end token included when it ended. So a
+response that was cut off differs from one that ended.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,43 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+Turns = list[dict[str, str]]
+_CONVERSATION = '[{"role": '
+
+
+def to_prompt(turns: Turns) -> str:
+    """Return a conversation as a prompt: the text itself where it is one user turn."""
+    if len(turns) == 1 and turns[0]["role"] == "user":
+        content = turns[0]["content"]
+        if not content.startswith(_CONVERSATION):
+            return content
+    kept = [{"role": turn["role"], "content": turn["content"]} for turn in turns]
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def to_turns(prompt: str) -> Turns:
+    """Return the conversation that a prompt is: one user turn, unless it is JSON of several."""
+    if prompt.startswith(_CONVERSATION):
+        try:
+            turns: Turns = json.loads(prompt)
+        except json.JSONDecodeError:
+            pass
+        else:
+            return turns
+    return [{"role": "user", "content": prompt}]
+
+
+def in_words(prompt: str) -> str:
+    """Return a prompt for people to read: a conversation with who says what."""
+    turns = to_turns(prompt)
+    if len(turns) == 1:
+        return turns[0]["content"]
+    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+
+
 def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """Return the prompt as the model reads it: one user turn and the opening of the answer."""
-    turns = [{"role": "user", "content": prompt}]
+    """Return the prompt as the model reads it: its turns and the opening of the answer."""
+    turns = to_turns(prompt)
     return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
 
