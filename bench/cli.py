@@ -20,7 +20,13 @@ app = typer.Typer(
 def bench(
     experiment: Annotated[
         str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
-    ] = "default",
+    ] = "",
+    data: Annotated[
+        str, typer.Option(help="Preferences: JSONL, CSV, Parquet, a folder or a hub id.")
+    ] = "",
+    model: Annotated[
+        str, typer.Option(help="tiny, 1M, 10M, 50M, 150M, a model's folder or hub id.")
+    ] = "",
     methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo; or all.")] = "",
     tasks: Annotated[str, typer.Option(help="Only these tasks: polite,haiku,exact")] = "",
     seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
@@ -35,6 +41,8 @@ def bench(
 
     status = run_bench(
         experiment,
+        data=data,
+        model=model,
         methods=_names(methods),
         tasks=_names(tasks),
         seeds=seeds,

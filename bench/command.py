@@ -8,17 +8,27 @@ import sys
 import time
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bench.catalog import left_out
 from bench.errors import UserError
-from bench.experiment import Experiment, load_experiment, narrow
+from bench.experiment import Experiment, check_feedback, load_experiment, narrow
+from bench.pipeline.base_model import SIZES
+from bench.pipeline.sources import needs_hub
+from bench.tasks.recorded import Recorded
+from methods.core.feedback import GIVES
+
+if TYPE_CHECKING:
+    from bench.runner import Plan
 
 
 def run_bench(
     source: str,
     *,
+    data: str = "",
+    model: str = "",
     methods: list[str],
     tasks: list[str],
     seeds: int | None,
@@ -27,7 +37,7 @@ def run_bench(
     out: Path | None,
 ) -> int:
     """Run the experiment and write its results; return the exit status (1: something failed)."""
-    experiment = load_experiment(source)
+    experiment = load_experiment(source or built_in(data, model), data=data, model=model)
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds: must be 1 or more, not {seeds}")
     if jobs is not None and jobs < 1:
@@ -37,8 +47,17 @@ def run_bench(
         print(f"{name} is left out, for it cannot be imported: {why}", file=sys.stderr)
     folder = out or Path("results") / experiment.name
     check_writable(folder)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    recorded = [task for task in experiment.worlds.values() if isinstance(task, Recorded)]
+    if not any(map(needs_hub, recorded)):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     return _run(experiment, folder, resolve_device(device), jobs)
+
+
+def built_in(data: str, model: str) -> str:
+    """Return which experiment is run where none is named."""
+    if not data:
+        return "default"
+    return "recorded" if not model or model in SIZES else "pretrained"
 
 
 def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) -> int:
@@ -54,6 +73,7 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
+    read_data(plan, console)
     workers = Workers(jobs or default_jobs(device))
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")
     for line in plan.lines():
@@ -67,6 +87,18 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
         return 130
     write_results(plan, problems, folder, started, command_line())
     return show(folder, console, len(problems))
+
+
+def read_data(plan: Plan, console: Console) -> None:
+    """Read recorded preferences and say what was found. Raises UserError where they do not do."""
+    from bench.pipeline.recorded import RecordedWorld
+
+    for name, world in {w.name: w for w in plan.worlds}.items():
+        if isinstance(world, RecordedWorld):
+            for line in world.make_feedback():
+                console.print(f"  {line}", soft_wrap=True, markup=False)
+            for method, own, _ in plan.experiment.settings(name):
+                check_feedback(f"tasks.{name}.dials.data", GIVES[world.asked], method, own)
 
 
 def show(folder: Path, console: Console, failures: int) -> int:

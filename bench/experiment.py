@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -17,9 +18,10 @@ from pydantic.errors import PydanticUserError
 from bench.catalog import find_method, named
 from bench.errors import UserError
 from bench.tasks import TASKS
-from bench.tasks.base import Task
+from bench.tasks.base import Simulated, Task
+from bench.tasks.recorded import Recorded
 from methods.base import Method
-from methods.core.feedback import GIVES, KINDS
+from methods.core.feedback import GIVES, KINDS, Kind
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -45,7 +47,7 @@ class Evaluation(Strict):
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
     responses_per_prompt: Annotated[int, Gt(1)] = 16
-    limit_samples: Annotated[int, Ge(64)] = 3072
+    limit_samples: Annotated[int, Ge(2)] = 3072
     limit_policies: Annotated[int, Ge(0), Le(8)] = 2
     temperatures: list[Annotated[float, Ge(0)]] = []
     checkpoints: Annotated[int, Ge(0)] = 5
@@ -113,7 +115,14 @@ class Experiment(Strict):
                 )
         for task, world in self.worlds.items():
             for name, method, _ in self.settings(task):
-                check_feedback(task, world, name, method)
+                if isinstance(world, Simulated):
+                    where = f"tasks.{task}.dials.question"
+                    check_feedback(where, (*GIVES[world.question.kind], "thumbs"), name, method)
+                elif method.privileged:
+                    raise UserError(
+                        f"tasks.{task}: '{name}' learns from the gold reward, which nobody knows "
+                        "of recorded preferences"
+                    )
         self._check_contrasts()
         return self
 
@@ -144,19 +153,22 @@ def check_strength(method: Method, where: str) -> None:
         raise UserError(f"{where}: strength_is_kl is set, but strength names no field")
 
 
-def check_feedback(task: str, world: Task, name: str, method: Method) -> None:
-    """Raise a UserError where a method learns from what the task's annotator is not asked."""
-    asked, wanted = world.question.kind, method.feedback
-    # Thumbs are always given, and the reward model learns from any comparison.
-    if wanted in (*GIVES[asked], "thumbs", "reward", "none"):
+def check_feedback(where: str, given: Sequence[Kind], name: str, method: Method) -> None:
+    """Raise a UserError where a method learns from what is not given, asked or derived.
+
+    where: what says which kind is asked for; given: that, and what can be had from it.
+    """
+    wanted = method.feedback
+    # The reward model learns from anything.
+    if wanted in (*given, "reward", "none"):
         return
-    givers = [one for one, given in GIVES.items() if wanted in given]
+    givers = [one for one, gives in GIVES.items() if wanted in gives]
     if not givers:
         known = ", ".join([*KINDS, "reward", "none"])
         raise UserError(f"methods.{name}: unknown feedback '{wanted}'; allowed: {known}")
     raise UserError(
-        f"tasks.{task}.dials.question: '{name}' learns from {wanted}, which cannot be derived "
-        f"from {asked}; kind must be {' or '.join(givers)}"
+        f"{where}: '{name}' learns from {wanted}, which cannot be derived from {given[0]}; "
+        f"it must be {' or '.join(givers)}"
     )
 
 
@@ -238,8 +250,11 @@ def describe(error: ValidationError, where: str) -> str:
     return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
 
 
-def load_experiment(source: str) -> Experiment:
-    """Return the experiment of this name, or in this file."""
+def load_experiment(source: str, *, data: str = "", model: str = "") -> Experiment:
+    """Return the experiment of this name, or in this file.
+
+    data, model: of its recorded tasks, if given; they are its only task where it has none.
+    """
     file = EXPERIMENTS / f"{source}.yaml"
     if not file.exists():
         file = Path(source)
@@ -258,7 +273,26 @@ def load_experiment(source: str) -> Experiment:
     if isinstance(content.get("methods"), dict):
         # What the others are measured against.
         content["methods"] = {"sft": {}, **content["methods"]}
+    if data or model:
+        _set_data(content, {"data": data, "model": model})
     return _validated(content, str(file))
+
+
+def _set_data(content: dict[str, Any], given: dict[str, str]) -> None:
+    """Set data and model of the recorded tasks, before anything is validated."""
+    tasks = content.get("tasks")
+    entries = {n: e or {} for n, e in tasks.items()} if isinstance(tasks, dict) else {}
+    recorded = {n: e for n, e in entries.items() if (e.get("task") or n) == Recorded.name}
+    if not recorded and not given["data"]:
+        raise UserError("--model: needs --data, or an experiment with recorded preferences")
+    if not recorded:
+        content["tasks"] = recorded = {Recorded.name: {}}
+    for name, entry in recorded.items():
+        dials = {**entry.get("dials", {}), **{key: value for key, value in given.items() if value}}
+        content["tasks"][name] = {**entry, "dials": dials}
+    if given["data"]:
+        stem = Path(given["data"].rstrip("/")).name.split(".")[0]
+        content["name"] = re.sub(r"[^A-Za-z0-9._-]", "-", stem) or content["name"]
 
 
 def _keys() -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.catalog import find_method, learns_from, title
-from bench.pipeline.world import ROOT, STAGES
+from bench.pipeline.world import ROOT
 from bench.runner import Plan
 from bench.runs import Run
 from bench.store import LIBRARIES
@@ -23,6 +23,7 @@ from bench.store import LIBRARIES
 def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
     """Return what is needed to judge and to repeat the run, and where its models lie."""
     experiment = plan.experiment
+    ends = {w.name: w.end for w in plan.worlds}
     return {
         "name": experiment.name,
         **circumstances(started, plan.device, command),
@@ -34,6 +35,8 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
                 "task": task.name,
                 "about": (type(task).__doc__ or name).splitlines()[0],
                 "enumerable": task.enumerable,
+                "scored_by": task.scored_by,
+                "end": ends.get(name),
                 "dials": dataclasses.asdict(task),
             }
             for name, task in experiment.worlds.items()
@@ -53,7 +56,7 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
                 "folder": f"{stage}/{w.key(stage)}",
             }
             for w in plan.worlds
-            for stage in STAGES
+            for stage in w.stages
         ],
     }
 

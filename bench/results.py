@@ -13,14 +13,17 @@ import pandas as pd
 import yaml
 
 from bench.catalog import learns_from, title
+from bench.evaluation.duels import chosen_side, head_to_head, side_of
 from bench.evaluation.limit import Basis
-from bench.evaluation.measure import Row, against_limit, head_to_head
+from bench.evaluation.measure import Row, against_limit
 from bench.evaluation.modes import at_optimum
 from bench.evaluation.regret import split_regret
+from bench.judging.comparisons import PAIR_COLUMNS
 from bench.manifest import calibration, manifest
-from bench.pipeline.world import STAGES, World
+from bench.pipeline.world import World
 from bench.report.results import (
     CHECKPOINT_COLUMNS,
+    CHOSEN,
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
@@ -60,6 +63,8 @@ def write_results(
     write_csv(folder / "checkpoints.csv", checkpoints(done))
     write_csv(folder / "temperatures.csv", temperatures(done))
     write_parquet(folder / "samples.parquet", samples(done))
+    if (pairs := recorded_pairs(plan)) is not None:
+        write_parquet(folder / "pairs.parquet", pairs)
     write_text(
         folder / "experiment.yaml",
         yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True),
@@ -93,7 +98,7 @@ def run_rows(plan: Plan, problems: Problems, bases: Bases) -> list[Row]:
         for split in SPLITS:
             row = run.row(split, status, error)
             if status == "ok" and split == "test":
-                row |= against_limit(bases[run.world].limit, row)
+                row |= against_limit(bases[run.world].limit, run.figures(split))
             rows.append(row)
     return rows
 
@@ -158,8 +163,8 @@ def frontier(bases: Bases) -> pd.DataFrame:
 def stages(plan: Plan) -> pd.DataFrame:
     rows = []
     for world in plan.worlds:
-        made = set(STAGES) - set(world.missing())
-        for stage in (stage for stage in STAGES if stage in made):
+        made = set(world.stages) - set(world.missing())
+        for stage in (stage for stage in world.stages if stage in made):
             figures = world.figures(stage)
             accuracy = figures.get("reward_accuracy")
             rows.append([world.name, world.seed, stage, figures["seconds"], accuracy])
@@ -171,7 +176,10 @@ def stages(plan: Plan) -> pd.DataFrame:
 
 
 def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
-    """Compare the selected settings of all methods with each other, by seed and prompt."""
+    """Compare the selected settings of all methods with each other, by seed and prompt.
+
+    And with the responses that people chose, where there are such.
+    """
     runs = typed(runs, RUN_COLUMNS)
     chosen = {task: select_settings(runs, task) for task in dict.fromkeys(runs["task"])}
     selected: dict[tuple[str, int], list[Run]] = {}
@@ -181,11 +189,15 @@ def matrix(runs: pd.DataFrame, done: list[Run]) -> pd.DataFrame:
             selected.setdefault((task, seed), []).append(run)
     rows = []
     for (task, seed), group in selected.items():
-        measured = {run.name: run.measured("test") for run in group}
+        sides = {run.name: side_of(run.measured("test")) for run in group}
+        opponents = list(permutations(sides, 2))
+        if people := chosen_side(group[0].world):
+            opponents += [(name, CHOSEN) for name in sides]
+            sides[CHOSEN] = people
         rows += [
             [task, seed, prompt, ours, theirs, *duel]
-            for ours, theirs in permutations(measured, 2)
-            for prompt, duel in enumerate(head_to_head(measured[ours], measured[theirs]))
+            for ours, theirs in opponents
+            for prompt, duel in enumerate(head_to_head(sides[ours], sides[theirs]))
         ]
     return table(rows, HEAD_TO_HEAD_COLUMNS)
 
@@ -198,12 +210,15 @@ def objective(runs: list[Run], bases: Bases) -> pd.DataFrame:
     of 1 there is one of `temperature` in units of gold.
     """
     rows = []
-    for run in (run for run in runs if run.method.strength_is_kl):
+    for run in runs:
+        # Without gold there is no telling what was lost to what.
+        if not run.method.strength_is_kl or run.world.task.scored_by != "gold":
+            continue
         row = run.row("test", "ok")
         limit, learned, _ = bases[run.world]
         if row["kl"] is None:
             continue
-        unit = 1.0 if run.method.privileged else run.world.task.annotator.temperature
+        unit = 1.0 if run.method.privileged else run.world.temperature
         strength = unit * float(row["strength"])
         parts = split_regret(
             row["gold_reward"],
@@ -245,8 +260,10 @@ def checkpoints(runs: list[Run]) -> pd.DataFrame:
         if not on_the_way:
             continue
         own = [*run.identity[:3], final["strength"], run.world.seed]
-        points = [*on_the_way, {**final, "step": on_the_way[-1]["total"]}]
-        rows += [[*own, int(point["step"]), *(point[name] for name in columns)] for point in points]
+        points = [*map(run.named, on_the_way), {**final, "step": on_the_way[-1]["total"]}]
+        rows += [
+            [*own, int(point["step"]), *(point.get(name) for name in columns)] for point in points
+        ]
     return table(rows, CHECKPOINT_COLUMNS)
 
 
@@ -254,11 +271,23 @@ def temperatures(runs: list[Run]) -> pd.DataFrame:
     """Return gold reward and win rate against SFT at other temperatures than the law's."""
     columns = TEMPERATURE_COLUMNS[4:]
     rows = [
-        [*run.identity, *(row[column] for column in columns)]
+        [*run.identity, *(row.get(column) for column in columns)]
         for run in runs
-        for row in run.at_temperatures()
+        for row in map(run.named, run.at_temperatures())
     ]
     return table(rows, TEMPERATURE_COLUMNS)
+
+
+def recorded_pairs(plan: Plan) -> pd.DataFrame | None:
+    """Return what people preferred on prompts that nothing was trained on, if they did."""
+    ready = {w.name: w for w in plan.worlds if w.task.scored_by == "judge" and not w.missing()}
+    rows = [
+        [name, split, pair.prompt, pair.chosen, pair.rejected]
+        for name, world in ready.items()
+        for split in SPLITS
+        for pair in world.held_out_pairs(split)
+    ]
+    return table(rows, PAIR_COLUMNS) if rows else None
 
 
 def samples(runs: list[Run]) -> pd.DataFrame:
@@ -267,6 +296,7 @@ def samples(runs: list[Run]) -> pd.DataFrame:
         task, method, params, seed = run.identity
         named = {"task": task, "method": method, "params": params, "seed": seed}
         for split in SPLITS:
-            frame = pd.DataFrame(run.samples(split))
-            frames.append(frame.assign(**named, split=split)[SAMPLE_COLUMNS])
+            frame = pd.DataFrame(run.samples(split)).assign(**named, split=split)
+            frame = frame.rename(columns={"score": run.world.task.scored_by})
+            frames.append(frame.reindex(columns=SAMPLE_COLUMNS))
     return pd.concat(frames, ignore_index=True) if frames else table([], SAMPLE_COLUMNS)

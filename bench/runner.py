@@ -13,7 +13,8 @@ from bench.evaluation.limit import Basis
 from bench.evaluation.mixture import Mixture
 from bench.evaluation.ruler import Ruler
 from bench.experiment import Experiment
-from bench.pipeline.world import STAGES, World
+from bench.pipeline.world import World
+from bench.pipeline.worlds import make_world
 from bench.progress import Progress
 from bench.runs import Run, attempt, furthest
 from bench.store import Store
@@ -75,7 +76,7 @@ class Plan(Work):
         for name, task in experiment.worlds.items():
             settings = list(experiment.settings(name))
             for seed in range(experiment.seeds):
-                world = World(task, seed, device, store, alias=name)
+                world = make_world(task, seed, device, store, alias=name)
                 worlds.append(world)
                 ruler = Ruler(
                     world,
@@ -106,7 +107,7 @@ class Plan(Work):
         for name in self.experiment.worlds:
             worlds = [w for w in self.worlds if w.name == name]
             runs = [r for r in self.runs if r.world.name == name]
-            stages = len(worlds) * (len(STAGES) + 1)
+            stages = sum(len(w.stages) + 1 for w in worlds)
             to_make = sum(len(w.missing()) + (not self.rulers[w].exists()) for w in worlds)
             trained = sum(run.trained() for run in runs)
             to_run = sum(not run.finished() for run in runs)

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from bench.evaluation.checkpoints import measure_checkpoints
+from bench.evaluation.duels import win_rate_chosen
 from bench.evaluation.measure import Measured, Row, at_temperatures, measure
 from bench.evaluation.ruler import Ruler
 from bench.memory import PeakMemory
 from bench.pipeline.world import ROOT, World
 from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
+from bench.tasks.base import Split
 from methods.base import Context, Diverged, Method
 from methods.core.context import CHECKPOINTS
 from methods.core.feedback import Judgement
@@ -31,7 +33,7 @@ from methods.core.policy import ModelPolicy, Policy, load_policy
 from methods.core.sampling import SamplingLaw
 from methods.core.training import check_finite
 
-SPLITS = ("validation", "test")
+SPLITS: tuple[Split, ...] = ("validation", "test")
 # Responses per prompt for win rates at other temperatures than that of the sampling law.
 AT_TEMPERATURES = 8
 # And for checkpoints: many are measured, and none is a result.
@@ -115,7 +117,7 @@ class Run:
         seed_everything(world.seed)
         context = Context(
             sft=world.folder("sft"),
-            prompts=world.task.prompts("train"),
+            prompts=world.prompts("train"),
             judgements=self._feedback(),
             law=training_law(self.ruler.law),
             budget=self.budget,
@@ -125,6 +127,7 @@ class Run:
             reward_function=self._reward(),
             reward_folder=None if self.method.privileged else world.folder("reward_model"),
             checkpoints=self.checkpoints,
+            loading=world.loading,
         )
         with PeakMemory(world.device) as memory:
             policy = self.method.train(context)
@@ -146,7 +149,7 @@ class Run:
     def _reward(self) -> Any:
         if self.method.feedback != "reward":
             return None
-        return self.world.task.gold if self.method.privileged else self.world.reward_model()
+        return self.world.score if self.method.privileged else self.world.reward_model()
 
     def _feedback(self) -> list[Judgement]:
         kind = self.method.feedback
@@ -183,11 +186,12 @@ class Run:
             write_json(folder / "checkpoints.json", [clean(row) for row in on_the_way])
             for split in SPLITS:
                 measured = measure(self.ruler, policy, split, self.per_prompt)
-                if not math.isfinite(measured.figures["gold_reward"]):
-                    raise Diverged("the gold reward is not finite")
+                if not math.isfinite(measured.figures["score"]):
+                    raise Diverged(f"the {self.world.task.scored_by} reward is not finite")
+                measured.figures |= win_rate_chosen(self.world, measured) if split == "test" else {}
                 write_json(folder / f"{split}.json", clean(measured.figures))
                 write_json(folder / f"{split}.samples.json", measured.samples)
-                arrays = {"gold": measured.gold}
+                arrays = {"scores": measured.scores}
                 if measured.weights is not None:
                     arrays["weights"] = measured.weights
                 np.savez_compressed(folder / f"{split}.npz", **arrays)  # type: ignore[arg-type]
@@ -195,8 +199,8 @@ class Run:
     def measured(self, split: str) -> Measured:
         """Return all that was measured on a split."""
         with np.load(self.store.folder(FIGURES_KIND, self.key) / f"{split}.npz") as arrays:
-            gold, weights = arrays["gold"], arrays.get("weights")
-        return Measured(self.figures(split), self.samples(split), gold, weights)
+            scores, weights = arrays["scores"], arrays.get("weights")
+        return Measured(self.figures(split), self.samples(split), scores, weights)
 
     def figures(self, split: str) -> Row:
         """Return the figures of a split."""
@@ -238,7 +242,18 @@ class Run:
         }
         if status != "ok":
             return row
-        return row | self._read(POLICY, self.train_key, "costs.json") | self.figures(split)
+        return (
+            row | self._read(POLICY, self.train_key, "costs.json") | self.named(self.figures(split))
+        )
+
+    def named(self, figures: Row) -> Row:
+        """Return figures or a sample with their score under the name that it has in tables."""
+        kind = self.world.task.scored_by
+        names = {
+            "score": f"{kind}_reward",
+            "score_sem": f"{kind}_reward_sem",
+        }
+        return {names.get(name, name): value for name, value in figures.items()}
 
 
 def furthest(runs: list[Run], most: int) -> list[Run]:

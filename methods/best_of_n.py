@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.policy import POLICY_FILE, ModelPolicy, save_kind
-from methods.core.reward import RewardModel
+from methods.core.reward import TextReward, load_reward
 from methods.core.rollout import best_of_each
 from methods.core.sampling import SamplingLaw
 
@@ -35,14 +35,14 @@ class BestOfN(Method):
     def train(self, context: Context) -> Policy:
         if context.reward_folder is None:
             raise ValueError("best_of_n needs a reward model that it can keep a copy of")
-        reward = RewardModel.load(context.reward_folder, context.device)
+        reward = load_reward(context.reward_folder, context.device)
         return BestOfNPolicy(context.start(), reward, self.n)
 
 
 class BestOfNPolicy(Policy):
     """The SFT policy, a reward model and n."""
 
-    def __init__(self, base: ModelPolicy, reward: RewardModel, n: int) -> None:
+    def __init__(self, base: ModelPolicy, reward: TextReward, n: int) -> None:
         self.base, self.reward, self.n = base, reward, n
 
     def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
@@ -57,14 +57,13 @@ class BestOfNPolicy(Policy):
     def save(self, folder: Path) -> None:
         self.base.save(folder)
         (folder / POLICY_FILE).rename(folder / "base.json")
-        self.reward.model.save_pretrained(folder / "reward_model", safe_serialization=True)
-        self.reward.tokenizer.save_pretrained(folder / "reward_model")
+        self.reward.save(folder / "reward_model")
         save_kind(self, folder, n=self.n)
 
     @classmethod
     def load(cls, folder: Path, device: str) -> BestOfNPolicy:
         n = int(json.loads((folder / POLICY_FILE).read_text())["n"])
-        reward = RewardModel.load(folder / "reward_model", device)
+        reward = load_reward(folder / "reward_model", device)
         return cls(ModelPolicy.load(folder, device), reward, n)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import mean, pstdev
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, Positive, Share
 from methods.core.policy import ModelPolicy
@@ -15,6 +15,7 @@ from methods.core.training import isolated, use_bf16, whole_batches
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ class _Run:
         from accelerate import Accelerator
 
         device = self.context.device
+        rates = (self.method.learning_rate, self.method.value_learning_rate)
         groups = [
-            {"params": list(self.policy.model.parameters()), "lr": self.method.learning_rate},
-            {"params": list(self.value_model.parameters()), "lr": self.method.value_learning_rate},
+            {"params": list(trained(model).values()), "lr": rate}
+            for model, rate in zip((self.policy.model, self.value_model), rates, strict=True)
         ]
         optimizer = torch.optim.Adam(groups, eps=1e-5, fused=device.startswith("cuda"))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -112,25 +114,23 @@ class _Run:
         state = self.context.load_progress()
         if state is None:
             return
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        for name, model in self._models().items():
+            model.load_state_dict(state[name], strict=False)
+        for name in ("optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
         self.update, self.kl_coef = state["update"], state["kl_coef"]
         self.shift, self.scale = state["shift"], state["scale"]
 
     def _save(self) -> None:
         names = ("update", "kl_coef", "shift", "scale")
         self.context.save_progress(
-            {name: part.state_dict() for name, part in self._parts().items()}
+            {name: trained(model) for name, model in self._models().items()}
+            | {name: getattr(self, name).state_dict() for name in ("optimizer", "schedule")}
             | {name: getattr(self, name) for name in names}
         )
 
-    def _parts(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy.model,
-            "value_model": self.value_model,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
+    def _models(self) -> dict[str, PreTrainedModel]:
+        return {"policy": self.policy.model, "value_model": self.value_model}
 
     def _measure_reward(self, scores: list[float]) -> None:
         """Set shift and scale by the first batch: the policy is the reference then."""
@@ -233,6 +233,11 @@ class _Run:
             self.kl_coef = adapted_kl_coef(
                 self.kl_coef, rollout.kl(), method.kl_target, method.kl_horizon, method.batch_size
             )
+
+
+def trained(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Return the weights that are trained, by name: all of them, or those of adapters."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def check_untouched(rollout: Rollout, logprobs: torch.Tensor, tolerance: float) -> None:

@@ -15,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
+from bench.evaluation.kl import model_kl
 from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
 from bench.workers import quiet
@@ -29,6 +30,19 @@ quiet()
 LETTERS = ["a", "b", "c", "d"]
 LAW = SamplingLaw(max_new_tokens=3)
 PROMPTS = ["a", "b", "a b c"]
+
+
+def drawn_kl(
+    policy: ModelPolicy, reference: ModelPolicy, prompts: list[str], seed: int
+) -> tuple[list[float], list[float]]:
+    """Sample a response to each prompt; return the estimates of KL and entropy."""
+    kls, entropies = [0.0] * len(prompts), [0.0] * len(prompts)
+    for places, batch in policy.sampled(prompts, seed, LAW):
+        for place, kl, entropy in zip(
+            places, *model_kl(policy, reference, batch, LAW), strict=True
+        ):
+            kls[place], entropies[place] = kl, entropy
+    return kls, entropies
 
 
 @pytest.fixture(scope="session")

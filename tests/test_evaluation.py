@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from conftest import LAW, PROMPTS
+from conftest import LAW, PROMPTS, drawn_kl
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
-from bench.evaluation.kl import best_of_n_kl, model_kl
+from bench.evaluation.kl import best_of_n_kl
 from bench.evaluation.limit import FEWEST_EFFECTIVE, Limit, effective_samples
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
 from bench.evaluation.regret import split_regret
@@ -23,8 +23,7 @@ def test_kl_estimator_against_enumeration(reference: ModelPolicy, other: ModelPo
     exact = float((np.exp(ours) * (ours - theirs)).sum(1).mean())
     assert exact > 0.1
     prompts = PROMPTS * 1000
-    responses = other.generate(prompts, 0, LAW)
-    kls, entropies = model_kl(other, reference, prompts, responses, LAW)
+    kls, entropies = drawn_kl(other, reference, prompts, 0)
     assert min(kls) >= -1e-6
     assert abs(np.mean(kls) - exact) < 4 * np.std(kls) / len(kls) ** 0.5
     entropy = float(-(np.exp(ours) * ours).sum(1).mean())
@@ -32,8 +31,7 @@ def test_kl_estimator_against_enumeration(reference: ModelPolicy, other: ModelPo
 
 
 def test_kl_of_the_reference_to_itself_is_0(reference: ModelPolicy) -> None:
-    responses = reference.generate(PROMPTS * 10, 0, LAW)
-    kls, _ = model_kl(reference, reference, PROMPTS * 10, responses, LAW)
+    kls, _ = drawn_kl(reference, reference, PROMPTS * 10, 0)
     assert kls == pytest.approx([0.0] * 30, abs=1e-6)
 
 

@@ -15,9 +15,10 @@ from bench.errors import UserError
 from bench.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
 from bench.runner import Plan
 from bench.store import Store
-from bench.tasks.base import Question, Training
+from bench.tasks.base import Training
 from bench.tasks.exact import Exact
 from methods.base import Method
+from methods.core.feedback import GIVES
 from methods.core.offline import PairLoss
 from methods.dpo import DPO
 from methods.sft import SFT
@@ -49,7 +50,9 @@ def test_built_in_experiments_are_valid() -> None:
     names = [file.stem for file in EXPERIMENTS.glob("*.yaml")]
     assert {"default", "quick"} <= set(names)
     for name in names:
-        assert load_experiment(name).name == name
+        # Two are for data that users bring.
+        data = f"{name}.jsonl" if name in ("recorded", "pretrained") else ""
+        assert load_experiment(name, data=data).name == name
 
 
 def test_default_compares_five_methods_at_four_strengths_and_six_seeds() -> None:
@@ -216,9 +219,9 @@ def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
     class Ranker(SFT):
         feedback: ClassVar = "rankings"
 
-    check_feedback("exact", Exact(question=Question("rankings", 3)), "ranker", Ranker())
-    with pytest.raises(UserError, match=r"'ranker' learns from rankings.*kind must be rankings"):
-        check_feedback("exact", Exact(), "ranker", Ranker())
+    check_feedback("tasks.exact", GIVES["rankings"], "ranker", Ranker())
+    with pytest.raises(UserError, match=r"'ranker' learns from rankings.*it must be rankings"):
+        check_feedback("tasks.exact", GIVES["pairs"], "ranker", Ranker())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from conftest import PROMPTS
 
 from bench.pipeline.feedback import Asked, choose, compare, rank, thumbs
 from bench.pipeline.reward_model import choice_loss, train_reward_model
-from bench.pipeline.world import World
+from bench.pipeline.simulated import SimulatedWorld
 from bench.store import Store
 from bench.tasks.base import Annotator, Question, RewardTraining
 from bench.tasks.exact import Exact
@@ -117,7 +117,7 @@ def test_all_kinds_cost_the_same_judgements(
     from dataclasses import replace
 
     task = replace(tiny_exact, judgements=60, question=question)
-    world = World(task, 0, "cpu", Store(tmp_path))
+    world = SimulatedWorld(task, 0, "cpu", Store(tmp_path))
     world.prepare()
     for kind, count in given.items():
         assert len(world.feedback(kind)) == count

@@ -85,10 +85,11 @@ def test_dpo_loss_at_the_reference_is_log_2(make_context: MakeContext) -> None:
 def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext) -> None:
     """Cut-off responses have no end token: its probability after them must not be touched."""
     context = make_context(judgements=[Pair("a", "a b c", "c b a")] * 64)
-    from methods.core.trl_pairs import PairCollator, pair_rows
+    from methods.core.pair_rows import token_rows
+    from methods.core.trl_pairs import PairCollator
 
     tokenizer = context.reference.tokenizer
-    row = pair_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])[0]
+    row = token_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])[0]
     end = tokenizer.eos_token_id
     ids = {
         "prompt_ids": [3, 6, 4, 5],
@@ -96,7 +97,7 @@ def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext)
         "chosen_ids": [*tokenizer("a b c")["input_ids"], end],
         "rejected_ids": [*tokenizer("c b")["input_ids"], end],
     }
-    batch = PairCollator(tokenizer.pad_token_id)([row | ids])
+    batch = PairCollator(tokenizer.pad_token_id)([ids | row])
     assert batch["completion_mask"].sum(1).tolist() == [3, 3]
     assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
 

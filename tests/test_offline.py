@@ -22,11 +22,12 @@ from methods.cdpo import CDPO
 from methods.core.experimental import experimental
 from methods.core.feedback import Pair, Thumb
 from methods.core.fit import PLAIN, PairLogprobs, ThumbLogprobs, fit_pairs
+from methods.core.pair_rows import token_rows
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import make_batch, token_logprobs
 from methods.core.text import encode_prompts, encode_responses
 from methods.core.training import Schedule
-from methods.core.trl_reference_free import TokenCollator, token_rows
+from methods.core.trl_reference_free import TokenCollator
 from methods.core.trl_thumbs import ThumbCollator, passes, thumb_rows
 from methods.dpo import DPO
 from methods.filtered_sft import FilteredSFT

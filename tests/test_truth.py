@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import LAW, PROMPTS
+from conftest import LAW, PROMPTS, drawn_kl
 from scipy.stats import norm, t
 
 from bench.evaluation.enumeration import all_responses, all_texts, model_logprobs
@@ -18,7 +18,7 @@ from bench.evaluation.metrics import ClusteredMean
 from bench.evaluation.mixture import Mixture
 from bench.evaluation.regret import split_regret
 from bench.evaluation.ruler import Ruler
-from bench.pipeline.world import World
+from bench.pipeline.simulated import SimulatedWorld
 from bench.store import Store
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import PROMPTS as EXACT_PROMPTS
@@ -38,7 +38,7 @@ class Unlisted(Exact):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> SimulatedWorld:
     """Sixteen thousand responses to each of 8 prompts, and a reference that has learned some."""
     task = Unlisted(
         judgements=256,
@@ -47,18 +47,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         sft=Training(1024, 1, 128, 1e-3),
         reward=RewardTraining(1, 64, 1e-3),
     )
-    made = World(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
+    made = SimulatedWorld(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
     made.prepare()
     return made
 
 
 @pytest.fixture(scope="module")
-def law(world: World) -> SamplingLaw:
+def law(world: SimulatedWorld) -> SamplingLaw:
     return SamplingLaw(max_new_tokens=world.task.max_new_tokens)
 
 
 @pytest.fixture(scope="module")
-def exact(world: World, law: SamplingLaw) -> Limit:
+def exact(world: SimulatedWorld, law: SamplingLaw) -> Limit:
     """The limit by enumeration."""
     texts = all_texts(world.sft().tokenizer, law.max_new_tokens)
     gold = np.array([world.task.gold([p] * len(texts), texts) for p in EXACT_PROMPTS])
@@ -66,12 +66,12 @@ def exact(world: World, law: SamplingLaw) -> Limit:
 
 
 @pytest.fixture(scope="module")
-def moved(world: World, exact: Limit, law: SamplingLaw) -> list[Path]:
+def moved(world: SimulatedWorld, exact: Limit, law: SamplingLaw) -> list[Path]:
     """Two policies that moved towards the optimum: one far, and one of few steps."""
     return [imitate(world, exact, law, beta, steps) for beta, steps in ((0.2, 200), (0.7, 60))]
 
 
-def imitate(world: World, exact: Limit, law: SamplingLaw, beta: float, steps: int) -> Path:
+def imitate(world: SimulatedWorld, exact: Limit, law: SamplingLaw, beta: float, steps: int) -> Path:
     """Fit a policy to the optimum at beta by maximum likelihood, and save it."""
     policy = ModelPolicy.load(world.folder("sft"), "cpu")
     tokenizer = policy.tokenizer
@@ -158,10 +158,10 @@ def test_the_limit_where_no_response_is_drawn_twice(mean: float, spread: float) 
 
 
 def test_a_mixture_reaches_further_and_is_within_2_percent(
-    world: World, exact: Limit, law: SamplingLaw, moved: list[Path]
+    world: SimulatedWorld, exact: Limit, law: SamplingLaw, moved: list[Path]
 ) -> None:
     """By the very stages that a comparison goes through."""
-    ruler = Ruler(world, law, 3072)
+    ruler = Ruler(world, law, 3072, limit_policies=2)
     assert ruler.can_be_extended
     ruler.make()
     mixture = Mixture(ruler, tuple(moved))
@@ -323,14 +323,14 @@ def test_the_kl_estimator_is_unbiased_over_200_repeats(
     ours, theirs = (model_logprobs(policy, PROMPTS, LAW) for policy in (other, reference))
     truth = float((np.exp(ours) * (ours - theirs)).sum(1).mean())
     asked = [prompt for prompt in PROMPTS for _ in range(200 * 16)]
-    kls, _ = model_kl(other, reference, asked, other.generate(asked, stream("unbiased"), LAW), LAW)
+    kls, _ = drawn_kl(other, reference, asked, stream("unbiased"))
     repeats = np.reshape(kls, (len(PROMPTS), 200, 16)).mean(axis=(0, 2))
     assert truth > 0.1
     assert abs(repeats.mean() - truth) < 3 * repeats.std(ddof=1) / 200**0.5
 
 
 def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
-    world: World, law: SamplingLaw, moved: list[Path]
+    world: SimulatedWorld, law: SamplingLaw, moved: list[Path]
 ) -> None:
     """95% t-intervals hold the mean over the population that the prompts were drawn from.
 
@@ -345,7 +345,10 @@ def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
     drawn = choose(random, ours, 4000)
     asked = [prompt for prompt in EXACT_PROMPTS for _ in range(4000)]
     responses = [texts[i] for row in drawn for i in row]
-    values = np.reshape(model_kl(policy, world.sft(), asked, responses, law)[0], (8, 4000))
+    values = np.empty(len(asked))
+    for places, batch in policy.batches(asked, responses):
+        values[places], _ = model_kl(policy, world.sft(), batch, law)
+    values = values.reshape(8, 4000)
     prompts, repeats = 24, 2000
     held_between = held_fixed = 0
     for _ in range(repeats):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bench.calibration.replicas import DPOReplica, PPOReplica
 from bench.evaluation.ruler import Ruler
+from bench.pipeline.simulated import SimulatedWorld
 from bench.pipeline.world import World
 from bench.runner import Work
 from bench.runs import Run
@@ -161,9 +162,11 @@ class Design(Work):
         """Lay out worlds and runs, worlds outermost."""
         pairs = pairs_of(size)
         arms = dict.fromkeys(arm for pair in pairs for arm in (pair.ours, pair.theirs))
-        worlds, rulers, runs = [], {}, []
+        worlds: list[World] = []
+        rulers: dict[World, Ruler] = {}
+        runs: list[Run] = []
         for number in range(size.groups * WORLDS_PER_GROUP):
-            world = World(small_world(number), number, "cpu", store)
+            world = SimulatedWorld(small_world(number), number, "cpu", store)
             ruler = Ruler(world, SamplingLaw(max_new_tokens=world.task.max_new_tokens), 64)
             worlds.append(world)
             rulers[world] = ruler

@@ -29,7 +29,7 @@ def differences(design: Design, problems: Problems) -> pd.DataFrame:
     By enumeration, on test prompts. nan where a run failed. comparison: number of the pair.
     """
     gold = {
-        run.key: float("nan") if run.key in problems else run.figures("test")["gold_reward"]
+        run.key: float("nan") if run.key in problems else run.figures("test")["score"]
         for run in design.runs
     }
     numbers = {pair: number for number, pair in enumerate(design.pairs)}

@@ -121,5 +121,4 @@ class CheckWorld:
         reward = train_reward_model(
             self.sft, choices, training, device="cpu", seed=0, workdir=self.folder
         )
-        reward.model.save_pretrained(self.reward_folder, safe_serialization=True)
-        reward.tokenizer.save_pretrained(self.reward_folder)
+        reward.save(self.reward_folder)

@@ -11,7 +11,7 @@ from methods.core.context import CHECKPOINT_FILE
 from methods.core.policy import load_policy
 
 COLUMNS = (
-    "gold_reward",
+    "score",
     "proxy_reward",
     "kl",
     "response_tokens",

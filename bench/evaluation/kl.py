@@ -8,28 +8,30 @@ import numpy as np
 from numpy import ndarray
 
 from methods.core.policy import ModelPolicy
-from methods.core.sampling import SamplingLaw
+from methods.core.sampling import Batch, SamplingLaw
+
+# Log-probabilities in one table of next tokens.
+LARGEST_TABLE = 2**25
 
 
 def model_kl(
-    policy: ModelPolicy,
-    reference: ModelPolicy,
-    prompts: Sequence[str],
-    responses: Sequence[str],
-    law: SamplingLaw,
+    policy: ModelPolicy, reference: ModelPolicy, batch: Batch, law: SamplingLaw
 ) -> tuple[list[float], list[float]]:
     """Return for each response of the policy an estimate of the KL, and of the entropy.
 
     The sum over its prefixes of the KL (entropy) of the whole next-token distribution: unbiased,
-    never negative, and of less variance than log-ratios of the sampled tokens. Both models read
-    the same tokens, so they must share a tokenizer.
+    never negative, and of less variance than log-ratios of the sampled tokens. batch: the tokens
+    that the policy sampled, and no others that give the same text. Both models read them, so they
+    must share a tokenizer.
     """
     kls: list[float] = []
     entropies: list[float] = []
-    for batch in policy.batches(prompts, responses):
-        ours = policy.next_token_logprobs(batch, law)
-        theirs = reference.next_token_logprobs(batch, law)
-        probabilities, mask = ours.exp(), batch.response_mask
+    size = max(1, LARGEST_TABLE // (batch.responses.shape[1] * len(policy.tokenizer)))
+    for start in range(0, len(batch.ids), size):
+        part = batch.rows(slice(start, start + size))
+        ours = policy.next_token_logprobs(part, law)
+        theirs = reference.next_token_logprobs(part, law)
+        probabilities, mask = ours.exp(), part.response_mask
         # A reference probability of 0 where ours is 0 too adds nothing.
         ratio = (ours - theirs).masked_fill(probabilities == 0, 0.0)
         log = ours.masked_fill(probabilities == 0, 0.0)

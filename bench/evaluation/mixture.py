@@ -65,7 +65,7 @@ class Mixture:
 
     def _sample(self) -> dict[str, ndarray]:
         world, law = self.ruler.world, self.ruler.law
-        prompts = world.task.prompts("test")
+        prompts = world.prompts("test")
         policies = [load_policy(folder, world.device) for folder in self.policies]
         parts = [self._kept(), *(self._draw(i, policy) for i, policy in enumerate(policies))]
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
@@ -76,20 +76,20 @@ class Mixture:
     def _kept(self) -> dict[str, ndarray]:
         """Return the reference's samples of which the ruler keeps the text."""
         ruler, text = self.ruler, np.array(self.ruler.kept(), dtype=object)
-        scores = {"gold": ruler.gold, "proxy": ruler.proxy, "tokens": ruler.tokens}
+        scores = {"scores": ruler.scores, "proxy": ruler.proxy, "tokens": ruler.tokens}
         return {"text": text} | {
             name: of("test")[:, : text.shape[1]] for name, of in scores.items()
         }
 
     def _draw(self, number: int, policy: Policy) -> dict[str, ndarray]:
         """Return samples of a policy, likewise."""
-        world, prompts = self.ruler.world, self.ruler.world.task.prompts("test")
+        world, prompts = self.ruler.world, self.ruler.world.prompts("test")
         asked = [prompt for prompt in prompts for _ in range(FROM_POLICY)]
         seed = stream("mixture", number, world.seed)
         drawn = policy.generate(asked, seed, self.ruler.law)
         columns = {
             "text": np.array(drawn, dtype=object),
-            "gold": np.array(world.task.gold(asked, drawn)),
+            "scores": np.array(world.score(asked, drawn)),
             "proxy": np.array(world.reward_model()(asked, drawn), dtype=np.float32),
             "tokens": lengths(world.sft().tokenizer, drawn),
         }
@@ -100,10 +100,10 @@ class Mixture:
         """What the limit on test prompts rests on."""
         with np.load(self.folder / "mixture.npz") as kept:
             arrays = dict(kept)
-        total = arrays["gold"].shape[1]
+        total = arrays["scores"].shape[1]
         others = [FROM_POLICY] * len(self.policies)
         limit = Limit.from_mixture(
-            arrays["gold"], arrays["logprobs"], [total - sum(others), *others]
+            arrays["scores"], arrays["logprobs"], [total - sum(others), *others]
         )
         # As far as all of the reference's samples are allowed to reach, these are too.
         alone = self.ruler.basis.limit

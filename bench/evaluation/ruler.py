@@ -1,8 +1,9 @@
 """The ruler of a task and seed: what every policy is measured against, made once.
 
-Where all responses can be listed: all of them, with gold and proxy reward and reference
-log-probability. Elsewhere: samples of the SFT policy for every prompt with their gold and proxy
-reward, from which the limit, win rates and regrets are drawn. Both with their lengths in tokens.
+Where all responses can be listed: all of them, with their score (the gold reward, or a judge's),
+proxy reward and reference log-probability. Elsewhere: samples of the SFT policy for every prompt
+with score and proxy reward, from which the limit, win rates and regrets are drawn. Both with their
+lengths in tokens.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bench.evaluation.enumeration import all_texts, model_logprobs
 from bench.evaluation.limit import Basis, Limit
 from bench.pipeline.world import ROOT, World
 from bench.store import digest, source_digest, write_json
+from bench.tasks.base import Split
 from methods.core.sampling import SamplingLaw, stream
 from methods.core.text import encode_responses
 
@@ -88,34 +90,35 @@ class Ruler:
     def _list(self) -> dict[str, ndarray]:
         world, task = self.world, self.world.task
         policy, reward = world.sft(), world.reward_model()
-        prompts = task.prompts("test")
+        prompts = world.prompts("test")
         texts = all_texts(policy.tokenizer, task.max_new_tokens)
         proxy = [reward([prompt] * len(texts), texts) for prompt in prompts]
         tokens = lengths(policy.tokenizer, texts)
         return {
-            "gold": np.array([task.gold([prompt] * len(texts), texts) for prompt in prompts]),
+            "scores": np.array([world.score([prompt] * len(texts), texts) for prompt in prompts]),
             "proxy": np.array(proxy, dtype=np.float32),
             "logprobs": model_logprobs(policy, prompts, self.law),
             "tokens": np.tile(tokens, (len(prompts), 1)),
         }
 
     def _sample(self, folder: Path) -> dict[str, ndarray]:
-        world, task = self.world, self.world.task
+        world = self.world
         policy, reward = world.sft(), world.reward_model()
         arrays = {}
-        for split in ("validation", "test"):
-            prompts = task.prompts(split)
+        splits: tuple[Split, ...] = ("validation", "test")
+        for split in splits:
+            prompts = world.prompts(split)
             count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
-            gold, proxy, tokens, kept = [], [], [], []
+            scores, proxy, tokens, kept = [], [], [], []
             for i, prompt in enumerate(prompts):
                 seed = stream("reference", split, world.seed, i)
                 asked = [prompt] * count
                 responses = policy.generate(asked, seed, self.law)
-                gold.append(task.gold(asked, responses))
+                scores.append(world.score(asked, responses))
                 proxy.append(reward(asked, responses))
                 tokens.append(lengths(policy.tokenizer, responses))
                 kept.append(responses[: KEPT // len(prompts)])
-            arrays[f"gold_{split}"] = np.array(gold)
+            arrays[f"scores_{split}"] = np.array(scores)
             arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
             arrays[f"tokens_{split}"] = np.stack(tokens)
         # The last split is test.
@@ -127,9 +130,9 @@ class Ruler:
         with np.load(self.folder / "ruler.npz") as arrays:
             return dict(arrays)
 
-    def gold(self, split: str) -> ndarray:
-        """Return gold rewards [prompts, n] of the SFT policy's samples, or of all responses."""
-        return self._arrays["gold" if self.listed else f"gold_{split}"]
+    def scores(self, split: str) -> ndarray:
+        """Return the scores [prompts, n] of the SFT policy's samples, or of all responses."""
+        return self._arrays["scores" if self.listed else f"scores_{split}"]
 
     def proxy(self, split: str) -> ndarray:
         """Return their proxy rewards, likewise."""
@@ -152,8 +155,9 @@ class Ruler:
     @cached_property
     def basis(self) -> Basis:
         """What the limit on test prompts rests on."""
-        gold = self.gold("test")
-        limit = Limit.from_list(gold, self.logprobs) if self.listed else Limit.from_samples(gold)
+        scores = self.scores("test")
+        listed = self.listed
+        limit = Limit.from_list(scores, self.logprobs) if listed else Limit.from_samples(scores)
         return Basis(limit, limit.of(self.proxy("test")), self.tokens("test"))
 
     def __getstate__(self) -> dict[str, object]:

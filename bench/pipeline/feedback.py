@@ -8,7 +8,7 @@ from random import Random
 from statistics import mean
 from typing import NamedTuple
 
-from bench.tasks.base import Annotator, Question, Task
+from bench.tasks.base import Annotator, Question, Simulated
 from methods.core.feedback import Choice, Judgement, Pair, Ranking, Thumb
 from methods.core.policy import Policy
 from methods.core.sampling import SamplingLaw
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
 
 def ask(
-    task: Task, policy: Policy, prompts: Sequence[str], count: int, among: int, seed: int
+    task: Simulated, policy: Policy, prompts: Sequence[str], count: int, among: int, seed: int
 ) -> list[Asked]:
     """Return count questions among responses from the policy, as the task's coverage says."""
     random = Random(f"pairs {seed}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.tasks.base import Example, Training
 from methods.core.fine_tuning import train_on_responses
-from methods.core.text import encode_prompts, encode_responses
+from methods.core.loading import Loading, adapted, merged
+from methods.core.order import IN_ORDER, in_order
+from methods.core.text import encode_prompts, encode_responses, render_prompt
 from methods.core.training import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
@@ -24,15 +26,19 @@ def pretrain(
     device: str,
     seed: int,
     workdir: Path,
+    loading: Loading = Loading(),
 ) -> None:
     """Train the model in place on prompts and responses alike."""
     from datasets import Dataset
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
+    examples, order = in_passes(tokenizer, examples, training, seed, loading)
     prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
     responses = encode_responses(tokenizer, [e.response for e in examples])
     rows = [{"input_ids": p + r, "labels": p + r} for p, r in zip(prompts, responses, strict=True)]
-    arguments = TrainingArguments(**_arguments(model, training, device, seed, workdir))
+    arguments = TrainingArguments(
+        **_arguments(model, training, device, seed, workdir, loading) | order
+    )
     train_quietly(
         lambda: Trainer(
             model,
@@ -52,22 +58,48 @@ def fine_tune(
     device: str,
     seed: int,
     workdir: Path,
-) -> None:
-    """Train the model in place on the responses."""
+    loading: Loading = Loading(),
+) -> PreTrainedModel:
+    """Train the model on the responses and return it, adapters merged into it."""
+    model = adapted(model, loading)
+    examples, order = in_passes(tokenizer, examples, training, seed, loading)
     train_on_responses(
         model,
         tokenizer,
         [e.prompt for e in examples],
         [e.response for e in examples],
-        _arguments(model, training, device, seed, workdir),
+        _arguments(model, training, device, seed, workdir, loading) | order,
     )
+    return merged(model)
+
+
+def in_passes(
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    training: Training,
+    seed: int,
+    loading: Loading,
+) -> tuple[Sequence[Example], dict[str, Any]]:
+    """Return the examples in the order of all passes, and arguments that say so; if asked for."""
+    if not loading.group_by_length:
+        return examples, {}
+    texts = [render_prompt(tokenizer, e.prompt) + e.response for e in examples]
+    lengths = [len(ids) for ids in encode_responses(tokenizer, texts)]
+    count = max(1, round(training.epochs * len(examples)))
+    ordered = in_order(examples, lengths, count, training.batch_size, seed)
+    return ordered, {"num_train_epochs": 1, **IN_ORDER}
 
 
 def _arguments(
-    model: PreTrainedModel, training: Training, device: str, seed: int, workdir: Path
+    model: PreTrainedModel,
+    training: Training,
+    device: str,
+    seed: int,
+    workdir: Path,
+    loading: Loading = Loading(),
 ) -> dict[str, Any]:
     # A short memory of the gradient's size: small models learn their first look-ups sooner so.
-    return trainer_arguments(model, device, seed, workdir) | {
+    return trainer_arguments(model, device, seed, workdir, loading) | {
         "num_train_epochs": training.epochs,
         "per_device_train_batch_size": training.batch_size,
         "learning_rate": training.learning_rate,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.tasks.base import RewardTraining
-from methods.core.feedback import Choice
-from methods.core.reward import RewardModel
+from methods.core.feedback import Choice, Judgement, Thumb, derive
+from methods.core.loading import Loading, adapted, merged
+from methods.core.order import IN_ORDER, in_order
+from methods.core.reward import RewardModel, TextReward
 from methods.core.sampling import make_batch
 from methods.core.text import encode_prompts, encode_responses
 from methods.core.training import train_quietly, trainer_arguments
@@ -24,31 +26,40 @@ CENTER = 0.001
 
 def train_reward_model(
     sft: Path,
-    choices: Sequence[Choice],
+    judgements: Sequence[Choice] | Sequence[Thumb],
     training: RewardTraining,
     *,
     device: str,
     seed: int,
     workdir: Path,
+    loading: Loading = Loading(),
 ) -> RewardModel:
-    """Train a reward model on choices of one among several: Bradley-Terry where it is among two.
+    """Train a reward model on choices of one among several, or on thumbs.
 
-    With two it does what TRL's RewardTrainer does.
+    Of two it is Bradley-Terry, and what TRL's RewardTrainer does. A thumb goes up with probability
+    sigmoid(reward).
     """
     from transformers import AutoTokenizer, TrainingArguments
 
     tokenizer = AutoTokenizer.from_pretrained(sft)
-    model = new_reward_model(sft, seed, training.layers)
+    model = new_reward_model(sft, seed, training.layers, loading, device)
+    model = adapted(model, loading, head="score")
+    rows, order = token_rows(tokenizer, judgements), {}
+    if loading.group_by_length:
+        lengths = [max(map(len, row.responses)) for row in rows]
+        count = max(1, round(training.epochs * len(rows)))
+        rows = in_order(rows, lengths, count, training.batch_size, seed)
+        order = {"num_train_epochs": 1, **IN_ORDER}
     arguments = TrainingArguments(
-        **trainer_arguments(model, device, seed, workdir),
-        num_train_epochs=training.epochs,
+        **trainer_arguments(model, device, seed, workdir, loading)
+        | {"num_train_epochs": training.epochs}
+        | order,
         per_device_train_batch_size=training.batch_size,
         learning_rate=training.learning_rate,
         warmup_steps=20,
         remove_unused_columns=False,
         logging_strategy="no",
     )
-    rows = token_rows(tokenizer, choices)
     train_quietly(
         lambda: _trainer_class()(
             model,
@@ -57,7 +68,7 @@ def train_reward_model(
             data_collator=lambda batch: collate(batch, tokenizer.pad_token_id),
         )
     )
-    return RewardModel(model, tokenizer)
+    return RewardModel(merged(model), tokenizer)
 
 
 def choice_loss(scores: Tensor, center: float = CENTER) -> Tensor:
@@ -71,8 +82,15 @@ def choice_loss(scores: Tensor, center: float = CENTER) -> Tensor:
     return -scores.log_softmax(1)[:, 0].mean() + center * (present.sum(1) ** 2).mean()
 
 
+def thumb_loss(scores: Tensor, up: Tensor) -> Tensor:
+    """Return -log sigmoid of the score where the thumb went up, of its negative where not: [B]."""
+    import torch.nn.functional as F
+
+    return F.binary_cross_entropy_with_logits(scores, up.to(scores.dtype))
+
+
 def _trainer_class() -> type[Trainer]:
-    """Return transformers' Trainer with the loss on choices."""
+    """Return transformers' Trainer with the loss on choices or thumbs."""
     import torch
     from transformers import Trainer
 
@@ -81,16 +99,24 @@ def _trainer_class() -> type[Trainer]:
             rows = model(
                 input_ids=inputs["ids"], attention_mask=inputs["mask"], use_cache=False
             ).logits.squeeze(-1)
+            if "up" in inputs:
+                return thumb_loss(rows, inputs["up"])
             scores = torch.full_like(inputs["present"], -torch.inf, dtype=rows.dtype)
             return choice_loss(scores.masked_scatter(inputs["present"], rows))
 
     return ChoiceTrainer
 
 
-def new_reward_model(sft: Path, seed: int, layers: int | None = None) -> PreTrainedModel:
+def new_reward_model(
+    sft: Path,
+    seed: int,
+    layers: int | None = None,
+    loading: Loading = Loading(),
+    device: str = "cpu",
+) -> PreTrainedModel:
     """Return the SFT policy's body with a new head, drawn from N(0, 1/(d+1)) without a bias.
 
-    layers: how many of the body's layers are kept, from below; all by default.
+    layers: how many of the body's layers are kept, from below; None: all.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -99,34 +125,72 @@ def new_reward_model(sft: Path, seed: int, layers: int | None = None) -> PreTrai
         torch.manual_seed(seed)
         depth = {} if layers is None else {"num_hidden_layers": layers}
         model = AutoModelForSequenceClassification.from_pretrained(
-            sft, num_labels=1, use_safetensors=True, **depth
+            sft, num_labels=1, **loading.options(device), **depth
         )
         torch.nn.init.normal_(model.score.weight, std=(model.config.hidden_size + 1) ** -0.5)
     return model
 
 
+class Row(NamedTuple):
+    """Responses with their prompt, in tokens, the chosen one first. up: of a single one's thumb."""
+
+    responses: list[list[int]]
+    up: bool | None = None
+
+
 def token_rows(
-    tokenizer: PreTrainedTokenizerBase, choices: Sequence[Choice]
-) -> list[list[list[int]]]:
-    """Return each choice as prompt and response in tokens, the chosen response first."""
-    prompts = encode_prompts(tokenizer, [choice.prompt for choice in choices])
-    flat = [text for choice in choices for text in (choice.chosen, *choice.rejected)]
-    responses = iter(encode_responses(tokenizer, flat))
+    tokenizer: PreTrainedTokenizerBase, judgements: Sequence[Choice] | Sequence[Thumb]
+) -> list[Row]:
+    """Return each judgement in tokens."""
+
+    def texts(one: Any) -> tuple[str, ...]:
+        return (one.response,) if isinstance(one, Thumb) else (one.chosen, *one.rejected)
+
+    prompts = encode_prompts(tokenizer, [one.prompt for one in judgements])
+    tokens = iter(encode_responses(tokenizer, [text for one in judgements for text in texts(one)]))
     return [
-        [prompt + next(responses) for _ in range(1 + len(choice.rejected))]
-        for prompt, choice in zip(prompts, choices, strict=True)
+        Row([prompt + next(tokens) for _ in texts(one)], getattr(one, "up", None))
+        for prompt, one in zip(prompts, judgements, strict=True)
     ]
 
 
-def collate(rows: list[list[list[int]]], pad: int) -> dict[str, Tensor]:
+def collate(rows: list[Row], pad: int) -> dict[str, Tensor]:
     """Return all responses of a batch, one below the other, and which places they fill."""
     import torch
 
-    flat = [tokens for row in rows for tokens in row]
+    flat = [tokens for row in rows for tokens in row.responses]
     batch = make_batch([[] for _ in flat], flat, pad, "cpu")
-    among = max(len(row) for row in rows)
-    present = torch.tensor([[place < len(row) for place in range(among)] for row in rows])
-    return {"ids": batch.ids, "mask": batch.mask, "present": present}
+    laid_out = {"ids": batch.ids, "mask": batch.mask}
+    if rows[0].up is not None:
+        return laid_out | {"up": torch.tensor([row.up for row in rows])}
+    among = max(len(row.responses) for row in rows)
+    present = [[place < len(row.responses) for place in range(among)] for row in rows]
+    return laid_out | {"present": torch.tensor(present)}
+
+
+def held_out_accuracy(reward: TextReward, judgements: Sequence[Judgement]) -> tuple[float, int]:
+    """Return how often a reward agrees with people, ties half, and on how many judgements.
+
+    Of pairs: that it ranks the chosen response higher. Of thumbs: that one which went up is above
+    one which went down, over all such pairs (the area under the ROC curve). Not a number for none.
+    """
+    import numpy as np
+
+    thumbs = [one for one in judgements if isinstance(one, Thumb)]
+    if thumbs:
+        scores = np.array(reward([t.prompt for t in thumbs], [t.response for t in thumbs]))
+        up = np.array([thumb.up for thumb in thumbs])
+        margins = (scores[up][:, None] - scores[~up][None]).ravel()
+        count = len(thumbs)
+    else:
+        pairs: Any = derive(judgements, "pairs")
+        prompts = [pair.prompt for pair in pairs]
+        chosen = reward(prompts, [pair.chosen for pair in pairs])
+        rejected = reward(prompts, [pair.rejected for pair in pairs])
+        margins, count = np.subtract(chosen, rejected), len(pairs)
+    if not len(margins):
+        return float("nan"), 0
+    return float(np.mean((margins > 0) + 0.5 * (margins == 0))), count
 
 
 def gold_order_accuracy(

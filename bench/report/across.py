@@ -26,7 +26,7 @@ def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
     found = {}
     for task in results.tasks:
         rows = selected_rows(results.runs, task)
-        gold = rows.pivot_table(index="seed", columns="method", values="gold_reward")
+        gold = rows.pivot_table(index="seed", columns="method", values="score")
         limit = results.frontier[results.frontier["task"] == task].dropna(subset=["kl", "reward"])
         ends = limit.sort_values("kl").groupby("seed")["reward"].agg(["first", "last"])
         largest = (ends["last"] - ends["first"]).reindex(gold.index)

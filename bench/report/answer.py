@@ -57,7 +57,7 @@ def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) 
     text = (
         f"On validation prompts {best}{chosen} has the most gold reward of the "
         "methods that were not given it; on test prompts it gets "
-        f"{_mean(rows, best, 'gold_reward')}"
+        f"{_mean(rows, best, 'score')}"
     )
     others = dict.fromkeys([other for other in ("sft", *ranked[1:2]) if other in ranked])
     gains = [
@@ -124,7 +124,7 @@ def _privileged(results: Results, rows: pd.DataFrame) -> list[str]:
         share = _value(rows, method, "efficiency")
         sentences.append(
             f"{method}, trained on the gold reward itself and so no contender, gets "
-            f"{_mean(rows, method, 'gold_reward')} at {_mean(rows, method, 'kl')} nats"
+            f"{_mean(rows, method, 'score')} at {_mean(rows, method, 'kl')} nats"
             + (f": {percent(share)} of the limit's gain there." if math.isfinite(share) else ".")
         )
     return sentences

@@ -43,13 +43,13 @@ def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
     rows = rows[rows["method"] == method]
     seeds = rows.groupby("params")["seed"].transform("nunique")
     rows = rows[seeds == seeds.max()]
-    means = rows.groupby(["params", "split"])[["kl", "gold_reward"]].mean().unstack("split")
+    means = rows.groupby(["params", "split"])[["kl", "score"]].mean().unstack("split")
     empty = pd.Series(dtype=float)
     return pd.DataFrame(
         {
             "kl": means.get(("kl", "test"), empty),
-            "test": means.get(("gold_reward", "test"), empty),
-            "validation": means.get(("gold_reward", "validation"), empty),
+            "test": means.get(("score", "test"), empty),
+            "validation": means.get(("score", "validation"), empty),
         }
     ).dropna(subset=["test", "validation"])
 
@@ -62,10 +62,10 @@ def best_of_k_gains(own: pd.DataFrame, method: str) -> pd.DataFrame:
     """
     rows = ok_rows(own)
     test = rows[rows["split"] == "test"]
-    start = test[test["method"] == "sft"].set_index("seed")["gold_reward"]
+    start = test[test["method"] == "sft"].set_index("seed")["score"]
     validation = settings_means(own, method)["validation"]
     gold = test[test["method"] == method].pivot_table(
-        index="params", columns="seed", values="gold_reward"
+        index="params", columns="seed", values="score"
     )
     gains = gold.reindex(validation.index).sub(start, axis="columns").dropna(axis="columns")
     curves = {seed: best_of_k(validation.tolist(), gains[seed].tolist()) for seed in gains.columns}
@@ -91,7 +91,7 @@ def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float:
     shares = []
     for seed, line in limit.groupby("seed"):
         mine, line = rows[rows["seed"] == seed], line.sort_values("kl")
-        points = list(zip(mine["kl"], mine["gold_reward"], strict=True))
+        points = list(zip(mine["kl"], mine["score"], strict=True))
         along = list(zip(line["kl"], line["reward"], strict=True))
         shares.append(area_share(points, along, along[0][1]) if points else math.nan)
     return sum(shares) / len(shares) if shares else math.nan
@@ -100,9 +100,9 @@ def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float:
 def _collapsed(own: pd.DataFrame, method: str) -> str:
     """Count the runs that failed, or ended below the SFT policy of their seed."""
     test = own[own["split"] == "test"]
-    start = test[test["method"] == "sft"].set_index("seed")["gold_reward"]
+    start = test[test["method"] == "sft"].set_index("seed")["score"]
     rows = test[test["method"] == method]
     if start.empty:
         return MISSING
-    gains = rows["gold_reward"].where(rows["status"] == "ok") - rows["seed"].map(start)
+    gains = rows["score"].where(rows["status"] == "ok") - rows["seed"].map(start)
     return f"{collapses(gains.tolist())}/{len(rows)}"

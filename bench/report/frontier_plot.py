@@ -50,7 +50,7 @@ def frontier(results: Results) -> Figure | None:
 def _tested(results: Results, task: str) -> pd.DataFrame:
     rows = ok_rows(results.runs)
     rows = rows[(rows["task"] == task) & (rows["split"] == "test")]
-    return rows.dropna(subset=["kl", "gold_reward"])
+    return rows.dropna(subset=["kl", "score"])
 
 
 def _frontier_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None:
@@ -58,7 +58,7 @@ def _frontier_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> 
     chosen = select_settings(results.runs, task)
     right = max(1.08 * rows["kl"].max(), 0.5)
     limit = results.frontier[results.frontier["task"] == task]
-    heights = list(rows["gold_reward"])
+    heights = list(rows["score"])
     if seed_curves(limit, "kl", "reward"):
         xs, ys = mean_curve(limit, "kl", "reward")
         heights += ys[xs <= right].tolist()
@@ -71,19 +71,19 @@ def _frontier_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> 
         _draw_limit(ax, limit, right, top)
     for method, look in looks(results.methods).items():
         own = rows[rows["method"] == method]
-        means = own.groupby("params")[["strength", "kl", "gold_reward"]].mean()
+        means = own.groupby("params")[["strength", "kl", "score"]].mean()
         means = means.sort_values("strength")
         if method not in shown:
             behind: dict[str, Any] = {"color": BACKGROUND, "marker": ".", "ms": 3}
-            ax.plot(means["kl"], means["gold_reward"], **behind, lw=1, zorder=1)
+            ax.plot(means["kl"], means["score"], **behind, lw=1, zorder=1)
             continue
-        ax.scatter(own["kl"], own["gold_reward"], s=13, color=look.color, alpha=0.35, lw=0)
+        ax.scatter(own["kl"], own["score"], s=13, color=look.color, alpha=0.35, lw=0)
         shape: dict[str, Any] = {"color": look.color, "marker": look.marker}
         white: dict[str, Any] = {"mec": "white", "mew": 0.9, "ms": 7.5}
-        ax.plot(means["kl"], means["gold_reward"], **shape, **white, lw=1.8, zorder=4)
+        ax.plot(means["kl"], means["score"], **shape, **white, lw=1.8, zorder=4)
         ring = means[means.index == chosen.get(method)]
         around: dict[str, Any] = {"mfc": "none", "mec": look.color, "mew": 1.6, "ms": 14}
-        ax.plot(ring["kl"], ring["gold_reward"], "o", **around, zorder=5)
+        ax.plot(ring["kl"], ring["score"], "o", **around, zorder=5)
 
 
 def _draw_limit(ax: Axes, limit: pd.DataFrame, right: float, top: float) -> None:

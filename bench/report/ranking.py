@@ -143,9 +143,7 @@ def _with_interval(own: Interval) -> str:
 def _gains(results: Results, gains: Mapping[str, pd.DataFrame], method: str) -> dict[str, str]:
     own = results.runs[results.runs["method"] == method]
     of = own.drop_duplicates(["task", "seed"])
-    finished = sum(
-        int(selected_rows(own, task)["gold_reward"].notna().sum()) for task in results.tasks
-    )
+    finished = sum(int(selected_rows(own, task)["score"].notna().sum()) for task in results.tasks)
     return {
         "normalized gain (IQM)": normalized_gain(gains, method),
         "probability of improvement over SFT": improvement(gains, method, "sft"),

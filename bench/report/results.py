@@ -23,9 +23,12 @@ RUN_COLUMNS = _columns(
     "task method params strength seed split status error gold_reward gold_reward_sem proxy_reward "
     "proxy_reward_sem kl kl_sem win_rate_sft win_rate_sft_sem response_tokens entropy distinct_2 "
     "ended_rate chosen_logp_change rejected_logp_change limit_reward efficiency judgements "
-    "prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb device"
+    "prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb device "
+    "judge_reward judge_reward_sem win_rate_chosen win_rate_chosen_sem implicit_accuracy"
 )
 FRONTIER_COLUMNS = _columns("task seed kl reward effective_samples")
+# An opponent that is no method: the response that people chose for the prompt.
+CHOSEN = "chosen"
 # Here `prompt` is the number of a test prompt.
 HEAD_TO_HEAD_COLUMNS = _columns("task seed prompt method opponent win_rate tokens opponent_tokens")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
@@ -36,16 +39,18 @@ OBJECTIVE_COLUMNS = _columns(
 )
 CHECKPOINT_COLUMNS = _columns(
     "task method params strength seed step gold_reward proxy_reward kl response_tokens entropy "
-    "chosen_logp_change rejected_logp_change"
+    "chosen_logp_change rejected_logp_change judge_reward"
 )
 OPTIMUM_COLUMNS = _columns(
     "task method params seed kl response_tokens optimum_tokens mode_mass optimum_mode_mass"
 )
-TEMPERATURE_COLUMNS = _columns("task method params seed temperature gold_reward win_rate_sft")
+TEMPERATURE_COLUMNS = _columns(
+    "task method params seed temperature gold_reward win_rate_sft judge_reward"
+)
 # What a method is, and its settings on a task: JSON of those fixed, and of the values tried.
 METHOD_COLUMNS = _columns("task method title learns_from dial authors paper fixed tried")
 SAMPLE_COLUMNS = _columns(
-    "task method params seed split prompt response gold proxy kl response_tokens"
+    "task method params seed split prompt response gold proxy kl response_tokens judge"
 )
 TEXT_COLUMNS = frozenset(
     _columns(
@@ -137,14 +142,22 @@ def load_results(folder: Path) -> Results:
 
 
 def typed(frame: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the frame with exactly these columns, text as str and figures as finite float."""
+    """Return the frame with these columns, text as str and figures as finite float.
+
+    Where there are rewards, also with `score`: what policies are measured by, the gold reward or
+    where there is none a judge's.
+    """
     frame = (pd.DataFrame() if frame is None else frame).reindex(columns=list(columns))
     for column in columns:
         if column in TEXT_COLUMNS:
             frame[column] = frame[column].astype(object).fillna("").astype(str)
         else:
             frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    return frame.replace([np.inf, -np.inf], np.nan)
+    frame = frame.replace([np.inf, -np.inf], np.nan)
+    for gold, judge in (("gold_reward", "judge_reward"), ("gold", "judge")):
+        if {gold, judge} <= set(columns):
+            frame["score"] = frame[gold].fillna(frame[judge])
+    return frame
 
 
 def _optional(file: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def _samples(results: Results, rows: pd.DataFrame) -> list[Sample]:
         Sample(
             method,
             str(firsts[method]["response"]) or MISSING,
-            number(firsts[method]["gold"]),
+            number(firsts[method]["score"]),
             number(firsts[method]["proxy"]),
             number(firsts[method]["kl"]),
         )

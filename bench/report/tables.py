@@ -24,7 +24,7 @@ from bench.report.selection import contrast, of_selected, ok_rows, select_settin
 from bench.statistics import mean_interval
 
 OF_MAIN = (
-    "gold_reward",
+    "score",
     "proxy_reward",
     "kl",
     "efficiency",
@@ -53,7 +53,7 @@ def main_table(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) 
             {
                 "method": marked(method, method in privileged),
                 "setting": setting(chosen[method]) if method in chosen else MISSING,
-                "gold reward": plus_minus(figure["gold_reward"]),
+                "gold reward": plus_minus(figure["score"]),
                 "gain over SFT": MISSING if method == "sft" else signed(gain),
                 "proxy reward": number(figure["proxy_reward"].mean),
                 "KL (nats)": number(figure["kl"].mean),
@@ -172,7 +172,7 @@ def temperature_table(temperatures: pd.DataFrame, runs: pd.DataFrame, task: str)
         {
             "method": str(method),
             "temperature": f"{temperature:g}",
-            "gold reward": number(rows["gold_reward"].mean()),
+            "gold reward": number(rows["score"].mean()),
             "win rate vs SFT": percent(rows["win_rate_sft"].mean()),
         }
         for (temperature, method), rows in own.groupby(["temperature", "method"], sort=False)
@@ -197,8 +197,8 @@ def settings_table(runs: pd.DataFrame, task: str) -> pd.DataFrame:
                     "selected": SELECTED if chosen.get(method) == params else "",
                     "method": method,
                     "setting": setting(params),
-                    "validation gold": number(validation["gold_reward"].mean()),
-                    "test gold": number(test["gold_reward"].mean()),
+                    "validation gold": number(validation["score"].mean()),
+                    "test gold": number(test["score"].mean()),
                     "KL (nats)": number(test["kl"].mean()),
                     "efficiency": percent(complete_mean(test["efficiency"])),
                     "seeds": _seeds(runs, task, method, params),

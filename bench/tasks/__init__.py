@@ -6,5 +6,6 @@ from bench.tasks.base import Task
 from bench.tasks.exact import Exact
 from bench.tasks.haiku import Haiku
 from bench.tasks.polite import Polite
+from bench.tasks.recorded import Recorded
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Haiku, Exact)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Haiku, Exact, Recorded)}

@@ -1,4 +1,4 @@
-"""What a task is: prompts, text to learn from, and a gold reward."""
+"""What a task is: what is compared on, and what a simulated one has besides."""
 
 from __future__ import annotations
 
@@ -110,23 +110,40 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A world with a gold reward. Its fields are its dials; methods see neither them nor gold.
+    """What methods are compared on. Its fields are its dials, which methods do not see.
 
-    judgements: how many the annotator makes. question: what of. coverage: on which responses.
-    pretraining, sft, reward: how the shared stages train.
+    scored_by: what policies are measured by, the gold reward or a judge. enumerable: whether all
+    responses can be listed. pretraining, sft, reward: how the shared stages train.
     """
 
     name: ClassVar[str]
+    scored_by: ClassVar[Literal["gold", "judge"]]
     enumerable: ClassVar[bool] = False
+
+    pretraining: Training = Training(32768, 1, 64, 6e-3)
+    sft: Training = Training(4096, 1, 64, 2e-3)
+    reward: RewardTraining = RewardTraining(3, 32, 2e-3)
+
+    @property
+    @abstractmethod
+    def max_new_tokens(self) -> int:
+        """The longest response, in tokens, its end token included."""
+
+
+@dataclass(frozen=True)
+class Simulated(Task):
+    """A world with a gold reward, whose annotator is simulated.
+
+    judgements: how many the annotator makes. question: what of. coverage: on which responses.
+    """
+
+    scored_by: ClassVar = "gold"
 
     judgements: Annotated[int, Gt(0)] = 4096
     question: Question = Question()
     annotator: Annotator = Annotator()
     coverage: Coverage = Coverage()
     architecture: Architecture = Architecture()
-    pretraining: Training = Training(32768, 1, 64, 6e-3)
-    sft: Training = Training(4096, 1, 64, 2e-3)
-    reward: RewardTraining = RewardTraining(3, 32, 2e-3)
 
     def __post_init__(self) -> None:
         depth = self.architecture.layers
@@ -135,11 +152,6 @@ class Task(ABC):
         if self.judgements < self.question.judgements:
             least = self.question.judgements
             raise ValueError(f"judgements must be at least {least}, those of one question")
-
-    @property
-    @abstractmethod
-    def max_new_tokens(self) -> int:
-        """The longest response, in tokens, its end token included."""
 
     @abstractmethod
     def words(self) -> list[str]:

@@ -12,7 +12,9 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 from methods.core.feedback import Judgement
+from methods.core.loading import AdapterOff, Loading, adapted, inner
 from methods.core.policy import ModelPolicy, Policy
+from methods.core.reward import read_settings
 from methods.core.sampling import SamplingLaw
 from methods.core.training import trainer_arguments
 
@@ -48,7 +50,8 @@ class Context:
     sft: folder of the SFT policy. reward_folder: the reward model that `reward` is, where it is
     one. judgements: the feedback. budget: the most training examples or episodes the method may
     use.
-    workdir: the only place it may write to. checkpoints: how many are kept of a training.
+    workdir: the only place it may write to. checkpoints: how many are kept of a training. loading:
+    whether adapters are trained, or all weights.
     """
 
     sft: Path
@@ -62,10 +65,12 @@ class Context:
     reward_function: Reward | None = None
     reward_folder: Path | None = None
     checkpoints: int = 0
+    loading: Loading = Loading()
     curves: list[dict[str, float]] = field(default_factory=list)
     _meter: Meter = field(default_factory=Meter)
     _tokens: torch.Tensor | int = 0
-    _started: float = field(default_factory=time.perf_counter)
+    _since: float = field(default_factory=time.perf_counter)
+    _started: ModelPolicy | None = None
 
     @property
     def meter(self) -> Meter:
@@ -75,12 +80,18 @@ class Context:
         return self._meter
 
     def start(self) -> ModelPolicy:
-        """Return a fresh trainable copy of the SFT policy."""
-        return self._metered(ModelPolicy.load(self.sft, self.device))
+        """Return a fresh trainable copy of the SFT policy, or one with fresh adapters on it."""
+        policy = ModelPolicy.load(self.sft, self.device, self.loading)
+        policy.model = adapted(policy.model, self.loading)
+        self._started = self._started or policy
+        return self._metered(policy)
 
     @cached_property
     def reference(self) -> ModelPolicy:
-        """The SFT policy, frozen."""
+        """The SFT policy, frozen: where adapters are trained, the model under them."""
+        if self.loading.adapters:
+            started = self._started or self.start()
+            return ModelPolicy(AdapterOff(started.model), started.tokenizer)
         policy = ModelPolicy.load(self.sft, self.device)
         policy.model.requires_grad_(False)
         return self._metered(policy)
@@ -95,16 +106,19 @@ class Context:
 
         shared = start == "reward_model" and self._reward_shares_tokens()
         model = AutoModelForSequenceClassification.from_pretrained(
-            self.reward_folder if shared else self.sft, num_labels=1, use_safetensors=True
+            self.reward_folder if shared else self.sft,
+            num_labels=1,
+            **self.loading.options(self.device),
         )
         if not shared:
             model.score.weight.data.zero_()
-        return self._count_tokens(model.eval().to(self.device))
+        model = adapted(model.eval(), self.loading, head="score")
+        return self._count_tokens(model.to(self.device))
 
     def _reward_shares_tokens(self) -> bool:
         from transformers import AutoTokenizer
 
-        if self.reward_folder is None:
+        if self.reward_folder is None or read_settings(self.reward_folder).get("label") is not None:
             return False
         vocabulary = AutoTokenizer.from_pretrained(self.reward_folder).get_vocab()
         return bool(vocabulary == self.reference.tokenizer.get_vocab())
@@ -144,15 +158,15 @@ class Context:
         (partial / CHECKPOINT_FILE).write_text(json.dumps({"step": step, "total": total}))
         partial.rename(folder)
         # To be measured is not part of the training.
-        self._started += time.perf_counter() - started
+        self._since += time.perf_counter() - started
 
     def trainer_arguments(self, model: PreTrainedModel) -> dict[str, Any]:
         """Return what any transformers or TRL trainer should be given on this device."""
-        return trainer_arguments(model, self.device, self.seed, self.workdir)
+        return trainer_arguments(model, self.device, self.seed, self.workdir, self.loading)
 
     def seconds(self) -> float:
         """Return the seconds trained so far, those before a stop included."""
-        return self._meter.train_seconds + time.perf_counter() - self._started
+        return self._meter.train_seconds + time.perf_counter() - self._since
 
     def save_progress(self, state: dict[str, Any]) -> None:
         """Keep tensors and plain values on disk, so that a run that is killed can go on."""
@@ -173,7 +187,7 @@ class Context:
         saved = torch.load(file, map_location=self.device, weights_only=True)
         self._meter, self._tokens = Meter(**saved["meter"]), 0
         self.curves = saved["curves"]
-        self._started = time.perf_counter()
+        self._since = time.perf_counter()
         state: dict[str, Any] = saved["state"]
         return state
 
@@ -205,5 +219,5 @@ class Context:
                 self._meter.train_sequences += len(mask)
                 self._tokens = self._tokens + mask.sum()
 
-        model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+        inner(model).base_model.register_forward_pre_hook(count, with_kwargs=True)
         return model

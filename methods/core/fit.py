@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from methods.core.context import Context
+from methods.core.order import rows_in_order
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import SamplingLaw, make_batch, token_logprobs
 from methods.core.text import encode_prompts, encode_responses
@@ -110,10 +111,13 @@ def _fit(
     def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
         from transformers import TrainingArguments
 
+        rows = _rows(context, examples)
+        lengths = [len(row["prompt"]) + max(map(len, row["responses"])) for row in rows]
+        rows, order = rows_in_order(context, schedule, rows, lengths)
         return _trainer_class()(
             policy.model,
-            TrainingArguments(**arguments),
-            train_dataset=_rows(context, examples),
+            TrainingArguments(**arguments, **order),
+            train_dataset=rows,
             data_collator=lambda batch: _collate(batch, policy.tokenizer.pad_token_id),
             callbacks=callbacks,
             loss=loss,

@@ -9,9 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.core.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
 from methods.core.sampling import (
     Batch,
     SamplingLaw,
+    Share,
     make_batch,
     next_token_logprobs,
     sample,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
+# In a batch, padding included.
+MOST_TOKENS = 131_072
 
 
 class Policy(ABC):
@@ -79,19 +83,43 @@ class ModelPolicy(Policy):
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
 
     def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
-        texts: list[str] = []
-        for number, start in enumerate(range(0, len(prompts), self.batch_size)):
-            part = prompts[start : start + self.batch_size]
-            batch, _ = self.sample(part, stream("batch", seed, number), law)
-            texts += self.decode(batch)
+        texts = [""] * len(prompts)
+        for places, batch in self.sampled(prompts, seed, law):
+            for place, text in zip(places, self.decode(batch), strict=True):
+                texts[place] = text
         return texts
 
-    def sample(
+    def sampled(
         self, prompts: Sequence[str], seed: int, law: SamplingLaw
+    ) -> Iterator[tuple[list[int], Batch]]:
+        """Yield responses to all prompts in batches, with the places of their prompts."""
+        ids = encode_prompts(self.tokenizer, prompts)
+        for number, places in enumerate(
+            self._parts([len(row) + law.max_new_tokens for row in ids])
+        ):
+            own = stream("batch", seed, number)
+            batch, _ = sample(self.model, self.tokenizer, [ids[i] for i in places], law, own)
+            yield places, batch
+
+    def _parts(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Yield places of rows that go into one batch: of like length (tokens), and not too many.
+
+        What is within a factor of two stays in order.
+        """
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
+        while order:
+            size = self.batch_size
+            longest = max(lengths[i] for i in order[:size])
+            size = max(1, min(size, MOST_TOKENS // longest))
+            yield order[:size]
+            order = order[size:]
+
+    def sample(
+        self, prompts: Sequence[str], seed: int, law: SamplingLaw, share: Share | None = None
     ) -> tuple[Batch, torch.Tensor]:
         """Return one batch of responses as tokens, with their log-probabilities [B, T]."""
         ids = encode_prompts(self.tokenizer, prompts)
-        return sample(self.model, self.tokenizer, ids, law, seed)
+        return sample(self.model, self.tokenizer, ids, law, seed, share)
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
@@ -102,10 +130,12 @@ class ModelPolicy(Policy):
     ) -> list[float]:
         import torch
 
-        sums: list[float] = []
+        sums = [0.0] * len(responses)
         with torch.inference_mode():
-            for batch in self.batches(prompts, responses):
-                sums += token_logprobs(self.model, batch, law).double().sum(1).tolist()
+            for places, batch in self.batches(prompts, responses):
+                found = token_logprobs(self.model, batch, law).double().sum(1).tolist()
+                for place, value in zip(places, found, strict=True):
+                    sums[place] = value
         return sums
 
     def next_token_logprobs(self, batch: Batch, law: SamplingLaw) -> torch.Tensor:
@@ -115,29 +145,41 @@ class ModelPolicy(Policy):
         with torch.inference_mode():
             return next_token_logprobs(self.model, batch, law)
 
-    def batches(self, prompts: Sequence[str], responses: Sequence[str]) -> Iterator[Batch]:
-        """Yield the pairs as padded batches, in order."""
-        prompt_ids = encode_prompts(self.tokenizer, prompts)
-        texts = encode_responses(self.tokenizer, responses)
-        for start in range(0, len(texts), self.batch_size):
-            stop = start + self.batch_size
-            yield make_batch(
-                prompt_ids[start:stop],
-                texts[start:stop],
-                self.tokenizer.pad_token_id,
-                self.model.device,
+    def batches(
+        self, prompts: Sequence[str], responses: Sequence[str]
+    ) -> Iterator[tuple[list[int], Batch]]:
+        """Yield the pairs as padded batches, with their places."""
+        asked = encode_prompts(self.tokenizer, prompts)
+        given = encode_responses(self.tokenizer, responses)
+        lengths = [len(p) + len(r) for p, r in zip(asked, given, strict=True)]
+        for places in self._parts(lengths):
+            yield (
+                places,
+                make_batch(
+                    [asked[i] for i in places],
+                    [given[i] for i in places],
+                    self.tokenizer.pad_token_id,
+                    self.model.device,
+                ),
             )
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder, safe_serialization=True)
+        # Of adapters the trained one alone: a trainer may have kept another as its reference.
+        which = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
+        self.model.save_pretrained(folder, safe_serialization=True, **which)
         self.tokenizer.save_pretrained(folder)
         save_kind(self, folder)
 
     @classmethod
-    def load(cls, folder: Path, device: str) -> ModelPolicy:
+    def load(cls, folder: Path, device: str, loading: Loading | None = None) -> ModelPolicy:
+        """Load a `save_pretrained` folder, of a whole model or of adapters (safetensors only)."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+        if (folder / ADAPTER_FILE).exists():
+            model = load_adapter(folder)
+        else:
+            options = loading.options(device) if loading else {"use_safetensors": True}
+            model = AutoModelForCausalLM.from_pretrained(folder, **options)
         return cls(model.to(device), AutoTokenizer.from_pretrained(folder))
 
 

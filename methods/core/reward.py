@@ -1,56 +1,106 @@
-"""The learned reward as a function of text: any sequence classifier with one output."""
+"""The learned reward as a function of text: any sequence classifier."""
 
 from __future__ import annotations
 
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from methods.core.sampling import make_batch
-from methods.core.text import encode_prompts, encode_responses
+from methods.core.text import encode_prompts, encode_responses, in_words, to_turns
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+REWARD_FILE = "reward.json"
 
-class RewardModel:
-    """Text in, floats out. It has a tokenizer of its own, so it need not share the policy's."""
+
+class TextReward(ABC):
+    """Text in, floats out. It has a tokenizer of its own, so it need not share the policy's.
+
+    end: the end token, as text, of the policies that it scores.
+    """
 
     def __init__(
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
+        end: str | None = None,
         batch_size: int | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.end = end or str(tokenizer.eos_token)
         self.batch_size = batch_size or max(8, min(1024, 65_536 // model.config.hidden_size))
 
+    @abstractmethod
+    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
+        """Return each response with its prompt as tokens."""
+
+    @abstractmethod
+    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the score of each row, [B], of tokens that are padded right."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `load` needs besides model and tokenizer."""
+        return {"end": self.end}
+
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        """Return the score of each response, read at its last token."""
+        """Return the score of each response."""
         import torch
 
-        prompt_ids = encode_prompts(self.tokenizer, prompts)
-        texts = encode_responses(self.tokenizer, responses)
-        pad = self.tokenizer.pad_token_id
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        scores = [0.0] * len(texts)
+        rows = self.rows(prompts, responses)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        scores = [0.0] * len(rows)
+        pad = self.tokenizer.pad_token_id or 0
         with torch.inference_mode():
             for start in range(0, len(order), self.batch_size):
                 part = order[start : start + self.batch_size]
-                # Prompt and response as one row, padded right only, as in its training.
-                rows = [prompt_ids[i] + texts[i] for i in part]
-                batch = make_batch([[] for _ in rows], rows, pad, self.model.device)
-                hidden = self.model.base_model(
-                    input_ids=batch.ids, attention_mask=batch.mask, use_cache=False
-                ).last_hidden_state
-                # By length and not by token id: a sampled pad token is a token.
-                last = batch.mask.sum(1) - 1
-                states = hidden[torch.arange(len(part), device=hidden.device), last]
-                values = self.model.score(states).float().squeeze(-1).tolist()
+                batch = make_batch([[] for _ in part], [rows[i] for i in part], pad, self.device)
+                values = self.scores(batch.ids, batch.mask).float().tolist()
                 for i, value in zip(part, values, strict=True):
                     scores[i] = value
         return scores
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def save(self, folder: Path) -> None:
+        """Write it as a `save_pretrained` folder, with `reward.json` for `load_reward`."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        content = {"kind": type(self).__name__, **self.settings()}
+        (folder / REWARD_FILE).write_text(json.dumps(content, indent=2) + "\n")
+
+
+class RewardModel(TextReward):
+    """One output, read at the last token: what is trained here on preferences."""
+
+    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
+        # Prompt and response as one row, padded right only, as in its training.
+        asked = encode_prompts(self.tokenizer, prompts)
+        given = encode_responses(self.tokenizer, self.in_its_words(responses))
+        return [p + r for p, r in zip(asked, given, strict=True)]
+
+    def in_its_words(self, responses: Sequence[str]) -> list[str]:
+        """Return the responses with its own end token in place of the policies'."""
+        own = str(self.tokenizer.eos_token)
+        return [with_end(response, self.end, own) for response in responses]
+
+    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        hidden = self.model.base_model(
+            input_ids=ids, attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        # By length and not by token id: a sampled pad token is a token.
+        last = hidden[torch.arange(len(ids), device=hidden.device), mask.sum(1) - 1]
+        values: torch.Tensor = self.model.score(last).squeeze(-1)
+        return values
 
     @classmethod
     def load(cls, folder: Path, device: str) -> RewardModel:
@@ -58,4 +108,98 @@ class RewardModel:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return cls(model.to(device), tokenizer, read_settings(folder).get("end"))
+
+
+class Classifier(TextReward):
+    """A sequence classifier from elsewhere, as it is: its one output, or the log-odds of a label.
+
+    It reads prompt and answer through its chat template where it has one, else as a pair of texts,
+    or as one text where plain. label: by name or number; must be given where there are several.
+    """
+
+    def __init__(self, *args: Any, label: str = "", plain: bool = False, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.label, self.plain = label, plain
+        self._output = output_of(self.model.config, label)
+
+    def settings(self) -> dict[str, Any]:
+        return {"end": self.end, "label": self.label, "plain": self.plain}
+
+    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
+        given = [with_end(response, self.end, "") for response in responses]
+        pairs = list(zip(prompts, given, strict=True))
+        longest = min(
+            self.tokenizer.model_max_length,
+            getattr(self.model.config, "max_position_embeddings", None) or 2**30,
+        )
+        # What is cut is the beginning: the answer is what counts.
+        self.tokenizer.truncation_side = "left"
+        cut = longest < 2**30
+        options = {"truncation": cut, "max_length": longest if cut else None}
+        if self.plain:
+            return list(self.tokenizer([p + r for p, r in pairs], **options)["input_ids"])
+        if self.tokenizer.chat_template:
+            texts = [
+                self.tokenizer.apply_chat_template(
+                    [*to_turns(p), {"role": "assistant", "content": r}], tokenize=False
+                )
+                for p, r in pairs
+            ]
+            return list(self.tokenizer(texts, add_special_tokens=False, **options)["input_ids"])
+        asked = [in_words(prompt) for prompt in prompts]
+        return list(self.tokenizer(asked, given, **options)["input_ids"])
+
+    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits = self.model(input_ids=ids, attention_mask=mask).logits.float()
+        if self._output is None:
+            single: torch.Tensor = logits.squeeze(-1)
+            return single
+        logprobs = logits.log_softmax(-1)
+        others = [i for i in range(logits.shape[-1]) if i != self._output]
+        odds: torch.Tensor = logprobs[:, self._output] - logprobs[:, others].logsumexp(-1)
+        return odds
+
+    @classmethod
+    def load(cls, folder: Path, device: str, **settings: Any) -> Classifier:
+        """Load any sequence classifier (safetensors only). Raises ValueError without its label."""
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        if model.config.get_text_config().pad_token_id is None:
+            model.config.pad_token_id = tokenizer.pad_token_id or 0
+        kept = {k: v for k, v in read_settings(folder).items() if k != "kind"}
+        return cls(model.to(device), tokenizer, **{**kept, **settings})
+
+
+def output_of(config: Any, label: str) -> int | None:
+    """Return which output a label is, None where there is but one.
+
+    Raises ValueError, saying what is allowed.
+    """
+    names = {int(place): str(name) for place, name in (config.id2label or {}).items()}
+    if config.num_labels == 1:
+        return None
+    for place, name in names.items():
+        if label and label in (name, str(place)):
+            return place
+    raise ValueError(f"label '{label}' is none of the classifier's: {', '.join(names.values())}")
+
+
+def with_end(response: str, end: str, new: str) -> str:
+    """Return the response with another end, where it has one."""
+    return response.removesuffix(end) + new if response.endswith(end) else response
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Return what `save` wrote besides model and tokenizer; nothing where another wrote it."""
+    file = folder / REWARD_FILE
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def load_reward(folder: Path, device: str) -> TextReward:
+    """Load what `save` wrote."""
+    kind = Classifier if read_settings(folder).get("kind") == "Classifier" else RewardModel
+    return kind.load(folder, device)

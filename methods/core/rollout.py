@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from methods.core.context import Context
+from methods.core.loading import inner
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import Batch, token_logprobs
 from methods.core.training import Diverged
@@ -35,9 +36,8 @@ class Rollout:
 
     def part(self, rows: Tensor) -> Rollout:
         """Return the rows as a rollout of their own."""
-        batch = Batch(self.batch.ids[rows], self.batch.mask[rows], self.batch.width)
         rest = (self.logprobs, self.reference_logprobs, self.scores, self.ended)
-        return Rollout(batch, *(tensor[rows] for tensor in rest))
+        return Rollout(self.batch.rows(rows), *(tensor[rows] for tensor in rest))
 
     @property
     def mask(self) -> Tensor:
@@ -106,11 +106,12 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
 
 def token_values(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Return values [B, T + 1]: before each response token, and after the last."""
-    hidden = model.base_model(
+    classifier = inner(model)
+    hidden = classifier.base_model(
         input_ids=batch.ids,
         attention_mask=batch.mask,
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state
-    values: torch.Tensor = model.score(hidden[:, batch.width - 1 :]).float().squeeze(-1)
+    values: torch.Tensor = classifier.score(hidden[:, batch.width - 1 :]).float().squeeze(-1)
     return values

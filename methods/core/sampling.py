@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge, Gt
 
@@ -55,6 +55,10 @@ class Batch:
     def positions(self) -> torch.Tensor:
         return (self.mask.cumsum(1) - 1).clamp(min=0)
 
+    def rows(self, which: torch.Tensor | slice) -> Batch:
+        """Return some of the rows as a batch of their own."""
+        return Batch(self.ids[which], self.mask[which], self.width)
+
 
 def make_batch(
     prompts: Sequence[Sequence[int]],
@@ -81,45 +85,72 @@ def stream(*purpose: str | int) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:4])
 
 
+class Share(NamedTuple):
+    """Which rows of a batch are drawn here, where processes share it: from `first`, of `total`."""
+
+    first: int
+    total: int
+
+
 def sample(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
     law: SamplingLaw,
     seed: int,
+    share: Share | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """Draw one response for each prompt, with transformers' own `generate`.
 
     Returns the batch and the log-probabilities [B, T] of the sampled tokens under the law, taken
-    while sampling (nats; 0 past the end). The global random state is left as it was.
+    while sampling (nats; 0 past the end). The global random state is left as it was. share: what
+    the rows are of a larger batch; they come out as they would if all of it were drawn here.
     """
     import torch
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, LogitsProcessorList
 
     device = model.device
     start = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
-    greedy = law.temperature == 0
     config = GenerationConfig(
         max_new_tokens=law.max_new_tokens,
-        do_sample=not greedy,
-        temperature=None if greedy else law.temperature,
-        top_k=None if greedy else law.top_k,
-        top_p=None if greedy else 1.0,
+        do_sample=False,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        return_dict_in_generate=True,
-        output_logits=True,
     )
+    draw = _Draw(law, share or Share(0, len(prompts)))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
         output = model.generate(
-            input_ids=start.ids, attention_mask=start.mask, generation_config=config
+            input_ids=start.ids,
+            attention_mask=start.mask,
+            generation_config=config,
+            logits_processor=LogitsProcessorList([draw]),
         )
-        responses = output.sequences[:, start.width :]
-        logits = torch.stack(output.logits, dim=1)
-        logprobs = law_logprobs(logits, law).gather(2, responses.unsqueeze(2)).squeeze(2)
+        responses = output[:, start.width :]
+        logprobs = torch.cat(draw.logprobs, dim=1)
     return _finish(start, responses.clone(), logprobs.clone(), tokenizer.eos_token_id)
+
+
+class _Draw:
+    """Makes a search for the largest score draw from the law, and keeps the log-probabilities.
+
+    The largest of p / e, with e from an exponential distribution, is a draw from p. It is what
+    torch.multinomial does, with the noise of all rows of the batch, so that rows that are drawn in
+    another process come out the same.
+    """
+
+    def __init__(self, law: SamplingLaw, share: Share) -> None:
+        self.law, self.share = law, share
+        self.logprobs: list[torch.Tensor] = []
+
+    def __call__(self, _: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        logprobs = law_logprobs(logits, self.law)
+        rows, words = logits.shape
+        noise = logprobs.new_empty(self.share.total, words).exponential_()
+        weights = logprobs.exp() / noise[self.share.first : self.share.first + rows]
+        self.logprobs.append(logprobs.gather(1, weights.argmax(-1, keepdim=True)))
+        return weights
 
 
 def _finish(

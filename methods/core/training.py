@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.core.loading import Loading
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, Trainer, TrainerCallback
@@ -73,7 +75,11 @@ def use_bf16(model: PreTrainedModel, device: str) -> bool:
 
 
 def trainer_arguments(
-    model: PreTrainedModel, device: str, seed: int, workdir: Path
+    model: PreTrainedModel,
+    device: str,
+    seed: int,
+    workdir: Path,
+    loading: Loading = Loading(),
 ) -> dict[str, Any]:
     """Return keyword arguments for any `TrainingArguments`: nothing is saved, shown or reported."""
     on_cuda = device.startswith("cuda")
@@ -82,7 +88,8 @@ def trainer_arguments(
         "seed": seed,
         "use_cpu": device == "cpu",
         "bf16": use_bf16(model, device),
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": loading.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "optim": "adamw_torch_fused" if on_cuda else "adamw_torch",
         "lr_scheduler_type": "linear",
         "report_to": [],

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from methods.core.context import Context
-from methods.core.feedback import Pair
-from methods.core.policy import ModelPolicy
-from methods.core.text import has_ended, render_prompt
+from methods.core.pair_rows import Rows, pair_rows
+from methods.core.policy import MOST_TOKENS, ModelPolicy
 from methods.core.trainers import fit_by_trainer
 from methods.core.training import Schedule
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, Trainer
+    from transformers import Trainer
 
 
 def fit_by_dpo_trainer(
@@ -28,19 +26,21 @@ def fit_by_dpo_trainer(
         from datasets import Dataset
         from trl import DPOConfig, DPOTrainer
 
+        rows, order = pair_rows(context, schedule, policy.tokenizer)
         settings = DPOConfig(
             **arguments,
+            **order,
             loss_type=[loss],
             beta=beta,
             precompute_ref_log_probs=True,
-            precompute_ref_batch_size=256,
+            precompute_ref_batch_size=reference_batch(rows),
             max_length=None,
             **options,
         )
         return DPOTrainer(
             policy.model,
             args=settings,
-            train_dataset=Dataset.from_list(pair_rows(policy.tokenizer, context.feedback)),
+            train_dataset=Dataset.from_list(rows),
             data_collator=PairCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
             callbacks=callbacks,
@@ -49,25 +49,15 @@ def fit_by_dpo_trainer(
     return fit_by_trainer(context, schedule, build)
 
 
-def pair_rows(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
-) -> list[dict[str, str | bool]]:
-    """Return rows of text, the chat template applied, that say which responses ended."""
-    prompts = {prompt: render_prompt(tokenizer, prompt) for prompt in {p.prompt for p in pairs}}
-    return [
-        {
-            "prompt": prompts[pair.prompt],
-            "chosen": pair.chosen,
-            "rejected": pair.rejected,
-            "chosen_ended": has_ended(tokenizer, pair.chosen),
-            "rejected_ended": has_ended(tokenizer, pair.rejected),
-        }
-        for pair in pairs
-    ]
+def reference_batch(rows: Rows) -> int:
+    """Return how many pairs the reference reads at once: many, unless they are long."""
+    sides = ("prompt_tokens", "chosen_tokens", "rejected_tokens")
+    longest = max(sum(len(row[side]) for side in sides) for row in rows)
+    return max(1, min(256, MOST_TOKENS // 4 // longest))
 
 
 class PairCollator:
-    """TRL's collator, less the end token that the trainer adds to responses that were cut off."""
+    """TRL's collator on our tokens."""
 
     def __init__(self, pad: int) -> None:
         from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -75,12 +65,8 @@ class PairCollator:
         self._collate = DataCollatorForPreference(pad_token_id=pad)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        def trimmed(row: dict[str, Any]) -> dict[str, Any]:
-            sides = ("chosen", "rejected")
-            return row | {
-                f"{side}_ids": row[f"{side}_ids"][: None if row[f"{side}_ended"] else -1]
-                for side in sides
-            }
-
-        batch: dict[str, Any] = self._collate([trimmed(row) for row in rows])
+        sides = ("prompt", "chosen", "rejected")
+        batch: dict[str, Any] = self._collate(
+            [row | {f"{side}_ids": row[f"{side}_tokens"] for side in sides} for row in rows]
+        )
         return batch

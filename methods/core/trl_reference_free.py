@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from methods.core.context import Context
 from methods.core.experimental import experimental
-from methods.core.feedback import Pair
+from methods.core.pair_rows import pair_rows
 from methods.core.policy import ModelPolicy
-from methods.core.text import encode_prompts, encode_responses, render_prompt
 from methods.core.trainers import fit_by_trainer
 from methods.core.training import Schedule
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, Trainer
+    from transformers import Trainer
 
 # These trainers' log-probabilities are means over the tokens.
 CURVES = {
@@ -38,10 +36,11 @@ def fit_by_reference_free_trainer(
     def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
         from datasets import Dataset
 
+        rows, order = pair_rows(context, schedule, policy.tokenizer)
         trainer: Trainer = getattr(module, f"{name}Trainer")(
             policy.model,
-            args=getattr(module, f"{name}Config")(**arguments, **options),
-            train_dataset=Dataset.from_list(token_rows(policy.tokenizer, context.feedback)),
+            args=getattr(module, f"{name}Config")(**arguments, **order, **options),
+            train_dataset=Dataset.from_list(rows),
             data_collator=TokenCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
             callbacks=callbacks,
@@ -49,28 +48,6 @@ def fit_by_reference_free_trainer(
         return trainer
 
     return fit_by_trainer(context, schedule, build, CURVES)
-
-
-def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Return rows of tokens, for the collator, and of text, without which the trainer refuses."""
-    prompts = [pair.prompt for pair in pairs]
-    columns = (
-        encode_prompts(tokenizer, prompts),
-        encode_responses(tokenizer, [pair.chosen for pair in pairs]),
-        encode_responses(tokenizer, [pair.rejected for pair in pairs]),
-    )
-    rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-    return [
-        {
-            "prompt": rendered[pair.prompt],
-            "chosen": pair.chosen,
-            "rejected": pair.rejected,
-            "prompt_tokens": asked,
-            "chosen_tokens": chosen,
-            "rejected_tokens": rejected,
-        }
-        for pair, asked, chosen, rejected in zip(pairs, *columns, strict=True)
-    ]
 
 
 class TokenCollator:

@@ -1,0 +1,142 @@
+"""Recorded preference data, row by row, from files, folders and the hub."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.data.lines import json_rows, jsonl_rows
+from bench.data.rows import Row
+from bench.data.stored import folder_rows, hub_rows
+from bench.data.tables import csv_rows, parquet_rows
+from bench.errors import UserError
+
+__all__ = ["Row", "fingerprint", "read_rows"]
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz", ".parquet")
+NAME = r"[A-Za-z0-9][\w.-]*"
+HUB = re.compile(rf"{NAME}/{NAME}(:[\w.-]+)?", re.ASCII)
+
+
+def read_rows(source: str, split: str = "train") -> Iterator[Row]:
+    """Yield the rows of a file, of a folder's split or of a split of a dataset on the hub.
+
+    What is wrong with one row is its error. Raises UserError, at the first row or later, for what
+    is wrong with the source: it is not there, cannot be read, or has no rows.
+    """
+    empty = True
+    with _readable(source):
+        for row in _rows(source, split):
+            empty = False
+            yield row
+    if empty:
+        raise UserError(f"{source}: is empty: it has no rows")
+
+
+def fingerprint(source: str, split: str = "train") -> str:
+    """Return a SHA-256 that changes with the content: of a file, or of a folder's files and split.
+
+    Of a dataset on the hub: of its id, the split and its revision, which is left out where the hub
+    cannot be asked. Raises UserError.
+    """
+    with _readable(source):
+        place = _place(source)
+        if place is None:
+            return _digest([source, split, _revision(source.partition(":")[0])])
+        if place.is_file():
+            return _content(place)
+        return _digest([split, [(name, _content(file)) for name, file in _files(place)]])
+
+
+def _place(source: str) -> Path | None:
+    """Return where the source is on this machine, None for the hub."""
+    place = Path(source).expanduser()
+    if place.is_file() or place.is_dir():
+        return place
+    if place.exists():
+        raise UserError(f"{source}: must be a file or a folder")
+    if source.lower().endswith(SUFFIXES):
+        raise UserError(f"{source}: no such file")
+    if not HUB.fullmatch(source):
+        allowed = "a dataset on the hub is owner/name or owner/name:config"
+        raise UserError(f"{source}: no such file or folder; {allowed}")
+    return None
+
+
+def _rows(source: str, split: str) -> Iterator[Row]:
+    place = _place(source)
+    if place is None:
+        yield from hub_rows(source, split)
+    elif place.is_dir():
+        yield from folder_rows(source, place, split)
+    elif not place.name.lower().endswith(SUFFIXES):
+        raise UserError(f"{source}: unknown kind of file; allowed: {', '.join(SUFFIXES)}")
+    elif place.suffix.lower() == ".parquet":
+        yield from parquet_rows(source, place)
+    else:
+        with _opened(place) as file:
+            yield from _text_rows(source, place, file)
+
+
+def _text_rows(source: str, place: Path, file: BinaryIO) -> Iterator[Row]:
+    kind = Path(place.name.lower().removesuffix(".gz")).suffix
+    if kind == ".jsonl":
+        return jsonl_rows(file)
+    return json_rows(source, file) if kind == ".json" else csv_rows(source, file)
+
+
+def _opened(place: Path) -> BinaryIO:
+    if place.suffix.lower() == ".gz":
+        return gzip.GzipFile(place, "rb")  # type: ignore[return-value]
+    return place.open("rb")
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Turn what the system and gzip say of a file into the user's mistakes."""
+    try:
+        yield
+    except (gzip.BadGzipFile, zlib.error):
+        raise UserError(f"{source}: is not gzip, or broken") from None
+    except EOFError:
+        raise UserError(f"{source}: is cut off: gzip has no end") from None
+    except OSError as error:
+        raise UserError(f"{source}: cannot be read: {error.strerror or error}") from None
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Return the files and their names in the folder, in order; hidden ones hold no data."""
+    named = [(file.relative_to(folder), file) for file in folder.rglob("*") if file.is_file()]
+    # A name may be no text.
+    return sorted(
+        (os.fsencode(name).hex(), file)
+        for name, file in named
+        if not any(part.startswith(".") for part in name.parts)
+    )
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _revision(name: str) -> str | None:
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(name, timeout=20).sha
+    # Offline, unknown, not allowed: which of them it is, reading the rows says.
+    except Exception:
+        return None

@@ -1,0 +1,1 @@
+"""An LLM judge behind an OpenAI-compatible endpoint, which compares responses pairwise."""
