@@ -92,6 +92,50 @@ def winrate(
     typer.echo(json.dumps(rates, indent=2) if as_json else in_words(rates))
 
 
+@app.command()
+def judge(
+    folder: Annotated[Path, typer.Argument(help="A results folder.")],
+    model: Annotated[str, typer.Option(help="The judge, as its API calls it.")],
+    base_url: Annotated[
+        str | None, typer.Option(help="Of an OpenAI-compatible API; default: OPENAI_BASE_URL.")
+    ] = None,
+    key_env: Annotated[
+        str, typer.Option(help="The environment variable that holds the key.")
+    ] = "OPENAI_API_KEY",
+    template: Annotated[
+        str | None, typer.Option(help="A file with {prompt}, {first} and {second}.")
+    ] = None,
+    prompts: Annotated[int, typer.Option(help="At most so many per task and seed.")] = 64,
+    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo")] = "",
+    concurrency: Annotated[int, typer.Option(help="Requests at a time.")] = 8,
+    input_price: Annotated[float, typer.Option(help="Dollars per million tokens read.")] = 0,
+    output_price: Annotated[float, typer.Option(help="Dollars per million written.")] = 0,
+) -> None:
+    """Ask a language model which responses are better; what it was asked once is not paid twice."""
+    from pydantic import ValidationError
+
+    from bench.errors import UserError
+    from bench.judging.command import run_judge
+    from bench.judging.settings import LLMJudge
+    from bench.validation import describe
+
+    try:
+        settings = LLMJudge(
+            model=model,
+            base_url=base_url,
+            key_env=key_env,
+            template=template,
+            prompts=prompts,
+            methods=_names(methods),
+            concurrency=concurrency,
+            input_price=input_price,
+            output_price=output_price,
+        )
+    except ValidationError as error:
+        raise UserError(describe(error, "judge")) from None
+    raise typer.Exit(run_judge(folder, settings))
+
+
 @app.command("export")
 def export_samples(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],

@@ -11,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from bench.catalog import left_out
 from bench.errors import UserError
@@ -18,6 +19,7 @@ from bench.experiment import Experiment, check_feedback, load_experiment, narrow
 from bench.pipeline.base_model import SIZES
 from bench.pipeline.sources import needs_hub
 from bench.tasks.recorded import Recorded
+from methods.core import processes
 from methods.core.feedback import GIVES
 
 if TYPE_CHECKING:
@@ -64,17 +66,21 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     # Imported here: these bring in torch, and a mistake in the options should not wait for it.
     from bench.results import write_results
     from bench.runner import Plan, default_jobs, default_store, execute
-    from bench.workers import Workers, quiet
+    from bench.workers import Together, Workers, quiet
 
     quiet()
+    processes.join(device)
     # Without a terminal to fit into, tables are given the room that they need.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    width = None if sys.stdout.isatty() else 140
+    console = Console(highlight=False, width=width, quiet=not processes.is_main())
     started = time.time()
     store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
     read_data(plan, console)
-    workers = Workers(jobs or default_jobs(device))
+    workers = Together() if processes.together() else Workers(jobs or default_jobs(device))
+    # Nothing is made before all have seen what there is.
+    processes.gathered(None)
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")
     for line in plan.lines():
         console.print(f"  {line}", soft_wrap=True)
@@ -85,8 +91,27 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     except KeyboardInterrupt:
         console.print("interrupted: what is done is kept; the same command goes on from here")
         return 130
+    if not processes.is_main():
+        return 1 if problems else 0
     write_results(plan, problems, folder, started, command_line())
-    return show(folder, console, len(problems))
+    unanswered = ask_judge(experiment, folder, store.root, console)
+    return max(show(folder, console, len(problems)), unanswered)
+
+
+def ask_judge(experiment: Experiment, folder: Path, cache: Path, console: Console) -> int:
+    """Let the language model judge, if one is asked for; return the exit status.
+
+    One that cannot be reached does not take the report with it.
+    """
+    from bench.judging.folder import judge_folder
+
+    if experiment.llm_judge is None:
+        return 0
+    try:
+        return judge_folder(folder, experiment.llm_judge, cache, console)
+    except UserError as problem:
+        console.print(f"[red]not judged[/]: {escape(str(problem))}", soft_wrap=True)
+        return 1
 
 
 def read_data(plan: Plan, console: Console) -> None:

@@ -8,25 +8,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any
 
 import yaml
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bench.catalog import find_method, named
 from bench.errors import UserError
+from bench.judging.settings import LLMJudge
 from bench.tasks import TASKS
 from bench.tasks.base import Simulated, Task
 from bench.tasks.recorded import Recorded
+from bench.validation import build, describe
 from methods.base import Method
 from methods.core.feedback import GIVES, KINDS, Kind
 from methods.core.sampling import SamplingLaw
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-T = TypeVar("T")
 
 
 class Strict(BaseModel):
@@ -71,6 +71,7 @@ class Experiment(Strict):
     seeds: how many. budget: the most training examples or episodes of any run. methods: for each
     its settings, and under `grid` the values to try. tasks: see TaskEntry. contrasts: pairs of
     methods that the report may give a verdict on; all other comparisons are exploratory.
+    llm_judge: a language model that judges the results besides, see LLMJudge.
     """
 
     name: Name
@@ -80,6 +81,7 @@ class Experiment(Strict):
     methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]
     contrasts: list[tuple[str, str]] = []
     evaluation: Evaluation = Evaluation()
+    llm_judge: LLMJudge | None = None
 
     @cached_property
     def worlds(self) -> dict[str, Task]:
@@ -195,59 +197,6 @@ def make_task(name: str, dials: dict[str, Any], where: str) -> Task:
     if name not in TASKS:
         raise UserError(f"{where}: unknown task '{name}'; there are {', '.join(TASKS)}")
     return build(TASKS[name], dials, f"{where}.dials")
-
-
-def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Return the dataclass made from the values, types and ranges checked."""
-    allowed = [f.name for f in dataclasses.fields(kind) if f.init]  # type: ignore[arg-type]
-    for key in values:
-        if key not in allowed:
-            raise UserError(f"{where}: unknown key '{key}'; allowed: {', '.join(allowed)}")
-    try:
-        # Nested dataclasses keep the defaults of the outer one for what is not given.
-        return TypeAdapter(kind).validate_python(_with_defaults(kind, values, where))
-    except ValidationError as error:
-        raise UserError(describe(error, where)) from None
-    except (TypeError, PydanticUserError) as error:  # an unfinished plug-in
-        reason = _unknown_type(kind) or str(error).splitlines()[0]
-        raise UserError(f"{where}: {kind.__name__} cannot be made: {reason}") from None
-
-
-def _unknown_type(kind: type[Any]) -> str:
-    """Return which type of a field is not known, or nothing."""
-    try:
-        get_type_hints(kind)
-    except NameError as error:
-        return str(error)
-    return ""
-
-
-def _with_defaults(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    filled = dict(values)
-    for field in dataclasses.fields(kind):
-        given = filled.get(field.name)
-        if isinstance(given, Mapping) and dataclasses.is_dataclass(field.default):
-            known = {
-                f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)
-            }
-            if unknown := [key for key in given if key not in known]:
-                raise UserError(
-                    f"{where}.{field.name}: unknown key '{unknown[0]}'; allowed: {', '.join(known)}"
-                )
-            filled[field.name] = {**known, **given}
-    return filled
-
-
-def describe(error: ValidationError, where: str) -> str:
-    """Return pydantic's first complaint as one line."""
-    first = error.errors()[0]
-    if first["type"] == "value_error":
-        return f"{where}: {first['ctx']['error']}"
-    path = ".".join(str(part) for part in first["loc"])
-    place = f"{where}.{path}" if path else where
-    if first["type"] == "extra_forbidden":
-        return f"{place}: unknown key"
-    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
 
 
 def load_experiment(source: str, *, data: str = "", model: str = "") -> Experiment:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.catalog import find_method, learns_from, title
+from bench.pipeline.recorded import RecordedWorld
 from bench.pipeline.world import ROOT
 from bench.runner import Plan
 from bench.runs import Run
@@ -24,6 +25,9 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
     """Return what is needed to judge and to repeat the run, and where its models lie."""
     experiment = plan.experiment
     ends = {w.name: w.end for w in plan.worlds}
+    recorded = {w.name: w for w in plan.worlds if isinstance(w, RecordedWorld)}
+    judges = {name: world.judge_in_words for name, world in recorded.items()}
+    data = {name: world.figures("feedback") for name, world in recorded.items()}
     return {
         "name": experiment.name,
         **circumstances(started, plan.device, command),
@@ -36,6 +40,8 @@ def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[
                 "about": (type(task).__doc__ or name).splitlines()[0],
                 "enumerable": task.enumerable,
                 "scored_by": task.scored_by,
+                "judge": judges.get(name),
+                "data": data.get(name),
                 "end": ends.get(name),
                 "dials": dataclasses.asdict(task),
             }

@@ -166,12 +166,12 @@ def stages(plan: Plan) -> pd.DataFrame:
         made = set(world.stages) - set(world.missing())
         for stage in (stage for stage in world.stages if stage in made):
             figures = world.figures(stage)
-            accuracy = figures.get("reward_accuracy")
-            rows.append([world.name, world.seed, stage, figures["seconds"], accuracy])
+            own = [figures.get(name) for name in ("seconds", "reward_accuracy", "pairs")]
+            rows.append([world.name, world.seed, stage, *own])
         limits = {"limit": plan.rulers[world], "limit mixture": plan.mixture(world)}
         for stage, limit in limits.items():
             if limit and limit.exists():
-                rows.append([world.name, world.seed, stage, limit.figures()["seconds"], None])
+                rows.append([world.name, world.seed, stage, limit.figures()["seconds"], None, None])
     return table(rows, STAGE_COLUMNS)
 
 

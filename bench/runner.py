@@ -18,7 +18,7 @@ from bench.pipeline.worlds import make_world
 from bench.progress import Progress
 from bench.runs import Run, attempt, furthest
 from bench.store import Store
-from bench.workers import Job, Outcome, Workers
+from bench.workers import Job, Outcome, Together, Workers
 
 
 @dataclass
@@ -147,7 +147,9 @@ def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
     return status, error, time.perf_counter() - started
 
 
-def execute(work: Work, workers: Workers, progress: Progress) -> dict[str, tuple[str, str]]:
+def execute(
+    work: Work, workers: Workers | Together, progress: Progress
+) -> dict[str, tuple[str, str]]:
     """Make what is missing; return status and error of each run that is not ok, by its key."""
     execution = Execution(work, progress)
     workers.run(execution.first())

@@ -26,7 +26,9 @@ from bench.pipeline.world import ROOT, World
 from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from bench.tasks.base import Split
+from bench.workers import Outcome
 from methods.base import Context, Diverged, Method
+from methods.core import processes
 from methods.core.context import CHECKPOINTS
 from methods.core.feedback import Judgement
 from methods.core.policy import ModelPolicy, Policy, load_policy
@@ -106,12 +108,14 @@ class Run:
 
     def execute(self) -> None:
         """Train and measure, whatever of it is missing."""
-        if not self.trained():
+        if not processes.agreed(self.trained()):
             self._train()
-        if not self.finished():
+        if not processes.agreed(self.finished()):
             self._measure()
 
     def _train(self) -> None:
+        if processes.together() and not self.method.several_processes:
+            raise ValueError("this method trains in one process, not in several together")
         world = self.world
         workdir = self.store.workdir(self.train_key)
         seed_everything(world.seed)
@@ -133,10 +137,10 @@ class Run:
             policy = self.method.train(context)
             if isinstance(policy, ModelPolicy):
                 check_finite(policy.model)
-        costs = dataclasses.asdict(context.meter) | {
+        costs = dataclasses.asdict(context.used_by_all()) | {
             "train_seconds": round(context.seconds(), 2),
             "peak_memory_mb": round(memory.megabytes, 1),
-            "judgements": self._judgements(context.meter.reward_calls),
+            "judgements": self._judgements(context.used_by_all().reward_calls),
         }
         with self.store.create(POLICY, self.train_key) as folder:
             policy.save(folder)
@@ -322,7 +326,7 @@ def seed_everything(seed: int) -> None:
     importlib.import_module("transformers").set_seed(seed)
 
 
-def attempt(run: Run) -> tuple[str, str, float]:
+def attempt(run: Run) -> Outcome:
     """Execute a run; return its status, its error in one line, and the seconds it took."""
     started = time.perf_counter()
     try:
@@ -332,4 +336,4 @@ def attempt(run: Run) -> tuple[str, str, float]:
         status, error = "diverged", str(problem)
     except (Exception, SystemExit) as problem:  # one failure never takes the rest down
         status, error = "failed", f"{type(problem).__name__}: {problem}"
-    return status, " ".join(error.split())[:500], time.perf_counter() - started
+    return Outcome(status, " ".join(error.split())[:500], time.perf_counter() - started)

@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from methods.core import processes
+
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers")
 # No artifact takes as long to make (seconds).
 STALE = 86_400
@@ -73,7 +75,7 @@ class Store:
 
         maker: gets an empty folder to write to.
         """
-        if self.has(kind, key):
+        if processes.agreed(self.has(kind, key)):
             return
         with self.create(kind, key) as folder:
             started = time.perf_counter()
@@ -93,7 +95,8 @@ class Store:
         return folder
 
     def drop_workdir(self, key: str) -> None:
-        """Remove a work folder."""
+        """Remove a work folder, when no process needs it any more."""
+        processes.gathered(None)
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
     @contextmanager
@@ -106,8 +109,9 @@ class Store:
         partial.chmod(0o755)
         try:
             yield partial
-            if not final.exists():
+            if not final.exists() and processes.is_main():
                 partial.rename(final)
+            processes.gathered(None)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

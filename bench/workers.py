@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from methods.core import processes
+
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
 # time, which must clear them again: a fifth of a small model's time. Workers keep them.
 KEEP_MEMORY = {
@@ -65,10 +67,8 @@ class Workers:
             _pool(self.jobs).shutdown(wait=False, kill_workers=True)
             raise
 
-    def _start(self, job: Job, processes: int) -> Future[Outcome]:
-        started: Future[Outcome] = _pool(processes).submit(
-            _do, self.threads, job.work, job.argument
-        )
+    def _start(self, job: Job, count: int) -> Future[Outcome]:
+        started: Future[Outcome] = _pool(count).submit(_do, self.threads, job.work, job.argument)
         return started
 
     def _outcome(self, done: Future[Outcome], job: Job) -> Outcome:
@@ -82,11 +82,27 @@ class Workers:
         return done.result()
 
 
-def _pool(processes: int) -> Any:
+class Together:
+    """Processes that `accelerate launch` started do all jobs together, one after the other."""
+
+    jobs = 1
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Do all jobs, in order, then what follows from them. All processes must be given them."""
+        waiting = deque(jobs)
+        while waiting:
+            job = waiting.popleft()
+            outcome = Outcome(*job.work(job.argument))
+            # What went wrong in any of them went wrong.
+            found = processes.gathered(outcome)
+            waiting.extend(job.after(next((one for one in found if one.status != "ok"), outcome)))
+
+
+def _pool(count: int) -> Any:
     """Return the processes: always the same, and new ones where one has died."""
     from joblib.externals.loky import get_reusable_executor
 
-    return get_reusable_executor(max_workers=processes, timeout=IDLE_SECONDS)
+    return get_reusable_executor(max_workers=count, timeout=IDLE_SECONDS)
 
 
 def _do(threads: int, work: Callable[[Any], tuple[str, str, float]], argument: Any) -> Outcome:

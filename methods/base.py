@@ -48,6 +48,7 @@ class Method(ABC):
     strength_is_kl: the dial is the coefficient of the KL, in units of reward per nat, so that
     E[r] - strength KL is what the method maximizes.
     privileged: it is given the gold reward instead of the learned one.
+    several_processes: processes that run together (`accelerate launch`) share its batches.
     expected_failures: checks of `prefrontier check` that it cannot pass, by name, and why.
     """
 
@@ -58,6 +59,7 @@ class Method(ABC):
     grid: ClassVar[dict[str, list[Any]]] = {}
     privileged: ClassVar[bool] = False
     expected_failures: ClassVar[dict[str, str]] = {}
+    several_processes: ClassVar[bool] = False
 
     @abstractmethod
     def train(self, context: Context) -> Policy:

@@ -28,6 +28,7 @@ class BestOfN(Method):
     paper: ClassVar = Paper("Stiennon et al., 2020", "https://arxiv.org/abs/2009.01325")
     feedback: ClassVar = "reward"
     strength: ClassVar = "n"
+    several_processes: ClassVar = True
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
     n: Count = 4

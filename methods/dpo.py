@@ -24,6 +24,8 @@ class DPO(Offline):
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
     feedback: ClassVar = "pairs"
+    several_processes: ClassVar = True
+
     divergence: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = (
         "reverse_kl"
     )

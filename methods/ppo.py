@@ -8,8 +8,9 @@ from statistics import mean, pstdev
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, Positive, Share
+from methods.core import processes
 from methods.core.policy import ModelPolicy
-from methods.core.rollout import Rollout, collect, draw_prompts, token_values
+from methods.core.rollout import Rollout, collect, draw_prompts, padded, token_values
 from methods.core.sampling import stream, token_logprobs
 from methods.core.training import isolated, use_bf16, whole_batches
 
@@ -39,6 +40,7 @@ class PPO(Method):
     the SFT policy with a head of zeros. save_every: updates between saves for resuming.
     """
 
+    several_processes: ClassVar = True
     paper: ClassVar = Paper("Ziegler et al., 2019", "https://arxiv.org/abs/1909.08593")
     feedback: ClassVar = "reward"
     strength: ClassVar = "kl_coef"
@@ -150,6 +152,7 @@ class _Run:
         with self.accelerator.autocast(), torch.no_grad():
             rollout = collect(self.context, self.policy, prompts, seed)
             values = token_values(self.value_model, rollout.batch)
+        rollout, values = shared(rollout, values)
         if self.update == 0:
             self._measure_reward(rollout.scores.tolist())
         advantages, returns = self._advantages(rollout, values)
@@ -158,11 +161,14 @@ class _Run:
         for epoch in range(self.method.epochs):
             shuffled = torch.randperm(len(prompts), generator=order)
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
-                rows = rows.to(advantages.device)
+                tokens = rollout.mask[rows].sum()
+                rows = rows[processes.rank() :: processes.count()].to(advantages.device)
                 first = self.update == epoch == number == 0
                 targets = (values[rows], advantages[rows], returns[rows])
                 loss = self._loss(rollout.part(rows), *targets, first)
-                norms += self._descend(loss)
+                # A mean over tokens, of which the processes may have different numbers.
+                share = processes.count() * rollout.mask[rows].sum() / tokens
+                norms += self._descend(loss * share)
         # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
         worst = float(torch.stack(norms).max())
         if not math.isfinite(worst):
@@ -214,6 +220,8 @@ class _Run:
     def _descend(self, loss: torch.Tensor) -> list[torch.Tensor]:
         """Take a step; return the norm of each model's gradient."""
         self.accelerator.backward(loss)
+        for model in self._models().values():
+            processes.average_gradients(model.parameters())
         largest = math.inf if self.method.max_grad_norm is None else self.method.max_grad_norm
         norms = [
             self.accelerator.clip_grad_norm_(model.parameters(), largest)
@@ -233,6 +241,18 @@ class _Run:
             self.kl_coef = adapted_kl_coef(
                 self.kl_coef, rollout.kl(), method.kl_target, method.kl_horizon, method.batch_size
             )
+
+
+def shared(rollout: Rollout, values: torch.Tensor) -> tuple[Rollout, torch.Tensor]:
+    """Return the rollout of all processes, and its values [B, T + 1]."""
+    if not processes.together():
+        return rollout, values
+    import torch
+
+    parts = processes.gathered((rollout, values))
+    whole = Rollout.of([part for part, _ in parts])
+    length = whole.mask.shape[1] + 1
+    return whole, torch.cat([padded(own, 0, 0, length) for _, own in parts])
 
 
 def trained(model: PreTrainedModel) -> dict[str, torch.Tensor]:

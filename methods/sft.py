@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from methods.base import Context, Method, Policy
 
@@ -13,6 +14,8 @@ class SFT(Method):
 
     No preferences are used: what every other method must beat.
     """
+
+    several_processes: ClassVar = True
 
     def train(self, context: Context) -> Policy:
         return context.start()

@@ -150,6 +150,8 @@ def test_best_of_n_kl_without_ties_is_the_formula_and_with_ties_is_less() -> Non
     assert np.mean(best_of_n_kl(best, pools, n)) == pytest.approx(formula, abs=0.05)
     tied = [np.round(pool) for pool in pools]
     assert np.mean(best_of_n_kl(np.round(best).tolist(), tied, n)) < formula - 0.1
+    few = [pool[:16] for pool in tied]
+    assert np.mean(best_of_n_kl(np.round(best).tolist(), few, n)) == pytest.approx(formula)
 
 
 def test_win_rate_by_hand_and_its_swap() -> None:

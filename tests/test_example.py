@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from bench.catalog import find_method
-from bench.experiment import build
+from bench.validation import build
 from methods.core.context import Context
 from methods.core.feedback import Pair
 from methods.core.sampling import SamplingLaw

@@ -47,7 +47,8 @@ def settings_are_plain(subject: Subject) -> None:
 def grid_names_fields(subject: Subject) -> None:
     """Its grid and its strength name fields, and the grid's values are allowed."""
     from bench.errors import UserError
-    from bench.experiment import build, check_strength, grid_of
+    from bench.experiment import check_strength, grid_of
+    from bench.validation import build
 
     kind = subject.kind
     try:

@@ -12,6 +12,8 @@ from methods.core.sampling import Batch, SamplingLaw
 
 # Log-probabilities in one table of next tokens.
 LARGEST_TABLE = 2**25
+# Samples for each of the n of best of n, below which ties in them are not measured.
+SMALLEST_POOL = 16
 
 
 def model_kl(
@@ -46,10 +48,14 @@ def best_of_n_kl(scores: Sequence[float], pools: Sequence[ndarray], n: int) -> l
     scores: the reward by which it was picked. pools: for each response the scores of independent
     reference samples for its prompt. log((F^n - F_-^n) / P(tie class)), with the response itself
     counted into the pool; the usual log n - (n - 1) / n is only an upper bound, met without ties.
-    Biased downward as n comes near the pool: by 2% for n = 16 and a pool of 256.
+    Biased downward as n comes near the pool: by 2% for n = 16 and a pool of 256. From a smaller
+    pool for its n it cannot be told, and that bound stands in.
     """
     kls = []
     for score, pool in zip(scores, pools, strict=True):
+        if len(pool) < SMALLEST_POOL * n:
+            kls.append(float(np.log(n) - (n - 1) / n))
+            continue
         size = len(pool) + 1
         upto = (np.count_nonzero(pool <= score) + 1) / size
         below = np.count_nonzero(pool < score) / size

@@ -104,25 +104,24 @@ class Ruler:
     def _sample(self, folder: Path) -> dict[str, ndarray]:
         world = self.world
         policy, reward = world.sft(), world.reward_model()
-        arrays = {}
+        arrays: dict[str, ndarray] = {}
         splits: tuple[Split, ...] = ("validation", "test")
         for split in splits:
             prompts = world.prompts(split)
             count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
-            scores, proxy, tokens, kept = [], [], [], []
-            for i, prompt in enumerate(prompts):
-                seed = stream("reference", split, world.seed, i)
-                asked = [prompt] * count
-                responses = policy.generate(asked, seed, self.law)
-                scores.append(world.score(asked, responses))
-                proxy.append(reward(asked, responses))
-                tokens.append(lengths(policy.tokenizer, responses))
-                kept.append(responses[: KEPT // len(prompts)])
-            arrays[f"scores_{split}"] = np.array(scores)
-            arrays[f"proxy_{split}"] = np.array(proxy, dtype=np.float32)
-            arrays[f"tokens_{split}"] = np.stack(tokens)
-        # The last split is test.
-        write_json(folder / "responses.json", kept)
+            asked = [prompt for prompt in prompts for _ in range(count)]
+            responses = policy.generate(asked, stream("reference", split, world.seed), self.law)
+            columns = {
+                "scores": np.array(world.score(asked, responses)),
+                "proxy": np.array(reward(asked, responses), dtype=np.float32),
+                "tokens": lengths(policy.tokenizer, responses),
+            }
+            shape = (len(prompts), count)
+            arrays |= {f"{name}_{split}": own.reshape(shape) for name, own in columns.items()}
+            if split == "test":
+                kept = [responses[i * count : (i + 1) * count] for i in range(len(prompts))]
+                most = KEPT // len(prompts)
+                write_json(folder / "responses.json", [own[:most] for own in kept])
         return arrays
 
     @cached_property

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.judging.settings import LLMJudge
+from bench.judging.settings import LLM_JUDGE_FILE, LLMJudge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     """Judge a results folder and print what came out; return the exit status (1: some failed)."""
     from rich.console import Console
 
-    from bench.judging.folder import LLM_JUDGE_FILE, judge_folder, read_rows
+    from bench.judging.folder import judge_folder, read_rows
     from bench.runner import default_store
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -11,22 +11,13 @@ from bench.judging.cache import Answers, request_key
 from bench.judging.client import Replies, ask_all
 from bench.judging.comparisons import Comparison, Match, matches, read_pairs
 from bench.judging.figures import Judged, Usage, figures
-from bench.judging.settings import LLMJudge
+from bench.judging.settings import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE, LLMJudge
 from bench.judging.template import load_template
 from bench.judging.verdicts import SAME, Vote, parse
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
-
-LLM_JUDGE_FILE = "llm_judge.csv"
-LLM_JUDGE_COLUMNS = [
-    "judge",
-    *("task", "method", "params", "seed", "opponent"),
-    *("prompts", "wins", "ties", "losses", "unparsable", "failed"),
-    *("win_rate", "win_rate_sem", "win_rate_lc", "first_preferred", "consistent"),
-    *("calls", "cached", "prompt_tokens", "completion_tokens", "cost"),
-]
 
 
 class Asked(NamedTuple):

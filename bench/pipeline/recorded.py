@@ -136,6 +136,18 @@ class RecordedWorld(World):
         return load_shared_reward(self.folder("judge"), self.device)
 
     @property
+    def judge_in_words(self) -> str:
+        """What the judge is."""
+        if self.task.judge_classifier.model:
+            return f"the classifier {self.task.judge_classifier.model}, as it is"
+        rows = self.figures("feedback")["rows"]["judge"]
+        start = self.task.judge_model or self.task.model
+        return (
+            f"a reward model that starts from {start} and learned from {rows:,} preferences that "
+            "nothing else saw"
+        )
+
+    @property
     def end(self) -> str:
         return str(self._tokenizer.eos_token)
 

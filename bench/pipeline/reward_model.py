@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.tasks.base import RewardTraining
+from methods.core import processes
 from methods.core.feedback import Choice, Judgement, Thumb, derive
 from methods.core.loading import Loading, adapted, merged
 from methods.core.order import IN_ORDER, in_order
@@ -54,7 +55,7 @@ def train_reward_model(
         **trainer_arguments(model, device, seed, workdir, loading)
         | {"num_train_epochs": training.epochs}
         | order,
-        per_device_train_batch_size=training.batch_size,
+        per_device_train_batch_size=processes.part_of(training.batch_size),
         learning_rate=training.learning_rate,
         warmup_steps=20,
         remove_unused_columns=False,

@@ -10,6 +10,7 @@ import pandas as pd
 from bench.report.averages import complete_mean
 from bench.report.contrasts import out_of_reach, verdicts
 from bench.report.display import count, listed, number, percent, seconds, setting
+from bench.report.judge import judge_sentence, judge_warnings
 from bench.report.regret_plot import selected_regrets
 from bench.report.results import Results
 from bench.report.selection import contrast, ranking, select_settings, selected_rows
@@ -36,11 +37,13 @@ def answer(results: Results, task: str) -> Answer:
     """Return the task's answer, as plain text that still has to be escaped."""
     rows = selected_rows(results.runs, task)
     ranked = ranking(results.runs, task, results.privileged)
-    warnings = out_of_reach(results, task) + _warnings(results, task, rows)
+    warnings = judge_warnings(results, task) + out_of_reach(results, task)
+    warnings += _warnings(results, task, rows)
     if not ranked:
-        nothing = "No verdict: no run of a method without privilege finished with a gold reward."
+        nothing = "No verdict: no run of a method without privilege finished with a reward."
         return Answer(task, nothing, [], warnings)
     sentences = [
+        judge_sentence(results, task),
         _reward(results, task, rows, ranked),
         _limit(rows, ranked[0]),
         _cost(rows, ranked),
@@ -54,9 +57,11 @@ def _reward(results: Results, task: str, rows: pd.DataFrame, ranked: list[str]) 
     best = ranked[0]
     params = select_settings(results.runs, task)[best]
     chosen = f" (at {setting(params)})" if params != "{}" else ""
+    most = "most gold reward of the methods that were not given it"
+    if task in results.judged:
+        most = "most of the judge's reward"
     text = (
-        f"On validation prompts {best}{chosen} has the most gold reward of the "
-        "methods that were not given it; on test prompts it gets "
+        f"On validation prompts {best}{chosen} has the {most}; on test prompts it gets "
         f"{_mean(rows, best, 'score')}"
     )
     others = dict.fromkeys([other for other in ("sft", *ranked[1:2]) if other in ranked])

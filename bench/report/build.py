@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report import across, tables, wins
+from bench.report import across, judge, tables, wins
 from bench.report.answer import answer
 from bench.report.contrasts import contrast_table, declared
 from bench.report.cost import cost_table, savings
@@ -49,6 +49,8 @@ TEXT_HEADINGS = LONG_HEADINGS | frozenset(
         "form",
         "first vs second",
         "first is",
+        "split",
+        "agrees with people",
     ]
 )
 
@@ -107,6 +109,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "overall": ranking_table(results),
         "across_contrasts": across.across_contrasts(results),
         "words": WORDS,
+        "judges": judge.judge_table(results),
     }
 
 
@@ -118,7 +121,7 @@ def _task(results: Results, task: str) -> dict[str, Any]:
     contrasts = contrast_table(results, task)
     # Many comparisons that can have no verdict fold away.
     first = contrasts["kind"] != "exploratory" if len(contrasts) > FOLDED else contrasts.index >= 0
-    return {
+    content = {
         "title": results.task_title(task),
         "answer": answer(results, task),
         "main": tables.main_table(runs, task, results.privileged),
@@ -138,6 +141,20 @@ def _task(results: Results, task: str) -> dict[str, Any]:
         "effort": effort_table(runs, results.frontier, task),
         "tried": ", ".join(f"{method} {number}" for method, number in tried),
         "prompts": sample_prompts(results, task),
+        "people": judge.people_table(results, task),
+        "llm": judge.llm_table(results, task),
+        "data": judge.data_table(results, task),
+        "data_sentences": judge.data_sentences(results, task),
+    }
+    return content | _headed(content, results.scale(task))
+
+
+def _headed(content: dict[str, Any], scale: str) -> dict[str, Any]:
+    """Return the tables with headings that say what policies are measured by."""
+    return {
+        name: table.rename(columns=lambda heading: heading.replace("gold", scale))
+        for name, table in content.items()
+        if isinstance(table, pd.DataFrame)
     }
 
 

@@ -69,7 +69,7 @@ def _against_cost(line: list[Axes], results: Results, task: str, shown: dict[str
         _zero_based(ax, rows[column].dropna())
         ax.set(xlabel=words, ylim=_around(list(gains.values())))
         ax.grid(True)
-    line[0].set(title=results.task_title(task), ylabel="gold gain over SFT")
+    line[0].set(title=results.task_title(task), ylabel=f"{results.scale(task)} gain over SFT")
 
 
 def _rows(results: Results, tasks: list[str]) -> Figure:
@@ -97,7 +97,7 @@ def _rows(results: Results, tasks: list[str]) -> Figure:
             ax.grid(True, axis="x")
             ax.tick_params(axis="y", length=0)
         line[0].set_yticks(range(len(order)), [results.marked(m) for m in order])
-        line[0].set(title=results.task_title(task), xlabel="gold gain over SFT")
+        line[0].set(title=results.task_title(task), xlabel=f"{results.scale(task)} gain over SFT")
     return figure
 
 

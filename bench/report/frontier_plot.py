@@ -65,7 +65,7 @@ def _frontier_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> 
     span = (max(heights) - min(heights)) or 1.0
     bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
     ax.set(xlim=(-0.03 * right, right), ylim=(bottom, top))
-    ax.set(xlabel="KL to the SFT policy (nats)", ylabel="gold reward")
+    ax.set(xlabel="KL to the SFT policy (nats)", ylabel=f"{results.scale(task)} reward")
     ax.grid(True)
     if seed_curves(limit, "kl", "reward"):
         _draw_limit(ax, limit, right, top)

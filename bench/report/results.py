@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UserError
+from bench.judging.settings import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE
 from bench.report.display import marked
 
 
@@ -32,7 +33,7 @@ CHOSEN = "chosen"
 # Here `prompt` is the number of a test prompt.
 HEAD_TO_HEAD_COLUMNS = _columns("task seed prompt method opponent win_rate tokens opponent_tokens")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
-STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy")
+STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy pairs")
 OBJECTIVE_COLUMNS = _columns(
     "task method params strength seed objective optimum reference share "
     "regret_optimizer regret_signal regret_meeting"
@@ -55,7 +56,7 @@ SAMPLE_COLUMNS = _columns(
 TEXT_COLUMNS = frozenset(
     _columns(
         "task method params split status error device opponent metric stage prompt response title "
-        "learns_from dial authors paper fixed tried"
+        "learns_from dial authors paper fixed tried judge"
     )
 )
 
@@ -74,6 +75,7 @@ class Results:
     checkpoints: pd.DataFrame
     optimum: pd.DataFrame
     descriptions: pd.DataFrame
+    llm_judge: pd.DataFrame
     samples: pd.DataFrame
     manifest: dict[str, Any]
     experiment: str
@@ -101,6 +103,15 @@ class Results:
     def marked(self, method: str) -> str:
         """Return the method's name, and whether it is privileged."""
         return marked(method, method in self.privileged)
+
+    def scale(self, task: str) -> str:
+        """Return what policies are measured by: "gold", or "judge" where none is known."""
+        return str(described(self.manifest, "tasks").get(task, {}).get("scored_by") or "gold")
+
+    @property
+    def judged(self) -> list[str]:
+        """Tasks without a gold reward."""
+        return [task for task in self.tasks if self.scale(task) == "judge"]
 
     def task_title(self, task: str) -> str:
         """Return the task's title, or its name."""
@@ -135,6 +146,7 @@ def load_results(folder: Path) -> Results:
         checkpoints=_optional(folder / "checkpoints.csv", CHECKPOINT_COLUMNS),
         optimum=_optional(folder / "optimum.csv", OPTIMUM_COLUMNS),
         descriptions=_optional(folder / "methods.csv", METHOD_COLUMNS),
+        llm_judge=_optional(folder / LLM_JUDGE_FILE, LLM_JUDGE_COLUMNS),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",

@@ -34,7 +34,10 @@ def terminal_tables(folder: Path) -> Iterator[Table]:
         rows = main_table(results.runs, task, results.privileged)
         table = Table(title=task, title_justify="left", box=None, pad_edge=False)
         for name in SHOWN:
-            table.add_column(name, justify="left" if name in SHOWN[:2] else "right", no_wrap=True)
+            heading = name.replace("gold", results.scale(task))
+            table.add_column(
+                heading, justify="left" if name in SHOWN[:2] else "right", no_wrap=True
+            )
         for row in rows[list(SHOWN)].itertuples(index=False):
             table.add_row(*(escape(str(value)) for value in row))
         yield table

@@ -28,7 +28,7 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
         for m in results.methods
         if m != "sft" and {(m, "sft"), ("sft", m)}.isdisjoint(pairs)
     ]
-    duels, lines = _duels(results, task), []
+    duels, lines = duels_of(results, task), []
     for method, other in pairs:
         own = duels[(duels["method"] == method) & (duels["opponent"] == other)]
         if own.empty:
@@ -42,7 +42,7 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
                 "against": other,
                 "win rate": _percent(own["win_rate"].mean()),
                 "standard error": _percent(error),
-                "length-controlled": _at_equal_length(own),
+                "length-controlled": at_equal_length(own),
                 "tokens": number(own["tokens"].mean(), 1),
                 "opponent's tokens": number(own["opponent_tokens"].mean(), 1),
             }
@@ -50,7 +50,8 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _duels(results: Results, task: str) -> pd.DataFrame:
+def duels_of(results: Results, task: str) -> pd.DataFrame:
+    """Return the task's comparisons, prompt by prompt."""
     duels = results.head_to_head
     return duels[duels["task"] == task].dropna(subset=["win_rate"])
 
@@ -59,7 +60,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}%" if math.isfinite(share) else MISSING
 
 
-def _at_equal_length(own: pd.DataFrame) -> str:
+def at_equal_length(own: pd.DataFrame) -> str:
     """Return the length-controlled win rate, or a dash where equal length is out of range."""
     longer = (own["tokens"] - own["opponent_tokens"]).to_numpy()
     low, high = np.quantile(longer, [TAIL, 1 - TAIL])
@@ -74,7 +75,7 @@ def strength_table(results: Results, task: str) -> tuple[pd.DataFrame, str]:
 
     Empty where fewer than three methods were compared.
     """
-    duels = _duels(results, task)
+    duels = duels_of(results, task)
     found = set(duels["method"]) & set(duels["opponent"])
     methods = [method for method in results.methods if method in found]
     if len(methods) < METHODS_FOR_SCALE:

@@ -24,6 +24,24 @@ WORDS = {
         "the second-best, both named by validation prompts, methods that were given the gold "
         f"reward left out. {_TEST} With one contrast there is nothing to correct for. {_SEEDS}"
     ),
+    "judge": (
+        "Where nobody knows a gold reward, what policies are measured by is a judge's reward: "
+        "wherever this page says gold of such a task, it means that. A judge is right only as "
+        "often as it agrees with people on held-out preferences, here with 95% Wilson intervals; "
+        "50% is a coin. A method can please the judge and not people: no figure here says more "
+        "than what the judge was."
+    ),
+    "people": (
+        "By the judge, against the responses that people chose for the same test prompts, ties "
+        "half, and at equal length. The implicit accuracy is how often a policy's log-ratio to the "
+        "SFT policy is higher for the response that people chose, on held-out pairs: it is what "
+        "methods such as DPO train, and says nothing of what the policy writes."
+    ),
+    "llm": (
+        "A language model that is shown two responses, in both orders; ties count half. "
+        "Comparisons with an answer that cannot be read are counted and left out, never guessed. "
+        "The share of answers for the response shown first is its position bias: 50% is none."
+    ),
     "contrasts": (
         "Every comparison: the difference in gold reward on test prompts with the 95% t-interval "
         "of the paired difference, and the exact two-sided sign-flip p. The probability of "

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
+from methods.core import processes
 from methods.core.feedback import Judgement
 from methods.core.loading import AdapterOff, Loading, adapted, inner
 from methods.core.policy import ModelPolicy, Policy
@@ -126,7 +127,8 @@ class Context:
     @property
     def feedback(self) -> list[Any]:
         """The judgements, of the kind that the method takes: Pair, Choice, Ranking or Thumb."""
-        self._meter.prompts_seen = max(self._meter.prompts_seen, len(self.judgements))
+        seen = len(self.judgements) if processes.is_main() else 0
+        self._meter.prompts_seen = max(self._meter.prompts_seen, seen)
         return list(self.judgements)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
@@ -150,7 +152,7 @@ class Context:
         parts = self.checkpoints + 1
         mark = int(parts * (step / total) ** 0.5 + 1e-9)
         folder = self.workdir / CHECKPOINTS / str(mark)
-        if not 0 < mark < parts or folder.exists():
+        if not 0 < mark < parts or folder.exists() or not processes.is_main():
             return
         started = time.perf_counter()
         partial = folder.with_name(f".{mark}.partial")
@@ -164,6 +166,11 @@ class Context:
         """Return what any transformers or TRL trainer should be given on this device."""
         return trainer_arguments(model, self.device, self.seed, self.workdir, self.loading)
 
+    def used_by_all(self) -> Meter:
+        """Return what all processes used together."""
+        meters = [asdict(meter) for meter in processes.gathered(self.meter)]
+        return Meter(**{name: sum(meter[name] for meter in meters) for name in meters[0]})
+
     def seconds(self) -> float:
         """Return the seconds trained so far, those before a stop included."""
         return self._meter.train_seconds + time.perf_counter() - self._since
@@ -172,6 +179,8 @@ class Context:
         """Keep tensors and plain values on disk, so that a run that is killed can go on."""
         import torch
 
+        if not processes.is_main():
+            return
         meter = asdict(self.meter) | {"train_seconds": self.seconds()}
         partial = self.workdir / (PROGRESS_FILE + ".partial")
         torch.save({"state": state, "meter": meter, "curves": self.curves}, partial)

@@ -56,6 +56,7 @@ class PairLoss(Offline):
     """A method that is a loss on pairs."""
 
     feedback: ClassVar = "pairs"
+    several_processes: ClassVar = True
 
     @abstractmethod
     def loss(self, logprobs: PairLogprobs) -> Tensor:
@@ -70,6 +71,7 @@ class ThumbLoss(Offline):
     """A method that is a loss on single responses that were liked or not."""
 
     feedback: ClassVar = "thumbs"
+    several_processes: ClassVar = True
 
     @abstractmethod
     def loss(self, logprobs: ThumbLogprobs) -> Tensor:

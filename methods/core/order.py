@@ -28,17 +28,16 @@ def in_order(
     random = Random(f"order {seed}")
     order: list[int] = []
     while len(order) < count:
-        shuffled = random.sample(range(len(rows)), len(rows))
+        # Whole batches alone, or those that follow would be shifted.
+        whole = len(rows) // batch_size * batch_size or len(rows)
+        shuffled = random.sample(range(len(rows)), whole)
         batches = []
-        for start in range(0, len(rows), TOGETHER * batch_size):
+        for start in range(0, whole, TOGETHER * batch_size):
             part = sorted(shuffled[start : start + TOGETHER * batch_size], key=lengths.__getitem__)
             batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-        # One that is not full comes last, or it would shift all that follow.
-        full = [batch for batch in batches if len(batch) == batch_size]
-        random.shuffle(full)
-        order += [row for batch in full for row in batch]
-        order += [row for batch in batches if len(batch) < batch_size for row in batch]
-    return [rows[i] for i in order[:count]]
+        random.shuffle(batches)
+        order += [row for batch in batches for row in batch]
+    return [rows[i] for i in order[: count // batch_size * batch_size or count]]
 
 
 def rows_in_order(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from methods.core import processes
 from methods.core.context import Context
 from methods.core.loading import inner
 from methods.core.policy import ModelPolicy
@@ -33,6 +34,27 @@ class Rollout:
     reference_logprobs: Tensor
     scores: Tensor
     ended: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[Rollout]) -> Rollout:
+        """Return the parts of several processes as one rollout."""
+        if len(parts) == 1:
+            return parts[0]
+        import torch
+
+        width = max(part.batch.width for part in parts)
+        length = max(part.batch.responses.shape[1] for part in parts)
+        batch = Batch(
+            torch.cat([padded(p.batch.ids, p.batch.width, width, length) for p in parts]),
+            torch.cat([padded(p.batch.mask, p.batch.width, width, length) for p in parts]),
+            width,
+        )
+        tables = [
+            torch.cat([padded(getattr(p, name), 0, 0, length) for p in parts])
+            for name in ("logprobs", "reference_logprobs")
+        ]
+        rest = [torch.cat([getattr(p, name) for p in parts]) for name in ("scores", "ended")]
+        return cls(batch, *tables, *rest)
 
     def part(self, rows: Tensor) -> Rollout:
         """Return the rows as a rollout of their own."""
@@ -91,17 +113,29 @@ def best_of_each(scores: Sequence[float], n: int) -> list[int]:
 
 
 def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed: int) -> Rollout:
-    """Sample one response for each prompt, and score it with reward and reference."""
+    """Sample one response for each prompt, and score it with reward and reference.
+
+    Where processes share the batch, this one's part of it.
+    """
     import torch
 
     policy.model.eval()
-    batch, logprobs = policy.sample(prompts, seed, context.law)
-    scores = context.reward(prompts, policy.decode(batch))
+    share = processes.own_share(len(prompts))
+    own = prompts[share.first : share.first + processes.part_of(len(prompts))]
+    batch, logprobs = policy.sample(own, seed, context.law, share)
+    scores = context.reward(own, policy.decode(batch))
     with torch.no_grad():
         reference = token_logprobs(context.reference.model, batch, context.law)
     end = policy.tokenizer.eos_token_id
     ended = ((batch.responses == end) & batch.response_mask).any(1)
     return Rollout(batch, logprobs, reference, torch.tensor(scores, device=logprobs.device), ended)
+
+
+def padded(rows: Tensor, start: int, width: int, length: int) -> Tensor:
+    """Return rows [B, start + t] as [B, width + length], with zeros on both sides of them."""
+    import torch.nn.functional as F
+
+    return F.pad(rows, (width - start, length - (rows.shape[1] - start)))
 
 
 def token_values(model: PreTrainedModel, batch: Batch) -> torch.Tensor:

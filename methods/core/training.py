@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.core import processes
 from methods.core.loading import Loading
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Schedule:
         steps = self.steps(budget)
         return {
             "learning_rate": self.learning_rate,
-            "per_device_train_batch_size": self.batch_size,
+            "per_device_train_batch_size": processes.part_of(self.batch_size),
             "max_steps": steps,
             "warmup_steps": round(self.warmup * steps),
             "remove_unused_columns": False,

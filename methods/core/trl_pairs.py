@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from methods.core import processes
 from methods.core.context import Context
 from methods.core.pair_rows import Rows, pair_rows
 from methods.core.policy import MOST_TOKENS, ModelPolicy
@@ -32,7 +33,8 @@ def fit_by_dpo_trainer(
             **order,
             loss_type=[loss],
             beta=beta,
-            precompute_ref_log_probs=True,
+            # The trainer keeps what it computed in a file of the process that did it.
+            precompute_ref_log_probs=not processes.together(),
             precompute_ref_batch_size=reference_batch(rows),
             max_length=None,
             **options,

@@ -1,0 +1,176 @@
+"""Judges where no gold reward is known: what they are, how good, and what people say besides."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.report.display import MISSING, count, number, percent
+from bench.report.results import CHOSEN, Results, described, method_order
+from bench.report.selection import selected_rows
+from bench.report.wins import at_equal_length, duels_of
+
+COIN = 0.5
+KINDS = {"judge": "the judge", "reward_model": "the reward model that methods learn from"}
+
+
+class Agreement:
+    """How often a reward agrees with people, with its 95% Wilson interval; means over seeds."""
+
+    def __init__(self, share: float, pairs: float) -> None:
+        from scipy.stats import binomtest
+
+        self.share, self.pairs = share, pairs
+        self.low = self.high = math.nan
+        if pairs > 0 and math.isfinite(share):
+            test = binomtest(round(share * pairs), round(pairs)).proportion_ci(method="wilson")
+            self.low, self.high = float(test.low), float(test.high)
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.low):
+            return MISSING
+        return f"{100 * self.share:.1f}% [{100 * self.low:.1f}%, {100 * self.high:.1f}%]"
+
+
+def agreement(results: Results, task: str, stage: str) -> Agreement:
+    """Return how often a stage's reward agrees with people on held-out preferences."""
+    rows = results.stages
+    own = rows[(rows["task"] == task) & (rows["stage"] == stage)]
+    return Agreement(float(own["reward_accuracy"].mean()), float(own["pairs"].mean()))
+
+
+def judge_sentence(results: Results, task: str) -> str:
+    """Say what the judge is and how good; nothing where there is a gold reward."""
+    if task not in results.judged:
+        return ""
+    about = described(results.manifest, "tasks").get(task, {})
+    own = agreement(results, task, "judge")
+    return (
+        f"Nobody knows a gold reward here: policies are measured by a judge, {about.get('judge')}. "
+        f"It agrees with people on {own} of {count(own.pairs)} held-out preferences (95% interval)."
+        " What is said of its reward holds for this judge, and no more."
+    )
+
+
+def judge_warnings(results: Results, task: str) -> list[str]:
+    """Warn of a judge that is not shown to know what people prefer."""
+    if task not in results.judged:
+        return []
+    own = agreement(results, task, "judge")
+    if own.low > COIN:
+        return []
+    return [
+        f"The judge is not shown to be better than a coin: it agrees with people on {own} of "
+        f"{count(own.pairs)} preferences. Rank nothing by it; more preferences, or a larger judge, "
+        "may do."
+    ]
+
+
+def judge_table(results: Results) -> pd.DataFrame:
+    """Return how often judge and reward model of each task agree with people."""
+    lines = []
+    for task in results.judged:
+        for stage, what in KINDS.items():
+            own = agreement(results, task, stage)
+            lines.append(
+                {
+                    "task": results.task_title(task),
+                    "what": what,
+                    "agrees with people": str(own),
+                    "of preferences": count(own.pairs),
+                }
+            )
+    rows = results.llm_judge
+    people = rows[rows["method"] == CHOSEN]
+    for _, row in people.iterrows():
+        own = Agreement(float(row["win_rate"]), float(row["wins"] + row["ties"] + row["losses"]))
+        lines.append(
+            {
+                "task": results.task_title(row["task"]),
+                "what": f"{row['judge']}, asked in both orders",
+                "agrees with people": str(own),
+                "of preferences": count(own.pairs),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def people_table(results: Results, task: str) -> pd.DataFrame:
+    """Return how the selected settings do against what people chose, by the judge.
+
+    And how often the policy's own log-ratios rank a held-out pair as people did.
+    """
+    if task not in results.judged:
+        return pd.DataFrame()
+    rows, duels = selected_rows(results.runs, task), duels_of(results, task)
+    lines = []
+    for method in method_order(rows):
+        own = rows[rows["method"] == method]
+        against = duels[(duels["method"] == method) & (duels["opponent"] == CHOSEN)]
+        lines.append(
+            {
+                "method": method,
+                "win rate vs chosen": percent(own["win_rate_chosen"].mean()),
+                "at equal length": MISSING if against.empty else at_equal_length(against),
+                "tokens": number(own["response_tokens"].mean(), 1),
+                "chosen's tokens": number(against["opponent_tokens"].mean(), 1),
+                "implicit accuracy": percent(own["implicit_accuracy"].mean()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def llm_table(results: Results, task: str) -> pd.DataFrame:
+    """Return what language models said of the selected settings, means over seeds."""
+    rows = results.llm_judge
+    rows = rows[(rows["task"] == task) & (rows["method"] != CHOSEN)]
+    lines = []
+    for (judge, method, opponent), own in rows.groupby(["judge", "method", "opponent"], sort=False):
+        lines.append(
+            {
+                "method": method,
+                "against": opponent,
+                "what": judge,
+                "win rate": percent(own["win_rate"].mean()),
+                "at equal length": percent(own["win_rate_lc"].mean()),
+                "comparisons": count(own["prompts"].sum()),
+                "unparsable": count(own["unparsable"].sum()),
+                "failed": count(own["failed"].sum()),
+                "first preferred": percent(own["first_preferred"].mean()),
+                "both orders agree": percent(own["consistent"].mean()),
+                "seeds": str(own["seed"].nunique()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def data_table(results: Results, task: str) -> pd.DataFrame:
+    """Return what was read of recorded preferences, and how it was shared out."""
+    about = described(results.manifest, "tasks").get(task, {}).get("data")
+    if not about:
+        return pd.DataFrame()
+    lines = [
+        {
+            "split": split,
+            "preferences": count(about["rows"][split]),
+            "prompts": count(about["prompts"][split]),
+        }
+        for split in about["rows"]
+    ]
+    return pd.DataFrame(lines)
+
+
+def data_sentences(results: Results, task: str) -> list[str]:
+    """Say what was left out, came twice or was cut."""
+    about = described(results.manifest, "tasks").get(task, {}).get("data")
+    if not about:
+        return []
+    found = [
+        (about["left_out"], "rows were left out"),
+        (about["repeated"], "rows say what an earlier one said"),
+        (about["contradicting"], "pairs say the reverse of an earlier one"),
+        (about["cut_responses"], "recorded responses were cut to the longest that a policy speaks"),
+    ]
+    counts = "; ".join(f"{count(number)} {what}" for number, what in found)
+    return [*(" ".join(line.split()) for line in about["words"]), f"{counts}."]
