@@ -52,7 +52,7 @@ def run_bench(
     recorded = [task for task in experiment.worlds.values() if isinstance(task, Recorded)]
     if not any(map(needs_hub, recorded)):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return _run(experiment, folder, resolve_device(device), jobs)
+    return _run(experiment, folder, resolve_device(device), jobs, "all" in methods)
 
 
 def built_in(data: str, model: str) -> str:
@@ -62,7 +62,9 @@ def built_in(data: str, model: str) -> str:
     return "recorded" if not model or model in SIZES else "pretrained"
 
 
-def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) -> int:
+def _run(
+    experiment: Experiment, folder: Path, device: str, jobs: int | None, everything: bool
+) -> int:
     # Imported here: these bring in torch, and a mistake in the options should not wait for it.
     from bench.results import write_results
     from bench.runner import Plan, default_jobs, default_store, execute
@@ -77,7 +79,12 @@ def _run(experiment: Experiment, folder: Path, device: str, jobs: int | None) ->
     store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
-    read_data(plan, console)
+    if unsuited := read_data(plan, console):
+        if not everything:
+            raise UserError(next(iter(unsuited.values())))
+        console.print(f"  left out, for the data do not give it: {', '.join(unsuited)}")
+        rest = [name for name in experiment.methods if name not in unsuited]
+        plan = Plan.of(narrow(experiment, methods=rest), store, device)
     workers = Together() if processes.together() else Workers(jobs or default_jobs(device))
     # Nothing is made before all have seen what there is.
     processes.gathered(None)
@@ -114,16 +121,24 @@ def ask_judge(experiment: Experiment, folder: Path, cache: Path, console: Consol
         return 1
 
 
-def read_data(plan: Plan, console: Console) -> None:
-    """Read recorded preferences and say what was found. Raises UserError where they do not do."""
+def read_data(plan: Plan, console: Console) -> dict[str, str]:
+    """Read recorded preferences and say what was found; return which methods they do not suit.
+
+    Each with the reason. Raises UserError where the data do not do.
+    """
     from bench.pipeline.recorded import RecordedWorld
 
+    unsuited = {}
     for name, world in {w.name: w for w in plan.worlds}.items():
         if isinstance(world, RecordedWorld):
             for line in world.make_feedback():
                 console.print(f"  {line}", soft_wrap=True, markup=False)
             for method, own, _ in plan.experiment.settings(name):
-                check_feedback(f"tasks.{name}.dials.data", GIVES[world.asked], method, own)
+                try:
+                    check_feedback(f"tasks.{name}.dials.data", GIVES[world.asked], method, own)
+                except UserError as problem:
+                    unsuited[method] = str(problem)
+    return unsuited
 
 
 def show(folder: Path, console: Console, failures: int) -> int:

@@ -281,14 +281,17 @@ def narrow(
     """Return the experiment with only these tasks and methods, and this many seeds.
 
     A method or task that the experiment lacks is added at its defaults; the method's grid only if
-    the experiment tries several settings of any. `all` stands for every method that there is. SFT
-    stays: the others are measured against it. Declared contrasts go with their methods.
+    the experiment tries several settings of any. `all` stands for every method that there is,
+    but those that want a gold reward where there is none. SFT stays: the others are measured
+    against it. Declared contrasts go with their methods.
     """
     content = experiment.model_dump()
     if tasks:
         content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
     if methods:
         chosen = named(["sft", *named(methods)])
+        if "all" in methods and any(isinstance(t, Recorded) for t in experiment.worlds.values()):
+            chosen = [n for n in chosen if not find_method(n, "options.methods").privileged]
         known, varied = content["methods"], _varied(experiment)
         content["methods"] = {
             name: known[name] if name in known else {} if varied else _one_setting(name)

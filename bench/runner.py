@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -75,8 +75,9 @@ class Plan(Work):
         runs: list[Run] = []
         for name, task in experiment.worlds.items():
             settings = list(experiment.settings(name))
+            first = make_world(task, 0, device, store, alias=name)
             for seed in range(experiment.seeds):
-                world = make_world(task, seed, device, store, alias=name)
+                world = replace(first, seed=seed)
                 worlds.append(world)
                 ruler = Ruler(
                     world,

@@ -66,7 +66,8 @@ def prepare(task: Recorded, model_folder: str) -> Ready:
     """Read, check, cut and split the rows of a task."""
     rows = islice(read_rows(task.data, task.split), task.rows or None)
     checked = check_rows(rows, task.columns, plain=task.text == "plain")
-    require_enough(task.data, checked, task.bad_rows)
+    # How many are too many is asked when all that is wrong is known.
+    require_enough(task.data, checked, 1.0)
     tokenizer = tokenizer_of(task, model_folder, checked.judgements)
     checked = sifted(checked, fits(tokenizer, prompt_limit(task, model_folder)))
     checked, cut = cut_to(checked, tokenizer, task.response_tokens)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from bench.data.reading import fingerprint
@@ -40,7 +39,7 @@ class Sources:
 def find_sources(task: Recorded) -> Sources:
     """Find data and models, fetching from the hub what is there. Raises UserError."""
     return Sources(
-        data=_data(task.data, task.split),
+        data=fingerprint(task.data, task.split),
         model=find_model(task.model),
         judge_model=find_model(task.judge_model),
         reward_classifier=find_model(task.reward_classifier.model),
@@ -48,12 +47,6 @@ def find_sources(task: Recorded) -> Sources:
     )
 
 
-@cache
-def _data(source: str, split: str) -> str:
-    return fingerprint(source, split)
-
-
-@cache
 def find_model(name: str) -> Source:
     """Find a model; nothing for one that is made here. Raises UserError where there is none."""
     if not name or name in SIZES:

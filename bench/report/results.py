@@ -56,7 +56,7 @@ SAMPLE_COLUMNS = _columns(
 TEXT_COLUMNS = frozenset(
     _columns(
         "task method params split status error device opponent metric stage prompt response title "
-        "learns_from dial authors paper fixed tried judge"
+        "learns_from dial authors paper fixed tried"
     )
 )
 
@@ -146,14 +146,16 @@ def load_results(folder: Path) -> Results:
         checkpoints=_optional(folder / "checkpoints.csv", CHECKPOINT_COLUMNS),
         optimum=_optional(folder / "optimum.csv", OPTIMUM_COLUMNS),
         descriptions=_optional(folder / "methods.csv", METHOD_COLUMNS),
-        llm_judge=_optional(folder / LLM_JUDGE_FILE, LLM_JUDGE_COLUMNS),
+        llm_judge=_optional(folder / LLM_JUDGE_FILE, LLM_JUDGE_COLUMNS, TEXT_COLUMNS | {"judge"}),
         samples=typed(pd.read_parquet(samples) if samples.exists() else None, SAMPLE_COLUMNS),
         manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",
     )
 
 
-def typed(frame: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
+def typed(
+    frame: pd.DataFrame | None, columns: Sequence[str], text: frozenset[str] = TEXT_COLUMNS
+) -> pd.DataFrame:
     """Return the frame with these columns, text as str and figures as finite float.
 
     Where there are rewards, also with `score`: what policies are measured by, the gold reward or
@@ -161,7 +163,7 @@ def typed(frame: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
     """
     frame = (pd.DataFrame() if frame is None else frame).reindex(columns=list(columns))
     for column in columns:
-        if column in TEXT_COLUMNS:
+        if column in text:
             frame[column] = frame[column].astype(object).fillna("").astype(str)
         else:
             frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
@@ -172,8 +174,11 @@ def typed(frame: pd.DataFrame | None, columns: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def _optional(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    return typed(_read_csv(file) if file.exists() and file.stat().st_size > 1 else None, columns)
+def _optional(
+    file: Path, columns: Sequence[str], text: frozenset[str] = TEXT_COLUMNS
+) -> pd.DataFrame:
+    there = file.exists() and file.stat().st_size > 1
+    return typed(_read_csv(file) if there else None, columns, text)
 
 
 def _read_csv(file: Path) -> pd.DataFrame:

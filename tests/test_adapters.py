@@ -1,0 +1,151 @@
+"""LoRA: adapters alone are trained and saved, and the reference is the model under them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from conftest import LAW, PROMPTS
+from preferences import experiment_file, make_folder, pairs, write_rows
+
+from bench.command import run_bench
+from bench.errors import UserError
+from bench.experiment import load_experiment
+from methods.core.context import Context
+from methods.core.loading import Loading, Lora
+from methods.core.policy import ModelPolicy, load_policy
+from methods.core.sampling import token_logprobs
+from methods.dpo import DPO
+from methods.ppo import PPO
+
+MakeContext = Callable[..., Context]
+LORA = Loading(lora=Lora(rank=4, alpha=16))
+QUICK_DPO = DPO(beta=0.1, learning_rate=1e-2, examples=256, batch_size=16)
+QUICK_PPO = PPO(
+    kl_coef=0.01, episodes=256, batch_size=32, minibatches=2, learning_rate=2e-2, value_init="zero"
+)
+
+
+def lora_context(make_context: MakeContext, **changes: Any) -> Context:
+    context = make_context(**changes)
+    context.loading = LORA
+    return context
+
+
+def kl_of(policy: ModelPolicy, reference: ModelPolicy) -> float:
+    texts = policy.generate(PROMPTS * 20, 0, LAW)
+    ours, theirs = (p.logprobs(PROMPTS * 20, texts, LAW) for p in (policy, reference))
+    return sum(a - b for a, b in zip(ours, theirs, strict=True)) / len(texts)
+
+
+@pytest.mark.parametrize("method", [QUICK_DPO, QUICK_PPO], ids=["dpo", "ppo"])
+def test_the_adapter_alone_moves_and_the_reference_is_the_base_with_it_off(
+    method: Any, make_context: MakeContext, sft_folder: Path, tmp_path: Path
+) -> None:
+    context = lora_context(make_context)
+    policy = method.train(context)
+    assert isinstance(policy, ModelPolicy)
+    base = ModelPolicy.load(sft_folder, "cpu")
+    texts = base.generate(PROMPTS, 1, LAW)
+    # Trained, and yet with its adapter off it is the SFT policy to the last bit.
+    assert context.reference.logprobs(PROMPTS, texts, LAW) == base.logprobs(PROMPTS, texts, LAW)
+    assert policy.logprobs(PROMPTS, texts, LAW) != base.logprobs(PROMPTS, texts, LAW)
+    assert kl_of(policy, base) > 0.01
+    # What is saved is the adapter alone, and peft loads it.
+    policy.save(tmp_path / "saved")
+    names = {file.name for file in (tmp_path / "saved").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= names
+    assert "model.safetensors" not in names and "ref" not in names
+    from peft import AutoPeftModelForCausalLM
+
+    loaded = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "saved")
+    again = ModelPolicy(loaded, policy.tokenizer)
+    expected = policy.logprobs(PROMPTS, texts, LAW)
+    assert again.logprobs(PROMPTS, texts, LAW) == pytest.approx(expected, abs=1e-5)
+    ours: Any = load_policy(tmp_path / "saved", "cpu")
+    assert ours.logprobs(PROMPTS, texts, LAW) == pytest.approx(expected, abs=1e-5)
+
+
+def test_few_weights_are_trained_and_tokens_are_counted(make_context: MakeContext) -> None:
+    context = lora_context(make_context)
+    policy = QUICK_DPO.train(context)
+    assert isinstance(policy, ModelPolicy)
+    trained = [p.numel() for p in policy.model.parameters() if p.requires_grad]
+    assert 0 < sum(trained) < 0.5 * sum(p.numel() for p in policy.model.parameters())
+    assert context.meter.train_tokens > 0
+    whole = make_context()
+    QUICK_DPO.train(whole)
+    assert context.meter.train_tokens == whole.meter.train_tokens
+
+
+def test_before_training_policy_and_reference_agree(make_context: MakeContext) -> None:
+    context = lora_context(make_context)
+    policy = context.start()
+    batch, logprobs = policy.sample(PROMPTS, 0, LAW)
+    with torch.no_grad():
+        reference = token_logprobs(context.reference.model, batch, LAW)
+    assert torch.allclose(logprobs, reference, atol=1e-5)
+
+
+def test_ppo_goes_on_after_a_stop(make_context: MakeContext, tmp_path: Path) -> None:
+    method = PPO(kl_coef=0.05, episodes=128, batch_size=32, minibatches=2, save_every=1)
+    whole = method.train(lora_context(make_context))
+    stopped = lora_context(make_context)
+    real, calls = stopped.save_progress, []
+
+    def stop(state: dict[str, Any]) -> None:
+        real(state)
+        calls.append(state)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    stopped.save_progress = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        method.train(stopped)
+    resumed = lora_context(make_context)
+    resumed.workdir = stopped.workdir
+    again = method.train(resumed)
+    texts = whole.generate(PROMPTS, 1, LAW)
+    assert again.logprobs(PROMPTS, texts, LAW) == pytest.approx(
+        whole.logprobs(PROMPTS, texts, LAW), abs=1e-5
+    )
+    # Weights under the adapters are not in what is saved.
+    assert all("lora" in name for name in calls[0]["policy"])
+
+
+def test_a_comparison_with_adapters_from_data_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
+    model = make_folder("qwen2", tmp_path / "qwen2")
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(120))
+    loading = {"lora": {"rank": 4}, "gradient_checkpointing": True}
+    experiment = experiment_file(tmp_path, data, model=str(model), loading=loading)
+    out = tmp_path / "out"
+    status = run_bench(
+        str(experiment), methods=[], tasks=[], seeds=None, jobs=1, device="cpu", out=out
+    )
+    runs = pd.read_csv(out / "runs.csv")
+    assert status == 0, list(runs["error"].dropna())
+    test = runs[runs["split"] == "test"].set_index("method")
+    assert test.loc[["dpo", "ppo"], "kl"].gt(1e-5).all()
+    manifest = json.loads((out / "manifest.json").read_text())
+    for entry in manifest["policies"]:
+        folder = tmp_path / "cache" / entry["folder"]
+        assert (folder / "adapter_config.json").exists()
+    # The SFT policy and the reward models are whole again.
+    for stage in manifest["stages"]:
+        if stage["stage"] in ("sft", "reward_model", "judge"):
+            names = {f.name for f in (tmp_path / "cache" / stage["folder"]).iterdir()}
+            assert "model.safetensors" in names and "adapter_config.json" not in names
+
+
+def test_quantization_without_adapters_is_refused(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(10))
+    with pytest.raises(UserError, match=r"needs adapters: set loading\.lora\.rank"):
+        load_experiment(str(experiment_file(tmp_path, data, loading={"quantization": "4bit"})))

@@ -1,0 +1,107 @@
+"""Two processes that train together come to what one comes to at the same batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from preferences import experiment_file, pairs, write_rows
+
+from methods.core.policy import ModelPolicy
+from methods.core.processes import part_of
+from methods.core.sampling import SamplingLaw, Share, sample
+from methods.core.text import encode_prompts
+
+FIGURES = ["judge_reward", "proxy_reward", "kl", "entropy", "response_tokens", "implicit_accuracy"]
+COUNTS = ["prompts_seen", "responses_sampled", "reward_calls", "train_tokens", "judgements"]
+
+
+def launch(folder: Path, count: int) -> Path:
+    """Run the small comparison in so many processes; return its results."""
+    out = folder / f"out-{count}"
+    command = [sys.executable, "-m", "bench", "bench", str(folder / "small.yaml")]
+    if count > 1:
+        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines=1"]
+        launcher += [f"--num_processes={count}", "--mixed_precision=no", "--dynamo_backend=no"]
+        launcher += ["--main_process_port=0", "-m", "bench"]
+        command = [*launcher, *command[3:]]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--jobs", "1", "--out", str(out)],
+        env=os.environ
+        | {"PREFRONTIER_CACHE": str(folder / f"cache-{count}"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("together")
+    # 133 rows: neither splits nor batches come out even.
+    experiment_file(folder, write_rows(folder / "prefs.jsonl", pairs(133)))
+    return launch(folder, 1), launch(folder, 2)
+
+
+def policies(out: Path) -> dict[str, ModelPolicy]:
+    manifest = json.loads((out / "manifest.json").read_text())
+    cache = out.parent / out.name.replace("out", "cache")
+    return {p["method"]: ModelPolicy.load(cache / p["folder"], "cpu") for p in manifest["policies"]}
+
+
+def test_two_processes_equal_one(both: tuple[Path, Path]) -> None:
+    one, two = (pd.read_csv(out / "runs.csv") for out in both)
+    assert (two["status"] == "ok").all() and len(two) == len(one) == 6
+    for column in FIGURES:
+        assert two[column].tolist() == pytest.approx(
+            one[column].tolist(), rel=1e-3, abs=1e-3, nan_ok=True
+        )
+    stages = [pd.read_csv(out / "stages.csv")["reward_accuracy"].dropna().tolist() for out in both]
+    assert stages[1] == pytest.approx(stages[0], abs=1e-6)
+
+
+def test_the_trained_weights_agree_for_sft_dpo_and_ppo(both: tuple[Path, Path]) -> None:
+    one, two = (policies(out) for out in both)
+    for method in ("sft", "dpo", "ppo"):
+        pairs_of = list(
+            zip(one[method].model.parameters(), two[method].model.parameters(), strict=True)
+        )
+        apart = max(float((a - b).abs().max()) for a, b in pairs_of)
+        assert apart < 1e-4, method
+    moved = zip(one["sft"].model.parameters(), one["ppo"].model.parameters(), strict=True)
+    assert max(float((a - b).abs().max()) for a, b in moved) > 5e-3
+
+
+def test_what_was_used_is_counted_over_all_processes(both: tuple[Path, Path]) -> None:
+    one, two = (pd.read_csv(out / "runs.csv") for out in both)
+    for column in COUNTS:
+        assert two[column].tolist() == one[column].tolist(), column
+
+
+def test_rows_drawn_apart_are_those_drawn_together(reference: ModelPolicy) -> None:
+    prompts = encode_prompts(reference.tokenizer, ["a", "b", "a b c", "c"])
+    law = SamplingLaw(max_new_tokens=6)
+    model, tokenizer = reference.model, reference.tokenizer
+    whole, logprobs = sample(model, tokenizer, prompts, law, 7)
+    for first in (0, 2):
+        part, own = sample(model, tokenizer, prompts[first : first + 2], law, 7, Share(first, 4))
+        steps = part.responses.shape[1]
+        mask = part.response_mask
+        expected = whole.responses[first : first + 2, :steps]
+        assert torch.equal(part.responses[mask], expected[mask])
+        assert torch.allclose(own[mask], logprobs[first : first + 2, :steps][mask], atol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ValueError, match="a batch of 32 cannot be shared by 3 processes"):
+        part_of(32)
+    assert part_of(33) == 11
