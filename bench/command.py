@@ -18,7 +18,6 @@ from bench.errors import UserError
 from bench.experiment import Experiment, check_feedback, load_experiment, narrow
 from bench.pipeline.base_model import SIZES
 from bench.pipeline.sources import needs_hub
-from bench.tasks.recorded import Recorded
 from methods.core import processes
 from methods.core.feedback import GIVES
 
@@ -49,8 +48,7 @@ def run_bench(
         print(f"{name} is left out, for it cannot be imported: {why}", file=sys.stderr)
     folder = out or Path("results") / experiment.name
     check_writable(folder)
-    recorded = [task for task in experiment.worlds.values() if isinstance(task, Recorded)]
-    if not any(map(needs_hub, recorded)):
+    if not any(map(needs_hub, experiment.worlds.values())):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     return _run(experiment, folder, resolve_device(device), jobs, "all" in methods)
 
@@ -122,22 +120,21 @@ def ask_judge(experiment: Experiment, folder: Path, cache: Path, console: Consol
 
 
 def read_data(plan: Plan, console: Console) -> dict[str, str]:
-    """Read recorded preferences and say what was found; return which methods they do not suit.
+    """Read what comes from elsewhere and say what was found; return which methods it does not suit.
 
     Each with the reason. Raises UserError where the data do not do.
     """
-    from bench.pipeline.recorded import RecordedWorld
-
     unsuited = {}
     for name, world in {w.name: w for w in plan.worlds}.items():
-        if isinstance(world, RecordedWorld):
-            for line in world.make_feedback():
-                console.print(f"  {line}", soft_wrap=True, markup=False)
-            for method, own, _ in plan.experiment.settings(name):
-                try:
-                    check_feedback(f"tasks.{name}.dials.data", GIVES[world.asked], method, own)
-                except UserError as problem:
-                    unsuited[method] = str(problem)
+        for line in world.read_data():
+            console.print(f"  {line}", soft_wrap=True, markup=False)
+        if world.task.scored_by == "gold":
+            continue
+        for method, own, _ in plan.experiment.settings(name):
+            try:
+                check_feedback(f"tasks.{name}.dials.data", GIVES[world.asked], method, own)
+            except UserError as problem:
+                unsuited[method] = str(problem)
     return unsuited
 
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from bench.experiment import load_experiment, narrow
-from bench.pipeline.simulated import SimulatedWorld
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.report.results import METHOD_COLUMNS, RUN_COLUMNS
 from bench.runner import Plan
 from bench.store import Store
@@ -376,7 +376,7 @@ def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None
 
 def test_a_shared_stage_that_diverges_is_not_kept(tiny_exact: Exact, tmp_path: Path) -> None:
     pretraining = replace(tiny_exact.pretraining, learning_rate=1e38)
-    world = SimulatedWorld(replace(tiny_exact, pretraining=pretraining), 0, "cpu", Store(tmp_path))
+    world = EmbeddedWorld(replace(tiny_exact, pretraining=pretraining), 0, "cpu", Store(tmp_path))
     with pytest.raises(Diverged, match="not finite"):
         world.prepare()
     assert "base_model" in world.missing()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.evaluation.ruler import Ruler
-from bench.pipeline.simulated import SimulatedWorld
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.store import Store
 from bench.tasks.base import Annotator, Architecture, Coverage, RewardTraining, Training
 from bench.tasks.exact import Exact
@@ -23,7 +23,7 @@ WORLD = Exact(
     sft=Training(2048, 1, 64, 6e-3),
     reward=RewardTraining(4, 256, 1e-2),
 )
-MakeWorld = Callable[..., SimulatedWorld]
+MakeWorld = Callable[..., EmbeddedWorld]
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +31,15 @@ def make_world(tmp_path_factory: pytest.TempPathFactory) -> MakeWorld:
     """Return a maker of prepared worlds, which share what does not depend on the dial."""
     store = Store(tmp_path_factory.mktemp("dials"))
 
-    def make(**dials: object) -> SimulatedWorld:
-        world = SimulatedWorld(replace(WORLD, **dials), 0, "cpu", store)  # type: ignore[arg-type]
+    def make(**dials: object) -> EmbeddedWorld:
+        world = EmbeddedWorld(replace(WORLD, **dials), 0, "cpu", store)  # type: ignore[arg-type]
         world.prepare()
         return world
 
     return make
 
 
-def accuracy(world: SimulatedWorld) -> float:
+def accuracy(world: EmbeddedWorld) -> float:
     return float(world.figures("reward_model")["reward_accuracy"])
 
 
@@ -68,7 +68,7 @@ def test_capacity_is_how_many_layers_the_reward_model_keeps(make_world: MakeWorl
 def test_coverage_says_where_judged_responses_come_from(make_world: MakeWorld) -> None:
     """Judged responses are likelier under the SFT policy when they are sampled from it."""
 
-    def likelihood_and_gold(world: SimulatedWorld) -> tuple[float, float]:
+    def likelihood_and_gold(world: EmbeddedWorld) -> tuple[float, float]:
         pairs = world.feedback("pairs")
         prompts = [pair.prompt for pair in pairs] * 2
         responses = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]

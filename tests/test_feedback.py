@@ -13,9 +13,9 @@ import pytest
 import torch
 from conftest import PROMPTS
 
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.pipeline.feedback import Asked, choose, compare, rank, thumbs
 from bench.pipeline.reward_model import choice_loss, train_reward_model
-from bench.pipeline.simulated import SimulatedWorld
 from bench.store import Store
 from bench.tasks.base import Annotator, Question, RewardTraining
 from bench.tasks.exact import Exact
@@ -117,7 +117,7 @@ def test_all_kinds_cost_the_same_judgements(
     from dataclasses import replace
 
     task = replace(tiny_exact, judgements=60, question=question)
-    world = SimulatedWorld(task, 0, "cpu", Store(tmp_path))
+    world = EmbeddedWorld(task, 0, "cpu", Store(tmp_path))
     world.prepare()
     for kind, count in given.items():
         assert len(world.feedback(kind)) == count

@@ -33,7 +33,7 @@ def world_of(folder: Path, data: Path, **dials: Any) -> RecordedWorld:
     task = load_experiment(str(experiment_file(folder, data, **dials))).worlds["recorded"]
     world = make_world(task, 0, "cpu", Store(folder / "cache"))
     assert isinstance(world, RecordedWorld)
-    world.make_feedback()
+    world.read_data()
     return world
 
 
@@ -159,7 +159,7 @@ def test_bad_rows_are_named_and_the_good_ones_used(
     data = tmp_path / "prefs.jsonl"
     data.write_text("\n".join(lines) + "\n")
     world = world_of(tmp_path, data, bad_rows=0.2)
-    said = "\n".join(world.make_feedback())
+    said = "\n".join(world.read_data())
     assert "100 of 109 rows used, 9 left out" in said
     for what, where in {
         "an empty answer": "lines 20, 21",

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.evaluation.ruler import Ruler
-from bench.pipeline.simulated import SimulatedWorld
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.progress import Progress
 from bench.runner import Execution, Work
 from bench.runs import imported_methods
@@ -23,9 +23,9 @@ def test_worlds_that_share_stages_wait_for_the_one_that_makes_them(
     tiny_exact: Exact, tmp_path: Path
 ) -> None:
     store = Store(tmp_path)
-    few = SimulatedWorld(replace(tiny_exact, judgements=64), 0, "cpu", store, alias="few")
-    many = SimulatedWorld(tiny_exact, 0, "cpu", store, alias="many")
-    other = SimulatedWorld(tiny_exact, 1, "cpu", store, alias="many")
+    few = EmbeddedWorld(replace(tiny_exact, judgements=64), 0, "cpu", store, alias="few")
+    many = EmbeddedWorld(tiny_exact, 0, "cpu", store, alias="many")
+    other = EmbeddedWorld(tiny_exact, 1, "cpu", store, alias="many")
     rulers = {world: Ruler(world, SamplingLaw(), 64) for world in (few, many, other)}
     progress = Progress(Console(file=StringIO()), 2)
     execution = Execution(Work(list(rulers), rulers, []), progress)

@@ -18,7 +18,7 @@ from bench.evaluation.metrics import ClusteredMean
 from bench.evaluation.mixture import Mixture
 from bench.evaluation.regret import split_regret
 from bench.evaluation.ruler import Ruler
-from bench.pipeline.simulated import SimulatedWorld
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.store import Store
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import PROMPTS as EXACT_PROMPTS
@@ -38,7 +38,7 @@ class Unlisted(Exact):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> SimulatedWorld:
+def world(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedWorld:
     """Sixteen thousand responses to each of 8 prompts, and a reference that has learned some."""
     task = Unlisted(
         judgements=256,
@@ -47,18 +47,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SimulatedWorld:
         sft=Training(1024, 1, 128, 1e-3),
         reward=RewardTraining(1, 64, 1e-3),
     )
-    made = SimulatedWorld(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
+    made = EmbeddedWorld(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
     made.prepare()
     return made
 
 
 @pytest.fixture(scope="module")
-def law(world: SimulatedWorld) -> SamplingLaw:
+def law(world: EmbeddedWorld) -> SamplingLaw:
     return SamplingLaw(max_new_tokens=world.task.max_new_tokens)
 
 
 @pytest.fixture(scope="module")
-def exact(world: SimulatedWorld, law: SamplingLaw) -> Limit:
+def exact(world: EmbeddedWorld, law: SamplingLaw) -> Limit:
     """The limit by enumeration."""
     texts = all_texts(world.sft().tokenizer, law.max_new_tokens)
     gold = np.array([world.task.gold([p] * len(texts), texts) for p in EXACT_PROMPTS])
@@ -66,12 +66,12 @@ def exact(world: SimulatedWorld, law: SamplingLaw) -> Limit:
 
 
 @pytest.fixture(scope="module")
-def moved(world: SimulatedWorld, exact: Limit, law: SamplingLaw) -> list[Path]:
+def moved(world: EmbeddedWorld, exact: Limit, law: SamplingLaw) -> list[Path]:
     """Two policies that moved towards the optimum: one far, and one of few steps."""
     return [imitate(world, exact, law, beta, steps) for beta, steps in ((0.2, 200), (0.7, 60))]
 
 
-def imitate(world: SimulatedWorld, exact: Limit, law: SamplingLaw, beta: float, steps: int) -> Path:
+def imitate(world: EmbeddedWorld, exact: Limit, law: SamplingLaw, beta: float, steps: int) -> Path:
     """Fit a policy to the optimum at beta by maximum likelihood, and save it."""
     policy = ModelPolicy.load(world.folder("sft"), "cpu")
     tokenizer = policy.tokenizer
@@ -158,7 +158,7 @@ def test_the_limit_where_no_response_is_drawn_twice(mean: float, spread: float) 
 
 
 def test_a_mixture_reaches_further_and_is_within_2_percent(
-    world: SimulatedWorld, exact: Limit, law: SamplingLaw, moved: list[Path]
+    world: EmbeddedWorld, exact: Limit, law: SamplingLaw, moved: list[Path]
 ) -> None:
     """By the very stages that a comparison goes through."""
     ruler = Ruler(world, law, 3072, limit_policies=2)
@@ -330,7 +330,7 @@ def test_the_kl_estimator_is_unbiased_over_200_repeats(
 
 
 def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
-    world: SimulatedWorld, law: SamplingLaw, moved: list[Path]
+    world: EmbeddedWorld, law: SamplingLaw, moved: list[Path]
 ) -> None:
     """95% t-intervals hold the mean over the population that the prompts were drawn from.
 

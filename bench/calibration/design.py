@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bench.calibration.replicas import DPOReplica, PPOReplica
 from bench.evaluation.ruler import Ruler
-from bench.pipeline.simulated import SimulatedWorld
+from bench.pipeline.embedded import EmbeddedWorld
 from bench.pipeline.world import World
 from bench.runner import Work
 from bench.runs import Run
@@ -166,7 +166,7 @@ class Design(Work):
         rulers: dict[World, Ruler] = {}
         runs: list[Run] = []
         for number in range(size.groups * WORLDS_PER_GROUP):
-            world = SimulatedWorld(small_world(number), number, "cpu", store)
+            world = EmbeddedWorld(small_world(number), number, "cpu", store)
             ruler = Ruler(world, SamplingLaw(max_new_tokens=world.task.max_new_tokens), 64)
             worlds.append(world)
             rulers[world] = ruler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from statistics import mean
 from typing import NamedTuple
@@ -23,14 +23,23 @@ class Asked(NamedTuple):
 
 
 def ask(
-    task: Simulated, policy: Policy, prompts: Sequence[str], count: int, among: int, seed: int
+    task: Simulated,
+    score: Callable[[Sequence[str], Sequence[str]], list[float]],
+    policy: Policy,
+    prompts: Sequence[str],
+    count: int,
+    among: int,
+    seed: int,
 ) -> list[Asked]:
-    """Return count questions among responses from the policy, as the task's coverage says."""
+    """Return count questions among responses from the policy, as the task's coverage says.
+
+    score: the gold reward.
+    """
     random = Random(f"pairs {seed}")
     asked = [random.choice(prompts) for _ in range(count)]
     law = SamplingLaw(task.coverage.temperature, max_new_tokens=task.max_new_tokens)
     responses = policy.generate(asked * among, seed, law)
-    gold = task.gold(asked * among, responses)
+    gold = score(asked * among, responses)
     if task.coverage.tilt is not None:
         drawn = tilted(asked * among, gold, task.coverage.tilt, random)
         responses, gold = [responses[i] for i in drawn], [gold[i] for i in drawn]

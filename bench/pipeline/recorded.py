@@ -21,7 +21,7 @@ from bench.pipeline.base_model import (
 )
 from bench.pipeline.language_model import fine_tune, pretrain
 from bench.pipeline.recorded_feedback import (
-    drawn_prompts,
+    drawn,
     make_feedback,
     prompts_of,
     responses_of,
@@ -98,8 +98,7 @@ class RecordedWorld(World):
             "judge": self._make_judge,
         }
 
-    def make_feedback(self) -> list[str]:
-        """Read the data, once; return what there is to say of it. Raises UserError."""
+    def read_data(self) -> list[str]:
         self.store.make("feedback", self.key("feedback"), self._make_feedback)
         return list(self.figures("feedback")["words"])
 
@@ -116,8 +115,8 @@ class RecordedWorld(World):
         most = self.task.eval_prompts
         return {
             "train": prompts_of(self._recorded("train")),
-            "validation": drawn_prompts(self._recorded("validation"), most),
-            "test": drawn_prompts(self._recorded("test"), most),
+            "validation": drawn(prompts_of(self._recorded("validation")), most),
+            "test": drawn(prompts_of(self._recorded("test")), most),
         }
 
     def _recorded(self, split: str) -> list[Judgement]:
@@ -248,7 +247,14 @@ class RecordedWorld(World):
 
     def _classifier(self, dial: ClassifierDial, source: Path) -> Classifier:
         plain = self.task.text == "plain"
-        return Classifier.load(source, self.device, end=self.end, label=dial.label, plain=plain)
+        return Classifier.load(
+            source,
+            self.device,
+            end=self.end,
+            label=dial.label,
+            plain=plain,
+            probability=dial.probability,
+        )
 
     def _accuracy(self, reward: TextReward) -> dict[str, Any]:
         """Measure on what people said of prompts that nothing was trained on."""

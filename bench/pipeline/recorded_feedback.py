@@ -210,7 +210,6 @@ def prompts_of(judgements: Sequence[Judgement]) -> list[str]:
     return list(dict.fromkeys(judgement.prompt for judgement in judgements))
 
 
-def drawn_prompts(judgements: Sequence[Judgement], most: int) -> list[str]:
+def drawn(prompts: Sequence[str], most: int) -> list[str]:
     """Return so many prompts, drawn by their hash: not the first, which may be of one kind."""
-    prompts = prompts_of(judgements)
     return sorted(prompts, key=lambda prompt: sha256(prompt.encode()).digest())[:most]

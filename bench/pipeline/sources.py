@@ -10,7 +10,9 @@ from pathlib import Path
 from bench.data.reading import fingerprint
 from bench.errors import UserError
 from bench.pipeline.base_model import SIZES
+from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
+from bench.tasks.sentiment import Sentiment
 
 # Safetensors and what describes them: neither pickles nor code.
 WANTED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
@@ -47,6 +49,15 @@ def find_sources(task: Recorded) -> Sources:
     )
 
 
+def find_texts(task: Sentiment) -> Sources:
+    """Find texts, model and classifier of a sentiment task, likewise."""
+    return Sources(
+        data=fingerprint(task.data, task.split),
+        model=find_model(task.model),
+        judge_classifier=find_model(task.classifier.model),
+    )
+
+
 def find_model(name: str) -> Source:
     """Find a model; nothing for one that is made here. Raises UserError where there is none."""
     if not name or name in SIZES:
@@ -61,14 +72,15 @@ def find_model(name: str) -> Source:
     return Source(str(folder.absolute()), _hash(folder))
 
 
-def needs_hub(task: Recorded) -> bool:
+def needs_hub(task: Task) -> bool:
     """Return whether anything of the task has to come from the hub."""
-    names = [
-        task.model,
-        task.judge_model,
-        task.reward_classifier.model,
-        task.judge_classifier.model,
-    ]
+    if isinstance(task, Recorded):
+        classifiers = [task.reward_classifier, task.judge_classifier]
+        names = [task.model, task.judge_model, *(one.model for one in classifiers)]
+    elif isinstance(task, Sentiment):
+        names = [task.model, task.classifier.model]
+    else:
+        return False
     models = [name for name in names if name and name not in SIZES]
     return any(not Path(name).exists() for name in [*models, task.data])
 

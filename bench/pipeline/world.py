@@ -103,6 +103,10 @@ class World(ABC):
         """How the policies' model is loaded for training."""
         return Loading()
 
+    def read_data(self) -> list[str]:
+        """Read what comes from elsewhere; return what there is to say of it. Raises UserError."""
+        return []
+
     def folder(self, stage: str) -> Path:
         return self.store.folder(stage, self.key(stage))
 

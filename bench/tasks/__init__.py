@@ -7,5 +7,8 @@ from bench.tasks.exact import Exact
 from bench.tasks.haiku import Haiku
 from bench.tasks.polite import Polite
 from bench.tasks.recorded import Recorded
+from bench.tasks.sentiment import Sentiment
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Polite, Haiku, Exact, Recorded)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Polite, Haiku, Exact, Recorded, Sentiment)
+}

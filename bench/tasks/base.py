@@ -113,14 +113,13 @@ class Task(ABC):
     """What methods are compared on. Its fields are its dials, which methods do not see.
 
     scored_by: what policies are measured by, the gold reward or a judge. enumerable: whether all
-    responses can be listed. pretraining, sft, reward: how the shared stages train.
+    responses can be listed. sft, reward: how the shared stages train.
     """
 
     name: ClassVar[str]
     scored_by: ClassVar[Literal["gold", "judge"]]
     enumerable: ClassVar[bool] = False
 
-    pretraining: Training = Training(32768, 1, 64, 6e-3)
     sft: Training = Training(4096, 1, 64, 2e-3)
     reward: RewardTraining = RewardTraining(3, 32, 2e-3)
 
@@ -132,7 +131,7 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Simulated(Task):
-    """A world with a gold reward, whose annotator is simulated.
+    """A task with a gold reward, whose annotator is simulated.
 
     judgements: how many the annotator makes. question: what of. coverage: on which responses.
     """
@@ -143,15 +142,28 @@ class Simulated(Task):
     question: Question = Question()
     annotator: Annotator = Annotator()
     coverage: Coverage = Coverage()
-    architecture: Architecture = Architecture()
 
     def __post_init__(self) -> None:
-        depth = self.architecture.layers
-        if self.reward.layers is not None and self.reward.layers > depth:
-            raise ValueError(f"reward.layers must be at most architecture.layers, {depth}")
         if self.judgements < self.question.judgements:
             least = self.question.judgements
             raise ValueError(f"judgements must be at least {least}, those of one question")
+
+
+@dataclass(frozen=True)
+class Embedded(Simulated):
+    """A world that needs nothing from elsewhere: it makes its text, and its gold is a program.
+
+    architecture, pretraining: of the base model.
+    """
+
+    architecture: Architecture = Architecture()
+    pretraining: Training = Training(32768, 1, 64, 6e-3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        depth = self.architecture.layers
+        if self.reward.layers is not None and self.reward.layers > depth:
+            raise ValueError(f"reward.layers must be at most architecture.layers, {depth}")
 
     @abstractmethod
     def words(self) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Architecture, Example, RewardTraining, Simulated, Split, Training
+from bench.tasks.base import END, Architecture, Embedded, Example, RewardTraining, Split, Training
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
@@ -27,7 +27,7 @@ LEAN = 4.0
 
 
 @dataclass(frozen=True)
-class Exact(Simulated):
+class Exact(Embedded):
     """Strings of letters with a reward for each letter in each place and each pair of letters.
 
     overlap: how far all text leans towards the pairs of letters that the reward likes. At 0 it

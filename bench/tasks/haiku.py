@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Architecture, Example, RewardTraining, Simulated, Split, Training
+from bench.tasks.base import END, Architecture, Embedded, Example, RewardTraining, Split, Training
 
 BREAK = "/"
 FORM = (5, 7, 5)
@@ -95,7 +95,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Haiku(Simulated):
+class Haiku(Embedded):
     """Haiku: three lines of 5, 7 and 5 syllables, the subject named, a word of the season.
 
     corpus_right, right: the share of lines of the right length in the pretraining text and in the

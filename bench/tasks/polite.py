@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
-from bench.tasks.base import END, Example, Simulated, Split, Training
+from bench.tasks.base import END, Embedded, Example, Split, Training
 
 ITEMS = (
     *("laptop", "phone", "printer", "router", "camera", "tablet"),
@@ -64,7 +64,7 @@ Share = Annotated[float, Ge(0), Le(1)]
 
 
 @dataclass(frozen=True)
-class Polite(Simulated):
+class Polite(Embedded):
     """Support replies: be courteous, name the right item, give the right fix, then stop."""
 
     name: ClassVar[str] = "polite"

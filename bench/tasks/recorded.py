@@ -21,11 +21,12 @@ class Classifier:
     """A sequence classifier that scores responses as it is.
 
     model: a folder or a hub id; empty: none. label: whose log-odds are the score, where it has
-    several outputs.
+    several outputs. probability: its probability instead.
     """
 
     model: str = ""
     label: str = ""
+    probability: bool = False
 
 
 @dataclass(frozen=True)

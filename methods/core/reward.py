@@ -13,9 +13,11 @@ from methods.core.text import encode_prompts, encode_responses, in_words, to_tur
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 REWARD_FILE = "reward.json"
+# As transformers writes it.
+NO_LIMIT = 2**30
 
 
 class TextReward(ABC):
@@ -37,12 +39,8 @@ class TextReward(ABC):
         self.batch_size = batch_size or max(8, min(1024, 65_536 // model.config.hidden_size))
 
     @abstractmethod
-    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
-        """Return each response with its prompt as tokens."""
-
-    @abstractmethod
-    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the score of each row, [B], of tokens that are padded right."""
+    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
+        """Return the scores of a few responses, [B]."""
 
     def settings(self) -> dict[str, Any]:
         """Return what `load` needs besides model and tokenizer."""
@@ -52,16 +50,14 @@ class TextReward(ABC):
         """Return the score of each response."""
         import torch
 
-        rows = self.rows(prompts, responses)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        scores = [0.0] * len(rows)
-        pad = self.tokenizer.pad_token_id or 0
+        lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        scores = [0.0] * len(order)
         with torch.inference_mode():
             for start in range(0, len(order), self.batch_size):
                 part = order[start : start + self.batch_size]
-                batch = make_batch([[] for _ in part], [rows[i] for i in part], pad, self.device)
-                values = self.scores(batch.ids, batch.mask).float().tolist()
-                for i, value in zip(part, values, strict=True):
+                values = self.score_batch([prompts[i] for i in part], [responses[i] for i in part])
+                for i, value in zip(part, values.float().tolist(), strict=True):
                     scores[i] = value
         return scores
 
@@ -80,25 +76,20 @@ class TextReward(ABC):
 class RewardModel(TextReward):
     """One output, read at the last token: what is trained here on preferences."""
 
-    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
-        # Prompt and response as one row, padded right only, as in its training.
-        asked = encode_prompts(self.tokenizer, prompts)
-        given = encode_responses(self.tokenizer, self.in_its_words(responses))
-        return [p + r for p, r in zip(asked, given, strict=True)]
-
-    def in_its_words(self, responses: Sequence[str]) -> list[str]:
-        """Return the responses with its own end token in place of the policies'."""
-        own = str(self.tokenizer.eos_token)
-        return [with_end(response, self.end, own) for response in responses]
-
-    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
         import torch
 
+        # Prompt and response as one row, padded right only, as in its training.
+        asked = encode_prompts(self.tokenizer, prompts)
+        own = str(self.tokenizer.eos_token)
+        given = encode_responses(self.tokenizer, [with_end(r, self.end, own) for r in responses])
+        rows = [p + r for p, r in zip(asked, given, strict=True)]
+        batch = make_batch([[] for _ in rows], rows, self.tokenizer.pad_token_id, self.device)
         hidden = self.model.base_model(
-            input_ids=ids, attention_mask=mask, use_cache=False
+            input_ids=batch.ids, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state
         # By length and not by token id: a sampled pad token is a token.
-        last = hidden[torch.arange(len(ids), device=hidden.device), mask.sum(1) - 1]
+        last = hidden[torch.arange(len(rows), device=hidden.device), batch.mask.sum(1) - 1]
         values: torch.Tensor = self.model.score(last).squeeze(-1)
         return values
 
@@ -117,49 +108,54 @@ class Classifier(TextReward):
 
     It reads prompt and answer through its chat template where it has one, else as a pair of texts,
     or as one text where plain. label: by name or number; must be given where there are several.
+    probability: that of the label is the score.
     """
 
-    def __init__(self, *args: Any, label: str = "", plain: bool = False, **rest: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        label: str = "",
+        plain: bool = False,
+        probability: bool = False,
+        **rest: Any,
+    ) -> None:
         super().__init__(*args, **rest)
-        self.label, self.plain = label, plain
+        self.label, self.plain, self.probability = label, plain, probability
         self._output = output_of(self.model.config, label)
 
     def settings(self) -> dict[str, Any]:
-        return {"end": self.end, "label": self.label, "plain": self.plain}
+        names = ("end", "label", "plain", "probability")
+        return {name: getattr(self, name) for name in names}
 
-    def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[int]]:
+    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
         given = [with_end(response, self.end, "") for response in responses]
-        pairs = list(zip(prompts, given, strict=True))
-        longest = min(
-            self.tokenizer.model_max_length,
-            getattr(self.model.config, "max_position_embeddings", None) or 2**30,
-        )
-        # What is cut is the beginning: the answer is what counts.
-        self.tokenizer.truncation_side = "left"
-        cut = longest < 2**30
-        options = {"truncation": cut, "max_length": longest if cut else None}
-        if self.plain:
-            return list(self.tokenizer([p + r for p, r in pairs], **options)["input_ids"])
-        if self.tokenizer.chat_template:
-            texts = [
-                self.tokenizer.apply_chat_template(
-                    [*to_turns(p), {"role": "assistant", "content": r}], tokenize=False
-                )
-                for p, r in pairs
-            ]
-            return list(self.tokenizer(texts, add_special_tokens=False, **options)["input_ids"])
-        asked = [in_words(prompt) for prompt in prompts]
-        return list(self.tokenizer(asked, given, **options)["input_ids"])
-
-    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits = self.model(input_ids=ids, attention_mask=mask).logits.float()
+        logits = self.model(**self._encoded(prompts, given).to(self.device)).logits.float()
         if self._output is None:
             single: torch.Tensor = logits.squeeze(-1)
             return single
         logprobs = logits.log_softmax(-1)
+        if self.probability:
+            return logprobs[:, self._output].exp()
         others = [i for i in range(logits.shape[-1]) if i != self._output]
         odds: torch.Tensor = logprobs[:, self._output] - logprobs[:, others].logsumexp(-1)
         return odds
+
+    def _encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> BatchEncoding:
+        """Return what the model reads. What is cut is the beginning: the answer counts."""
+        config = self.model.config.get_text_config()
+        positions = getattr(config, "max_position_embeddings", None) or NO_LIMIT
+        longest = min(self.tokenizer.model_max_length, positions)
+        cut = {"truncation": True, "max_length": longest} if longest < NO_LIMIT else {}
+        self.tokenizer.truncation_side = "left"
+        options: dict[str, Any] = {**cut, "padding": True, "return_tensors": "pt"}
+        pairs = list(zip(prompts, responses, strict=True))
+        if self.plain:
+            return self.tokenizer([p + r for p, r in pairs], **options)
+        if not self.tokenizer.chat_template:
+            return self.tokenizer([in_words(p) for p in prompts], list(responses), **options)
+        turns = [[*to_turns(p), {"role": "assistant", "content": r}] for p, r in pairs]
+        texts = self.tokenizer.apply_chat_template(turns, tokenize=False)
+        return self.tokenizer(texts, add_special_tokens=False, **options)
 
     @classmethod
     def load(cls, folder: Path, device: str, **settings: Any) -> Classifier:
@@ -168,8 +164,10 @@ class Classifier(TextReward):
 
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(folder)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         if model.config.get_text_config().pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id or 0
+            model.config.pad_token_id = tokenizer.pad_token_id
         kept = {k: v for k, v in read_settings(folder).items() if k != "kind"}
         return cls(model.to(device), tokenizer, **{**kept, **settings})
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from methods.core import processes
 from methods.core.context import Context
 from methods.core.loading import inner
+from methods.core.order import in_order
 from methods.core.policy import ModelPolicy
 from methods.core.sampling import Batch, token_logprobs
 from methods.core.training import Diverged
@@ -89,6 +90,10 @@ def draw_prompts(context: Context, update: int, count: int) -> list[str]:
 
     They depend on seed and update alone: resuming needs no random state.
     """
+    if context.loading.group_by_length:
+        lengths = [len(prompt) for prompt in context.prompts]
+        drawn = in_order(context.prompts, lengths, (update + 1) * count, count, context.seed)
+        return drawn[-count:]
     random = Random(f"{context.seed} {update}")
     prompts: list[str] = []
     while len(prompts) < count:
