@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-CONFIG ?= default
-OPTIONS = $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
+CONFIG ?= $(if $(DATA),,default)
+OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
           $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
           $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
 
@@ -16,7 +16,7 @@ OPTIONS = $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
-	@echo '  options of bench and quick (CONFIG for bench only): CONFIG=path METHODS=ppo,dpo TASKS=polite SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
+	@echo '  options of bench and quick (CONFIG for bench only): CONFIG=path METHODS=ppo,dpo TASKS=polite DATA=prefs.jsonl MODEL=tiny SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
 
 install: $(INSTALLED)  ## make .venv and install the pinned dependencies
 

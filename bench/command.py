@@ -83,7 +83,11 @@ def _run(
         console.print(f"  left out, for the data do not give it: {', '.join(unsuited)}")
         rest = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=rest), store, device)
-    workers = Together() if processes.together() else Workers(jobs or default_jobs(device))
+    workers = (
+        Together()
+        if processes.together()
+        else Workers(jobs or experiment.jobs or default_jobs(device))
+    )
     # Nothing is made before all have seen what there is.
     processes.gathered(None)
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")

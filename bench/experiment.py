@@ -68,14 +68,16 @@ class TaskEntry(Strict):
 class Experiment(Strict):
     """An experiment file.
 
-    seeds: how many. budget: the most training examples or episodes of any run. methods: for each
-    its settings, and under `grid` the values to try. tasks: see TaskEntry. contrasts: pairs of
-    methods that the report may give a verdict on; all other comparisons are exploratory.
-    llm_judge: a language model that judges the results besides, see LLMJudge.
+    seeds: how many. jobs: processes side by side; default: one per core, on a GPU one. budget: the
+    most training examples or episodes of any run. methods: for each its settings, and under `grid`
+    the values to try. tasks: see TaskEntry. contrasts: pairs of methods that the report may give a
+    verdict on; all other comparisons are exploratory. llm_judge: a language model that judges the
+    results besides, see LLMJudge.
     """
 
     name: Name
     seeds: Annotated[int, Ge(1)] = 6
+    jobs: Annotated[int, Ge(1)] | None = None
     budget: Annotated[int, Ge(0)] = 1_000_000
     tasks: Annotated[dict[Name, TaskEntry], MinLen(1)]
     methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]

@@ -160,7 +160,7 @@ def test_bad_rows_are_named_and_the_good_ones_used(
     data.write_text("\n".join(lines) + "\n")
     world = world_of(tmp_path, data, bad_rows=0.2)
     said = "\n".join(world.read_data())
-    assert "100 of 109 rows used, 9 left out" in said
+    assert "100 of 109 rows used, 9 left out" in said and "pairs for each split" in said
     for what, where in {
         "an empty answer": "lines 20, 21",
         "not JSON": "line 3",
@@ -265,3 +265,18 @@ def test_pairs_keep_what_people_wrote(tmp_path: Path) -> None:
     assert found == {
         Pair(r["prompt"], r["chosen"] + world.end, r["rejected"] + world.end) for r in rows
     }
+
+
+def test_rows_that_come_twice_and_contradict_each_other_are_said(tmp_path: Path) -> None:
+    rows = pairs(80)
+    swapped = {**rows[3], "chosen": rows[3]["rejected"], "rejected": rows[3]["chosen"]}
+    world = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", [*rows, *rows[:2], swapped]))
+    said = world.read_data()
+    assert "  2 say exactly what an earlier row said" in said
+    assert "  1 say the reverse of an earlier row" in said
+
+
+def test_unknown_columns_are_refused(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(10))
+    with pytest.raises(UserError, match="columns: unknown 'better'; allowed: prompt, chosen"):
+        load_experiment(str(experiment_file(tmp_path, data, columns={"better": "chosen"})))

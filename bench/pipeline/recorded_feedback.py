@@ -46,7 +46,6 @@ def make_feedback(task: Recorded, model_folder: str, folder: Path) -> dict[str, 
     for split, judgements in ready.splits.items():
         write_judgements(folder / f"{split}.{ready.kind}.jsonl", judgements)
     ready.tokenizer.save_pretrained(folder / "tokenizer")
-    found = duplicates(ready.checked.judgements)
     train = ready.splits["train"]
     return {
         "kind": ready.kind,
@@ -54,12 +53,23 @@ def make_feedback(task: Recorded, model_folder: str, folder: Path) -> dict[str, 
         "thumbs": len(train) if ready.kind == "thumbs" else 0,
         "rows": {split: len(own) for split, own in ready.splits.items()},
         "prompts": {split: len(prompts_of(own)) for split, own in ready.splits.items()},
-        "left_out": len(ready.checked.bad),
-        "repeated": found.repeated,
-        "contradicting": found.contradicting,
         "cut_responses": ready.cut,
-        "words": in_words(task.data, ready.checked),
+        "words": [*in_words(task.data, ready.checked), *notes(task, ready)],
     }
+
+
+def notes(task: Recorded, ready: Ready) -> list[str]:
+    """Return what else there is to say of the rows that are used."""
+    found = duplicates(ready.checked.judgements)
+    counts = [
+        (found.repeated, "say exactly what an earlier row said"),
+        (found.contradicting, "say the reverse of an earlier row"),
+    ]
+    lines = [f"  {number:,} {what}" for number, what in counts if number]
+    if ready.cut:
+        lines.append(f"  {ready.cut:,} responses are cut at {task.response_tokens} tokens")
+    shares = ", ".join(f"{len(own):,} {split}" for split, own in ready.splits.items())
+    return [*lines, f"  {ready.kind} for each split: {shares}"]
 
 
 def prepare(task: Recorded, model_folder: str) -> Ready:

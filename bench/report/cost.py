@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -66,10 +68,17 @@ def cost_table(results: Results, task: str) -> pd.DataFrame:
                 for name in COSTS
             }
             | {"train seconds": seconds(used[method]["train_seconds"])}
+            | {"tokens per second": count(per_second(used[method]))}
             | {"judgements saved, all settings": saved.get(method, MISSING)}
             for method in method_order(medians.reset_index())
         ]
     )
+
+
+def per_second(used: dict[Hashable, Any]) -> float:
+    """Return the tokens trained on per second; not a number where nothing is trained."""
+    trains = used["train_tokens"] > 0 and used["train_seconds"] > 0
+    return float(used["train_tokens"] / used["train_seconds"]) if trains else math.nan
 
 
 def savings(results: Results, task: str) -> list[str]:

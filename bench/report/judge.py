@@ -164,13 +164,4 @@ def data_table(results: Results, task: str) -> pd.DataFrame:
 def data_sentences(results: Results, task: str) -> list[str]:
     """Say what was left out, came twice or was cut."""
     about = described(results.manifest, "tasks").get(task, {}).get("data")
-    if not about:
-        return []
-    found = [
-        (about["left_out"], "rows were left out"),
-        (about["repeated"], "rows say what an earlier one said"),
-        (about["contradicting"], "pairs say the reverse of an earlier one"),
-        (about["cut_responses"], "recorded responses were cut to the longest that a policy speaks"),
-    ]
-    counts = "; ".join(f"{count(number)} {what}" for number, what in found)
-    return [*(" ".join(line.split()) for line in about["words"]), f"{counts}."]
+    return [" ".join(line.split()) for line in about["words"]] if about else []

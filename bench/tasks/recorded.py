@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from bench.data.forms import COLUMNS
 from bench.data.splits import Shares
 from bench.tasks.base import RewardTraining, Task, Training
 from methods.core.loading import Loading
@@ -74,6 +75,8 @@ class Recorded(Task):
     def __post_init__(self) -> None:
         if not self.data:
             raise ValueError("data: must name a file, a folder or a data set on the hub")
+        if unknown := set(self.columns) - set(COLUMNS):
+            raise ValueError(f"columns: unknown '{min(unknown)}'; allowed: {', '.join(COLUMNS)}")
 
     @property
     def max_new_tokens(self) -> int:
