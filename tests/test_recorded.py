@@ -8,11 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from preferences import experiment_file, pairs, rankings, thumbs, write_rows
+from judge_server import longer, serving
+from preferences import experiment_file, make_folder, pairs, rankings, thumbs, write_rows
+from test_sentiment import make_classifier
 
 from bench.command import run_bench
 from bench.errors import UserError
 from bench.experiment import load_experiment
+from bench.pipeline.base_model import SIZES
 from bench.pipeline.recorded import RecordedWorld
 from bench.pipeline.recorded_feedback import responses_of
 from bench.pipeline.worlds import make_world
@@ -280,3 +283,88 @@ def test_unknown_columns_are_refused(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "prefs.jsonl", pairs(10))
     with pytest.raises(UserError, match="columns: unknown 'better'; allowed: prompt, chosen"):
         load_experiment(str(experiment_file(tmp_path, data, columns={"better": "chosen"})))
+
+
+def test_a_judge_may_be_another_model_with_another_tokenizer(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(160))
+    folder = make_folder("qwen2", tmp_path / "qwen2")
+    for judge_model in (str(folder), "1M"):
+        world = world_of(tmp_path, data, judge_model=judge_model, judge=LONGER)
+        world.prepare()
+        judge = world.judge()
+        assert judge.tokenizer.get_vocab() != world.sft().tokenizer.get_vocab()
+        assert world.figures("judge")["pairs"] == len(world.held_out_pairs("validation")) + len(
+            world.held_out_pairs("test")
+        )
+        prompts = world.prompts("test")[:2]
+        # What ends for the policies ends for the judge too: their end token is no text to it.
+        ended = world.score(prompts, ["Yes, with pleasure." + world.end] * 2)
+        assert ended != pytest.approx(world.score(prompts, ["Yes, with pleasure."] * 2), abs=1e-6)
+        own = judge.tokenizer.eos_token
+        judge.end = own
+        as_its_own = judge(prompts, ["Yes, with pleasure." + own] * 2)
+        judge.end = world.end
+        assert ended == pytest.approx(as_its_own, abs=1e-6)
+
+
+def test_classifiers_as_reward_and_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
+    classifier = {"model": str(make_classifier(tmp_path / "classifier")), "label": "POSITIVE"}
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(120))
+    dials = {"reward_classifier": classifier, "judge_classifier": classifier}
+    experiment = experiment_file(tmp_path, data, **dials)
+    content = json.loads(experiment.read_text())
+    content["methods"]["best_of_n"] = {"grid": {"n": [4]}}
+    experiment.write_text(json.dumps(content))
+    status, out = run(tmp_path, experiment)
+    runs = pd.read_csv(out / "runs.csv")
+    assert status == 0, list(runs["error"].dropna())
+    # One and the same scores as reward and as judge, so what is best of four is better.
+    assert runs["judge_reward"].tolist() == pytest.approx(runs["proxy_reward"].tolist(), abs=1e-5)
+    test = runs[runs["split"] == "test"].set_index("method")
+    assert test.loc["best_of_n", "judge_reward"] > test.loc["sft", "judge_reward"]
+    assert "as it is" in (out / "report.md").read_text()
+
+
+@pytest.mark.parametrize("size", ["1M", "10M", "50M", "150M"])
+def test_an_embedded_size_has_as_many_parameters_as_it_says(size: str) -> None:
+    from transformers import LlamaConfig
+
+    architecture, vocabulary = SIZES[size]
+    hidden, layers = architecture.hidden, architecture.layers
+    assert hidden % architecture.heads == 0 and LlamaConfig(hidden_size=hidden)
+    each = 4 * hidden**2 + 3 * hidden * architecture.intermediate
+    total = layers * each + vocabulary * hidden
+    assert total == pytest.approx(float(size.removesuffix("M")) * 1e6, rel=0.15)
+
+
+def test_a_language_model_judges_at_the_end_of_a_run(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, cache = finished
+    monkeypatch.setenv("PREFRONTIER_CACHE", str(cache))
+    content = json.loads((out.parent / "small.yaml").read_text())
+    with serving(longer) as server:
+        content["llm_judge"] = {"model": "ruler", "base_url": server.url}
+        file = out.parent / "judged.yaml"
+        file.write_text(json.dumps(content))
+        assert run(out.parent, file)[0] == 0
+        asked = len(server.requests)
+        assert asked > 0
+        assert run(out.parent, file)[0] == 0
+        assert len(server.requests) == asked
+    rows = pd.read_csv(out / "llm_judge.csv")
+    assert {"sft", "chosen", "rejected"} == set(rows["opponent"])
+    people = rows[(rows["method"] == "chosen") & (rows["opponent"] == "rejected")].iloc[0]
+    pairs_of = pd.read_parquet(out / "pairs.parquet")
+    test = pairs_of[pairs_of["split"] == "test"]
+    longest = test["chosen"].str.len() > test["rejected"].str.len()
+    assert people["win_rate"] == pytest.approx(longest.mean())
+    report = (out / "report.md").read_text()
+    assert "Judged by a language model" in report and "ruler, asked in both orders" in report
+    # One that cannot be reached takes neither the run nor its report with it.
+    content["llm_judge"] = {"model": "gone", "base_url": "http://127.0.0.1:9/v1", "retries": 0}
+    file.write_text(json.dumps(content))
+    (out / "report.html").unlink()
+    assert run(out.parent, file)[0] == 1
+    assert (out / "report.html").exists()
