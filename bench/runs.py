@@ -146,7 +146,7 @@ class Run:
             policy.save(folder)
             write_json(folder / "costs.json", costs)
             write_json(folder / "curves.json", context.curves)
-            if (workdir / CHECKPOINTS).exists():
+            if processes.is_main() and (workdir / CHECKPOINTS).exists():
                 shutil.move(workdir / CHECKPOINTS, folder / CHECKPOINTS)
         self.store.drop_workdir(self.train_key)
 

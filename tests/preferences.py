@@ -79,7 +79,7 @@ SMALL: dict[str, Any] = {
         "limit_samples": 4,
         "limit_policies": 0,
         "responses_per_prompt": 2,
-        "checkpoints": 0,
+        "checkpoints": 1,
     },
 }
 

@@ -45,7 +45,7 @@ def chosen_side(world: World) -> Side | None:
     if world.task.scored_by == "gold" or not set(prompts) <= set(chosen):
         return None
     responses = [chosen[prompt] for prompt in prompts]
-    tokens = lengths(world.sft().tokenizer, responses)
+    tokens = lengths(world.sft().tokenizer, responses, world.task.max_new_tokens)
     return Side(np.array(world.score(prompts, responses))[:, None], [float(n) for n in tokens])
 
 

@@ -119,7 +119,7 @@ def drawn_as_text(
         "response": responses,
         "kl": kls,
         "entropy": entropies,
-        "response_tokens": lengths(world.sft().tokenizer, responses).tolist(),
+        "response_tokens": lengths(world.sft().tokenizer, responses, law.max_new_tokens).tolist(),
         "proxy": proxy,
     }
 

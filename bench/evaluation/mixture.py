@@ -91,7 +91,7 @@ class Mixture:
             "text": np.array(drawn, dtype=object),
             "scores": np.array(world.score(asked, drawn)),
             "proxy": np.array(world.reward_model()(asked, drawn), dtype=np.float32),
-            "tokens": lengths(world.sft().tokenizer, drawn),
+            "tokens": lengths(world.sft().tokenizer, drawn, self.ruler.law.max_new_tokens),
         }
         return {name: column.reshape(len(prompts), -1) for name, column in columns.items()}
 

@@ -93,7 +93,7 @@ class Ruler:
         prompts = world.prompts("test")
         texts = all_texts(policy.tokenizer, task.max_new_tokens)
         proxy = [reward([prompt] * len(texts), texts) for prompt in prompts]
-        tokens = lengths(policy.tokenizer, texts)
+        tokens = lengths(policy.tokenizer, texts, task.max_new_tokens)
         return {
             "scores": np.array([world.score([prompt] * len(texts), texts) for prompt in prompts]),
             "proxy": np.array(proxy, dtype=np.float32),
@@ -114,7 +114,7 @@ class Ruler:
             columns = {
                 "scores": np.array(world.score(asked, responses)),
                 "proxy": np.array(reward(asked, responses), dtype=np.float32),
-                "tokens": lengths(policy.tokenizer, responses),
+                "tokens": lengths(policy.tokenizer, responses, self.law.max_new_tokens),
             }
             shape = (len(prompts), count)
             arrays |= {f"{name}_{split}": own.reshape(shape) for name, own in columns.items()}
@@ -163,6 +163,10 @@ class Ruler:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
 
-def lengths(tokenizer: PreTrainedTokenizerBase, responses: list[str]) -> ndarray:
-    """Return the length of each response in tokens, the end token included."""
-    return np.array([len(ids) for ids in encode_responses(tokenizer, responses)], dtype=np.int32)
+def lengths(tokenizer: PreTrainedTokenizerBase, responses: list[str], most: int) -> ndarray:
+    """Return the length of each response in tokens, the end token included.
+
+    most: of any. A response may have been sampled in other tokens than its text is read in.
+    """
+    found = [len(ids) for ids in encode_responses(tokenizer, responses)]
+    return np.minimum(np.array(found, dtype=np.int32), most)

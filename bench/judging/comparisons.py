@@ -69,7 +69,7 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
     _check_methods(results, judge)
     samples = results.samples[results.samples["split"] == "test"]
     for task in results.tasks:
-        end = end_of(results, task)
+        end = results.end(task)
         own_pairs = pairs[pairs["task"] == task]
         chosen = first_responses(own_pairs, CHOSEN, end)
         selected = of_selected(samples, results.runs, task)
@@ -124,14 +124,6 @@ def first_responses(rows: pd.DataFrame, column: str, end: str) -> dict[str, str]
 def shown(response: str, end: str) -> str:
     """Return a response without its end token and the space around it."""
     return response.strip().removesuffix(end).strip()
-
-
-def end_of(results: Results, task: str) -> str:
-    """Return the end token of a task's responses."""
-    from bench.report.results import described
-    from bench.tasks.base import END
-
-    return str(described(results.manifest, "tasks").get(task, {}).get("end") or END)
 
 
 def _check_methods(results: Results, judge: LLMJudge) -> None:

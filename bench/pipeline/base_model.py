@@ -115,7 +115,7 @@ def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
@@ -177,7 +177,9 @@ def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> 
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, dtype=dtype, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: no causal language model: {reason}") from None

@@ -51,10 +51,10 @@ DIALS = {
         *("split", "columns", "text", "rows", "bad_rows", "shares", "max_prompt_tokens"),
         *("response_tokens", "judge_classifier"),
     ),
-    "base_model": ("pretraining",),
-    "sft": ("base", "sft", "loading"),
+    "base_model": ("pretraining", "loading"),
+    "sft": ("base", "sft"),
     "reward_model": ("reward", "reward_classifier"),
-    "judge": ("judge", "judge_classifier"),
+    "judge": ("judge", "judge_classifier", "loading"),
 }
 
 

@@ -115,7 +115,7 @@ def prompt_limit(task: Recorded, model_folder: str) -> int:
 
     positions = PIECE_POSITIONS
     if model_folder:
-        config = AutoConfig.from_pretrained(model_folder).get_text_config()
+        config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False).get_text_config()
         positions = getattr(config, "max_position_embeddings", None) or 2**30
     most: int = positions - task.response_tokens
     if most < 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def needs_hub(task: Task) -> bool:
 def _fetched(name: str) -> Path:
     """Return the local copy of a model on the hub."""
     sizes = ", ".join(SIZES)
-    if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep in name.strip("/")[:0]:
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"model '{name}': no such folder; allowed: {sizes}, a folder or a hub id")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

@@ -110,6 +110,7 @@ def _content(results: Results, folder_name: str) -> dict[str, Any]:
         "across_contrasts": across.across_contrasts(results),
         "words": WORDS,
         "judges": judge.judge_table(results),
+        "measured_by": "Judge's" if results.judged == results.tasks else "Gold",
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.report.results import load_results
 from bench.report.selection import of_selected
-from bench.tasks.base import END
+from methods.core.text import in_words
 
 FORMATS = ("alpaca_eval",)
 
@@ -36,8 +36,8 @@ def export(folder: Path, *, method: str, task: str, seed: int | None, form: str)
     outputs = [
         {
             "dataset": str(row["task"]),
-            "instruction": row["prompt"],
-            "output": row["response"].removesuffix(END).rstrip(),
+            "instruction": in_words(row["prompt"]),
+            "output": row["response"].removesuffix(results.end(row["task"])).rstrip(),
             "generator": f"prefrontier-{method}",
         }
         for _, row in rows.iterrows()

@@ -14,6 +14,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.judging.settings import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE
 from bench.report.display import marked
+from bench.tasks.base import END
 
 
 def _columns(names: str) -> list[str]:
@@ -112,6 +113,10 @@ class Results:
     def judged(self) -> list[str]:
         """Tasks without a gold reward."""
         return [task for task in self.tasks if self.scale(task) == "judge"]
+
+    def end(self, task: str) -> str:
+        """Return the end token of the policies, as text."""
+        return str(described(self.manifest, "tasks").get(task, {}).get("end") or END)
 
     def task_title(self, task: str) -> str:
         """Return the task's title, or its name."""

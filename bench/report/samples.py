@@ -9,6 +9,7 @@ import pandas as pd
 from bench.report.display import MISSING, number
 from bench.report.results import Results
 from bench.report.selection import of_selected
+from methods.core.text import in_words
 
 SHOWN = 3
 
@@ -36,7 +37,7 @@ def sample_prompts(results: Results, task: str) -> list[SamplePrompt]:
     own = own[own["split"] == "test"]
     own = own[own["seed"] == own["seed"].min()]
     return [
-        SamplePrompt(prompt, _samples(results, own[own["prompt"] == prompt]))
+        SamplePrompt(in_words(prompt), _samples(results, own[own["prompt"] == prompt]))
         for prompt in list(dict.fromkeys(own["prompt"]))[:SHOWN]
     ]
 

@@ -162,8 +162,11 @@ class Classifier(TextReward):
         """Load any sequence classifier (safetensors only). Raises ValueError without its label."""
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        own = {"trust_remote_code": False}
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, use_safetensors=True, **own
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **own)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         if model.config.get_text_config().pad_token_id is None:
