@@ -29,7 +29,7 @@ from bench.tasks.base import Split
 from bench.workers import Outcome
 from methods.base import Context, Diverged, Method
 from methods.core import processes
-from methods.core.context import CHECKPOINTS
+from methods.core.context import CHECKPOINTS, Meter
 from methods.core.feedback import Judgement
 from methods.core.policy import ModelPolicy, Policy, load_policy
 from methods.core.sampling import SamplingLaw
@@ -137,10 +137,11 @@ class Run:
             policy = self.method.train(context)
             if isinstance(policy, ModelPolicy):
                 check_finite(policy.model)
-        costs = dataclasses.asdict(context.used_by_all()) | {
+        used = used_by_all(context.meter)
+        costs = used | {
             "train_seconds": round(context.seconds(), 2),
             "peak_memory_mb": round(memory.megabytes, 1),
-            "judgements": self._judgements(context.used_by_all().reward_calls),
+            "judgements": self._judgements(used["reward_calls"]),
         }
         with self.store.create(POLICY, self.train_key) as folder:
             policy.save(folder)
@@ -258,6 +259,12 @@ class Run:
             "score_sem": f"{kind}_reward_sem",
         }
         return {names.get(name, name): value for name, value in figures.items()}
+
+
+def used_by_all(meter: Meter) -> dict[str, Any]:
+    """Return what all processes used together."""
+    meters = [dataclasses.asdict(own) for own in processes.gathered(meter)]
+    return {name: sum(own[name] for own in meters) for name in meters[0]}
 
 
 def furthest(runs: list[Run], most: int) -> list[Run]:

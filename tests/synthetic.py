@@ -226,7 +226,7 @@ def _checkpoints(runs: pd.DataFrame) -> list[Any]:
             gold = start + SHARE[run["method"]] * (limit(run["task"], kl) - start)
             figures = (gold if part < 36 else run["gold_reward"], 0.4 * kl, kl, 18 + kl, 9 - kl)
             names = (run[name] for name in ("task", "method", "params", "strength", "seed"))
-            rows.append((*names, 170 * part, *figures, -0.8 * kl, -2.1 * kl))
+            rows.append((*names, 170 * part, *figures, -0.8 * kl, -2.1 * kl, None))
     return rows
 
 
@@ -239,7 +239,7 @@ def _optimum(runs: pd.DataFrame) -> list[Any]:
 
 def _stages(tasks: list[str], seeds: list[int]) -> list[Any]:
     return [
-        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None)
+        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None, None)
         for t in tasks
         for s in seeds
         for stage in ("base_model", "sft", "feedback", "reward_model", "limit")
@@ -269,7 +269,7 @@ def _methods(tasks: list[str], methods: list[str]) -> list[Any]:
 
 
 def _samples(tasks: list[str], methods: list[str], seeds: list[int]) -> list[Any]:
-    scores = (1.5, 0.3, 2.0, 12)
+    scores = (1.5, 0.3, 2.0, 12, None)
     return [
         (t, m, p, s, "test", prompt, ATTACK if m == "ppo" else f"a reply of {m} </answer>", *scores)
         for t in tasks

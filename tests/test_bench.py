@@ -346,7 +346,7 @@ def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None
     with np.load(made / "mixture.npz") as arrays:
         # The reference's samples, and those of the one DPO policy that moved further.
         assert arrays["logprobs"].shape == (2, 24, 256 + 256)
-        for name in ("gold", "proxy", "tokens"):
+        for name in ("scores", "proxy", "tokens"):
             assert arrays[name].shape == (24, 512)
         reference, policy = arrays["logprobs"]
         moved = float((policy - reference)[:, 256:].mean())

@@ -20,7 +20,7 @@ from bench.report.contrasts import contrast_table, declared, exploratory, with_v
 from bench.report.cost import asked, cost_table, savings
 from bench.report.effort import best_of_k_gains, effort_table
 from bench.report.ranking import ranking_table
-from bench.report.results import HEAD_TO_HEAD_COLUMNS, Results, load_results, typed
+from bench.report.results import HEAD_TO_HEAD_COLUMNS, RUN_COLUMNS, Results, load_results, typed
 from bench.report.wins import strength_table, win_rate_table
 from bench.statistics import two_way_error
 
@@ -130,7 +130,7 @@ def test_gains_are_shares_of_each_seeds_own_limit(both: Results) -> None:
     ]
     results = replace(
         both,
-        runs=pd.DataFrame(rows, columns=names),
+        runs=typed(pd.DataFrame(rows, columns=names), RUN_COLUMNS),
         frontier=pd.DataFrame(line, columns=["task", "seed", "kl", "reward"]),
         experiment="contrasts: [[dpo, sft]]",
     )

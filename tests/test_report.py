@@ -182,6 +182,7 @@ def test_settings_are_chosen_on_validation() -> None:
     own = (runs["method"] == "dpo") & (runs["strength"] == 0.4)
     runs.loc[own & (runs["split"] == "validation"), "gold_reward"] = 9.0
     runs.loc[own & (runs["split"] == "test"), "gold_reward"] = -9.0
+    runs = typed(runs, RUN_COLUMNS)
     assert select_settings(runs, "polite")["dpo"] == '{"beta": 0.4}'
     assert set(selected_rows(runs, "polite").query("method == 'dpo'")["gold_reward"]) == {-9.0}
 
@@ -192,8 +193,9 @@ def test_a_setting_does_not_win_by_losing_seeds() -> None:
     runs.loc[own, "gold_reward"] = 9.0
     # Lost on test alone: the run is lost all the same.
     lost = own & (runs["seed"] == 1) & (runs["split"] == "test")
-    assert select_settings(runs, "polite")["dpo"] == '{"beta": 0.4}'
-    assert select_settings(fail(runs, lost, "lost"), "polite")["dpo"] != '{"beta": 0.4}'
+    whole, broken = (typed(frame, RUN_COLUMNS) for frame in (runs, fail(runs, lost, "lost")))
+    assert select_settings(whole, "polite")["dpo"] == '{"beta": 0.4}'
+    assert select_settings(broken, "polite")["dpo"] != '{"beta": 0.4}'
 
 
 def _results(runs: pd.DataFrame, tmp_path: Path) -> Results:
@@ -203,7 +205,8 @@ def _results(runs: pd.DataFrame, tmp_path: Path) -> Results:
 def test_differences_are_paired_by_seed() -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 4)
     lost = (runs["method"] == "dpo") & (runs["seed"] == 2)
-    rows = selected_rows(fail(runs, lost, "lost").sample(frac=1, random_state=0), "polite")
+    shuffled = fail(runs, lost, "lost").sample(frac=1, random_state=0)
+    rows = selected_rows(typed(shuffled, RUN_COLUMNS), "polite")
     found = contrast(rows, "ppo", "dpo").difference
     by_seed = {
         m: rows[rows["method"] == m].set_index("seed")["gold_reward"] for m in ("ppo", "dpo")
@@ -392,7 +395,7 @@ def test_what_all_settings_together_give() -> None:
     assert [row[f"gold at KL ≤ {k}"] for k in (1, 2, 4)] == ["1.00", "2.00", "2.00"]
     assert (row["best of 1"], row["best of 2"]) == ("1.50", "2.00")
     assert row["collapsed"] == "0/4"
-    runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "gold_reward"] = -1.0
+    runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "score"] = -1.0
     assert effort_table(runs, frontier, "polite").iloc[0]["collapsed"] == "1/4"
 
 

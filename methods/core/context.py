@@ -166,11 +166,6 @@ class Context:
         """Return what any transformers or TRL trainer should be given on this device."""
         return trainer_arguments(model, self.device, self.seed, self.workdir, self.loading)
 
-    def used_by_all(self) -> Meter:
-        """Return what all processes used together."""
-        meters = [asdict(meter) for meter in processes.gathered(self.meter)]
-        return Meter(**{name: sum(meter[name] for meter in meters) for name in meters[0]})
-
     def seconds(self) -> float:
         """Return the seconds trained so far, those before a stop included."""
         return self._meter.train_seconds + time.perf_counter() - self._since
