@@ -36,7 +36,7 @@ def split_of(prompt: str, shares: Shares) -> str:
 
     What a user says first decides: the beginnings of one dialogue stay together.
     """
-    words = " ".join(_first_words(prompt).split())
+    words = " ".join(first_words(prompt).split())
     digest = hashlib.sha256(words.encode(errors="surrogatepass")).digest()
     # As many bits as a float holds: with more, the number could be rounded to 1.
     place = (int.from_bytes(digest[:8]) >> 11) / 2**53
@@ -49,7 +49,7 @@ def split_of(prompt: str, shares: Shares) -> str:
     return parts[-1][0]
 
 
-def _first_words(prompt: str) -> str:
+def first_words(prompt: str) -> str:
     turns = to_turns(prompt)
     if len(turns) == 1 and is_dialogue(turns[0]["content"]):
         turns = dialogue_turns(turns[0]["content"])

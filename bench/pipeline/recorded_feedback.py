@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.data.checks import BadRow, Checked, check_rows, in_words, require_enough
 from bench.data.reading import read_rows
-from bench.data.splits import duplicates, split_of
+from bench.data.splits import duplicates, first_words, split_of
 from bench.errors import UserError
 from bench.pipeline.base_model import PIECE_POSITIONS, SIZES, load_tokenizer, train_tokenizer
 from bench.pipeline.world import write_judgements
@@ -88,9 +88,11 @@ def prepare(task: Recorded, model_folder: str) -> Ready:
     needed = [s for s in SPLITS if s != "judge" or not task.judge_classifier.model]
     for split in needed:
         if len(prompts_of(splits[split])) < 2:
+            beginnings = len({first_words(one.prompt) for one in checked.judgements})
             raise UserError(
                 f"{task.data}: {len(checked.judgements)} rows are too few: the {split} split has "
-                f"{len(splits[split])}; set shares, or bring more"
+                f"{len(splits[split])}; they are split by what a user says first, of which there "
+                f"are {beginnings}; set shares, or bring more"
             )
     first = type(checked.judgements[0])
     kind = next(name for name, made in KINDS.items() if made is first)

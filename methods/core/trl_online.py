@@ -10,13 +10,11 @@ from methods.core.context import Context
 from methods.core.policy import ModelPolicy
 from methods.core.rollout import draw_prompts, finite_rewards
 from methods.core.sampling import stream
-from methods.core.text import decode_responses
+from methods.core.text import Turns, decode_responses, to_prompt, to_turns
 from methods.core.training import Diverged, every_step, train_quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Turns = list[dict[str, str]]
 
 
 def fit_by_online_trainer(
@@ -76,7 +74,7 @@ def fit_by_online_trainer(
             reward_funcs=text_reward(context, policy.tokenizer),
             args=arguments,
             # As turns: given as text, a prompt could get a second beginning-of-text token.
-            train_dataset=Dataset.from_list([{"prompt": as_turns(prompt)} for prompt in asked]),
+            train_dataset=Dataset.from_list([{"prompt": to_turns(prompt)} for prompt in asked]),
             processing_class=policy.tokenizer,
             callbacks=[
                 every_step(lambda step: context.checkpoint(episodes(step), total, policy)),
@@ -91,11 +89,6 @@ def fit_by_online_trainer(
     return policy
 
 
-def as_turns(prompt: str) -> Turns:
-    """Return a prompt as the conversation that the chat template renders (see render_prompt)."""
-    return [{"role": "user", "content": prompt}]
-
-
 def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callable[..., list[float]]:
     """Return a reward function for TRL: it scores the text that the model sampled.
 
@@ -106,7 +99,7 @@ def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callabl
         prompts: Sequence[Turns], completion_ids: Sequence[list[int]], **_: Any
     ) -> list[float]:
         sampled = [up_to_end(ids, tokenizer.eos_token_id) for ids in completion_ids]
-        asked = [turns[0]["content"] for turns in prompts]
+        asked = [to_prompt(turns) for turns in prompts]
         return finite_rewards(context, asked, decode_responses(tokenizer, sampled))
 
     return reward
