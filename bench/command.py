@@ -100,6 +100,7 @@ def _run(
     except KeyboardInterrupt:
         console.print("interrupted: what is done is kept; the same command goes on from here")
         return 130
+    processes.leave()
     if not processes.is_main():
         return 1 if problems else 0
     write_results(plan, problems, folder, started, command_line())
@@ -120,7 +121,9 @@ def ask_judge(experiment: Experiment, folder: Path, cache: Path, console: Consol
         return judge_folder(folder, experiment.llm_judge, cache, console)
     except UserError as problem:
         console.print(f"[red]not judged[/]: {escape(str(problem))}", soft_wrap=True)
-        return 1
+    except KeyboardInterrupt:
+        console.print("not judged: interrupted; the answers are kept")
+    return 1
 
 
 def read_data(plan: Plan, console: Console) -> dict[str, str]:
@@ -177,6 +180,10 @@ def resolve_device(device: str) -> str:
         raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda")
     if device == "cpu":
         return "cpu"
+    if not processes.together():
+        # Trainers would take all that they see for one batch after another's size.
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen
     import torch
 
     available = torch.cuda.is_available()

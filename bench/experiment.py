@@ -233,13 +233,14 @@ def _set_data(content: dict[str, Any], given: dict[str, str]) -> None:
     """Set data and model of the recorded tasks, before anything is validated."""
     tasks = content.get("tasks")
     entries = {n: e or {} for n, e in tasks.items()} if isinstance(tasks, dict) else {}
+    entries = {n: e for n, e in entries.items() if isinstance(e, dict)}
     recorded = {n: e for n, e in entries.items() if (e.get("task") or n) == Recorded.name}
     if not recorded and not given["data"]:
         raise UserError("--model: needs --data, or an experiment with recorded preferences")
     if not recorded:
         content["tasks"] = recorded = {Recorded.name: {}}
     for name, entry in recorded.items():
-        dials = {**entry.get("dials", {}), **{key: value for key, value in given.items() if value}}
+        dials = {**(entry.get("dials") or {}), **{k: value for k, value in given.items() if value}}
         content["tasks"][name] = {**entry, "dials": dials}
     if given["data"]:
         stem = Path(given["data"].rstrip("/")).name.split(".")[0]

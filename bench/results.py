@@ -19,6 +19,7 @@ from bench.evaluation.measure import Row, against_limit
 from bench.evaluation.modes import at_optimum
 from bench.evaluation.regret import split_regret
 from bench.judging.comparisons import PAIR_COLUMNS
+from bench.judging.settings import LLM_JUDGE_FILE
 from bench.manifest import calibration, manifest
 from bench.pipeline.world import World
 from bench.report.results import (
@@ -62,9 +63,7 @@ def write_results(
     write_csv(folder / "optimum.csv", optimum(done, bases))
     write_csv(folder / "checkpoints.csv", checkpoints(done))
     write_csv(folder / "temperatures.csv", temperatures(done))
-    write_parquet(folder / "samples.parquet", samples(done))
-    if (pairs := recorded_pairs(plan)) is not None:
-        write_parquet(folder / "pairs.parquet", pairs)
+    write_samples(folder, samples(done), recorded_pairs(plan))
     write_text(
         folder / "experiment.yaml",
         yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True),
@@ -166,12 +165,13 @@ def stages(plan: Plan) -> pd.DataFrame:
         made = set(world.stages) - set(world.missing())
         for stage in (stage for stage in world.stages if stage in made):
             figures = world.figures(stage)
-            own = [figures.get(name) for name in ("seconds", "reward_accuracy", "pairs")]
+            own = [figures.get(name) for name in STAGE_COLUMNS[3:]]
             rows.append([world.name, world.seed, stage, *own])
         limits = {"limit": plan.rulers[world], "limit mixture": plan.mixture(world)}
         for stage, limit in limits.items():
             if limit and limit.exists():
-                rows.append([world.name, world.seed, stage, limit.figures()["seconds"], None, None])
+                own = [limit.figures().get(name) for name in STAGE_COLUMNS[3:]]
+                rows.append([world.name, world.seed, stage, *own])
     return table(rows, STAGE_COLUMNS)
 
 
@@ -276,6 +276,22 @@ def temperatures(runs: list[Run]) -> pd.DataFrame:
         for row in map(run.named, run.at_temperatures())
     ]
     return table(rows, TEMPERATURE_COLUMNS)
+
+
+def write_samples(folder: Path, drawn: pd.DataFrame, pairs: pd.DataFrame | None) -> None:
+    """Write the samples, and what people preferred on the same prompts.
+
+    What a language model said of other samples goes.
+    """
+    file = folder / "samples.parquet"
+    before = file.read_bytes() if file.exists() else b""
+    write_parquet(file, drawn)
+    if file.read_bytes() != before:
+        (folder / LLM_JUDGE_FILE).unlink(missing_ok=True)
+    if pairs is None:
+        (folder / "pairs.parquet").unlink(missing_ok=True)
+    else:
+        write_parquet(folder / "pairs.parquet", pairs)
 
 
 def recorded_pairs(plan: Plan) -> pd.DataFrame | None:

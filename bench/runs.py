@@ -22,7 +22,7 @@ from bench.evaluation.duels import win_rate_chosen
 from bench.evaluation.measure import Measured, Row, at_temperatures, measure
 from bench.evaluation.ruler import Ruler
 from bench.memory import PeakMemory
-from bench.pipeline.world import ROOT, World
+from bench.pipeline.world import ROOT, World, load_shared_policy
 from bench.report.results import RUN_COLUMNS
 from bench.store import Store, digest, source_digest, write_json
 from bench.tasks.base import Split
@@ -117,6 +117,8 @@ class Run:
         if processes.together() and not self.method.several_processes:
             raise ValueError("this method trains in one process, not in several together")
         world = self.world
+        # What was measured last need not stay beside what is trained.
+        load_shared_policy.cache_clear()
         workdir = self.store.workdir(self.train_key)
         seed_everything(world.seed)
         context = Context(

@@ -17,7 +17,7 @@ from typing import Any
 
 from methods.core import processes
 
-LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers")
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers", "peft")
 # No artifact takes as long to make (seconds).
 STALE = 86_400
 FIGURES_FILE = "stage.json"

@@ -44,15 +44,21 @@ def _with_defaults(kind: Any, values: Mapping[str, Any], where: str) -> dict[str
     for field in dataclasses.fields(kind):
         given = filled.get(field.name)
         if isinstance(given, Mapping) and dataclasses.is_dataclass(field.default):
-            known = {
-                f.name: getattr(field.default, f.name) for f in dataclasses.fields(field.default)
-            }
-            if unknown := [key for key in given if key not in known]:
-                raise UserError(
-                    f"{where}.{field.name}: unknown key '{unknown[0]}'; allowed: {', '.join(known)}"
-                )
-            filled[field.name] = {**known, **given}
+            filled[field.name] = _over(field.default, given, f"{where}.{field.name}")
     return filled
+
+
+def _over(default: Any, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return what is given over a dataclass's values, and so on for those within it."""
+    known = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
+    if unknown := [key for key in given if key not in known]:
+        raise UserError(f"{where}: unknown key '{unknown[0]}'; allowed: {', '.join(known)}")
+    inner = {
+        name: _over(known[name], value, f"{where}.{name}")
+        for name, value in given.items()
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(known[name])
+    }
+    return {**known, **given, **inner}
 
 
 def describe(error: ValidationError, where: str) -> str:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from methods.core import processes
-
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
 # time, which must clear them again: a fifth of a small model's time. Workers keep them.
 KEEP_MEMORY = {
@@ -93,9 +91,10 @@ class Together:
         while waiting:
             job = waiting.popleft()
             outcome = Outcome(*job.work(job.argument))
-            # What went wrong in any of them went wrong.
-            found = processes.gathered(outcome)
-            waiting.extend(job.after(next((one for one in found if one.status != "ok"), outcome)))
+            if outcome.status == "failed":
+                # The others may be anywhere in the same job: there is no going on together.
+                raise RuntimeError(f"{outcome.error}; the same command goes on from here")
+            waiting.extend(job.after(outcome))
 
 
 def _pool(count: int) -> Any:

@@ -27,6 +27,7 @@ class BCO(Offline):
 
     paper: ClassVar = Paper("Jung et al., 2024", "https://arxiv.org/abs/2404.04656")
     feedback: ClassVar = "thumbs"
+    several_processes: ClassVar = True
 
     def train(self, context: Context) -> Policy:
         shift = RewardShift()

@@ -93,7 +93,6 @@ class _Run:
 
     def _prepare(self) -> None:
         import torch
-        from accelerate import Accelerator
 
         device = self.context.device
         rates = (self.method.learning_rate, self.method.value_learning_rate)
@@ -105,11 +104,14 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 1 - step / max(1, self.updates)
         )
+        self.optimizer = optimizer
         self.bf16 = use_bf16(self.policy.model, device)
-        self.accelerator = Accelerator(
-            cpu=device == "cpu", mixed_precision="bf16" if self.bf16 else "no"
-        )
-        self.optimizer = self.accelerator.prepare(optimizer)
+
+    def _autocast(self) -> torch.autocast:
+        import torch
+
+        kind = torch.device(self.context.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.bf16)
 
     def resume(self) -> None:
         """Go on from the last save, if there is one."""
@@ -149,7 +151,7 @@ class _Run:
         seed = stream("rollout", self.context.seed, self.update)
         prompts = draw_prompts(self.context, self.update, self.method.batch_size)
         # Sampled at the precision that is trained at, or the ratios would not start at 1.
-        with self.accelerator.autocast(), torch.no_grad():
+        with self._autocast(), torch.no_grad():
             rollout = collect(self.context, self.policy, prompts, seed)
             values = token_values(self.value_model, rollout.batch)
         rollout, values = shared(rollout, values)
@@ -158,6 +160,7 @@ class _Run:
         advantages, returns = self._advantages(rollout, values)
         order = torch.Generator().manual_seed(seed)
         norms = []
+        self._train_mode(True)
         for epoch in range(self.method.epochs):
             shuffled = torch.randperm(len(prompts), generator=order)
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
@@ -169,6 +172,7 @@ class _Run:
                 # A mean over tokens, of which the processes may have different numbers.
                 share = processes.count() * rollout.mask[rows].sum() / tokens
                 norms += self._descend(loss * share)
+        self._train_mode(False)
         # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
         worst = float(torch.stack(norms).max())
         if not math.isfinite(worst):
@@ -180,6 +184,15 @@ class _Run:
         self.context.checkpoint(self.update * size, self.updates * size, self.policy)
         if self.update % self.method.save_every == 0:
             self._save()
+
+    def _train_mode(self, on: bool) -> None:
+        """Switch modes where activations are computed anew: transformers does so in training alone.
+
+        There is no dropout that the mode would switch on.
+        """
+        if self.context.loading.gradient_checkpointing:
+            for model in self._models().values():
+                model.train(on)
 
     def _advantages(
         self, rollout: Rollout, values: torch.Tensor
@@ -208,7 +221,7 @@ class _Run:
         from methods.core.ppo_losses import policy_loss, value_loss
 
         method, mask = self.method, part.mask
-        with self.accelerator.autocast():
+        with self._autocast():
             logprobs = token_logprobs(self.policy.model, part.batch, self.context.law)
             values = token_values(self.value_model, part.batch)[:, :-1]
         if first:
@@ -219,12 +232,14 @@ class _Run:
 
     def _descend(self, loss: torch.Tensor) -> list[torch.Tensor]:
         """Take a step; return the norm of each model's gradient."""
-        self.accelerator.backward(loss)
+        import torch
+
+        loss.backward()
         for model in self._models().values():
             processes.average_gradients(model.parameters())
         largest = math.inf if self.method.max_grad_norm is None else self.method.max_grad_norm
         norms = [
-            self.accelerator.clip_grad_norm_(model.parameters(), largest)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), largest)
             for model in (self.policy.model, self.value_model)
         ]
         self.optimizer.step()
@@ -249,10 +264,13 @@ def shared(rollout: Rollout, values: torch.Tensor) -> tuple[Rollout, torch.Tenso
         return rollout, values
     import torch
 
-    parts = processes.gathered((rollout, values))
+    # Each process has a device of its own: what they tell each other is on none.
+    device = values.device
+    parts = processes.gathered((rollout.to("cpu"), values.cpu()))
     whole = Rollout.of([part for part, _ in parts])
     length = whole.mask.shape[1] + 1
-    return whole, torch.cat([padded(own, 0, 0, length) for _, own in parts])
+    joined = torch.cat([padded(own, 0, 0, length) for _, own in parts])
+    return whole.to(device), joined.to(device)
 
 
 def trained(model: PreTrainedModel) -> dict[str, torch.Tensor]:

@@ -239,7 +239,7 @@ def _optimum(runs: pd.DataFrame) -> list[Any]:
 
 def _stages(tasks: list[str], seeds: list[int]) -> list[Any]:
     return [
-        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None, None)
+        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None, None, None, None)
         for t in tasks
         for s in seeds
         for stage in ("base_model", "sft", "feedback", "reward_model", "limit")

@@ -154,7 +154,7 @@ def test_both_orders_are_asked_with_the_texts_swapped(bench: Bench, server: Judg
     assert asked == expected
     for body in server.requests:
         assert set(body) == {"model", "messages", "temperature", "max_tokens"}
-        assert (body["model"], body["temperature"], body["max_tokens"]) == ("judge", 0, 512)
+        assert (body["model"], body["temperature"], body["max_tokens"]) == ("judge", 0, 2048)
     assert all(headers["authorization"] == f"Bearer {KEY}" for headers in server.headers)
 
 
@@ -344,7 +344,22 @@ def test_a_new_model_has_its_limit_under_the_new_name(bench: Bench, server: Judg
     assert bench.judge(concurrency=2) == 0
     assert counts(bench.rows[DPO]) == [6, 2, 2, 0, 0]
     assert 21 <= len(server.requests) <= 22
-    assert server.requests[-1]["max_completion_tokens"] == 512
+    assert server.requests[-1]["max_completion_tokens"] == 2048
+
+
+def test_a_model_with_a_temperature_of_its_own_is_not_told_another(
+    bench: Bench, server: JudgeServer
+) -> None:
+    def rule(question: Question) -> Reply | str:
+        if "temperature" in server.requests[question.number]:
+            return failure(400, "Only the default (1) value is supported.", param="temperature")
+        return longer(question)
+
+    server.rule = rule
+    assert bench.judge(concurrency=2) == 0
+    assert counts(bench.rows[DPO]) == [6, 2, 2, 0, 0]
+    assert 21 <= len(server.requests) <= 22
+    assert "temperature" not in server.requests[-1]
 
 
 def test_the_key_is_written_nowhere(
@@ -410,14 +425,15 @@ def test_peoples_answers_are_opponents_and_their_pairs_a_test(
     assert list(rows) == [("sft", "chosen"), DPO, ("dpo", "chosen"), ("chosen", "rejected")]
     people = rows["chosen", "rejected"]
     assert math.isnan(people["seed"]) and math.isnan(people["params"])
-    # The fifth pair is a tie, of which the judge is not asked; the sixth is its prompt's second.
-    assert counts(people) == [4, 1, 1, 0, 0]
-    assert people["win_rate"] == pytest.approx(0.75)
+    # The fifth pair is a tie, of which the judge is not asked; the sixth, its prompt's second, is
+    # left out: it would not be independent.
+    assert counts(people) == [3, 1, 1, 0, 0]
+    assert people["win_rate"] == pytest.approx(0.7)
     assert (rows["dpo", "chosen"]["prompts"], rows["sft", "chosen"]["prompts"]) == (5, 5)
     asked = {question[1:3] for question in server.questions() if question.prompt == PROMPTS[4]}
     assert (words("dpo", 4).strip(), "not 4") in asked
     text = (bench.folder / "llm_judge.csv").read_text()
-    assert "judge,polite,chosen,,,rejected,6,4,1,1" in text
+    assert "judge,polite,chosen,,,rejected,5,3,1,1" in text
     assert 'judge,polite,dpo,"{""beta"": 0.1}",0,sft,10,6,2,2' in text
 
 
@@ -521,5 +537,5 @@ def test_the_command_prints_a_table(
     assert ["dpo", "sft", "70.0%", "±", "0.0%", "0", "50.0%", "2"] in [
         [cell for i, cell in enumerate(line) if i != 5] for line in lines
     ]
-    assert "polite: agrees with people on 100.0% ± 0.0% of their pairs (6 right" in shown
+    assert "polite: agrees with people on 100.0% ± 0.0% of their pairs (5 right" in shown
     assert "calls (" in shown and "$" in shown

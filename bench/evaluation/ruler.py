@@ -52,6 +52,7 @@ class Ruler:
     def key(self) -> str:
         return digest(
             reward_model=self.world.key("reward_model"),
+            scorer=self.world.scorer,
             law=self.law,
             samples=0 if self.listed else self.limit_samples,
             code=source_digest(SOURCES),

@@ -47,8 +47,9 @@ class Endpoint:
             timeout=judge.timeout,
         )
         self.host = urlsplit(judge.endpoint).hostname or judge.endpoint
-        # Newer models of OpenAI's refuse max_tokens, most other servers know nothing else.
-        self.new_limit = False
+        # Newer models of OpenAI's refuse max_tokens, most other servers know nothing else. Some
+        # refuse a temperature.
+        self.new_limit, self.has_temperature = False, True
         self.reached = False
 
     def ask(self, question: str) -> Answer | Failure:
@@ -70,20 +71,25 @@ class Endpoint:
         """Return what the server replied. Raises APIError."""
         from openai import BadRequestError, omit
 
-        limit, new = self.judge.max_tokens, self.new_limit
+        # As they are now: another thread may change them meanwhile.
+        limit, new, told = self.judge.max_tokens, self.new_limit, self.has_temperature
         try:
             # As it came: the client does not check what it makes of it.
             return self.client.chat.completions.with_raw_response.create(
                 model=self.judge.model,
                 messages=messages(question),
-                temperature=self.judge.temperature,
+                temperature=self.judge.temperature if told else omit,
                 max_tokens=omit if new else limit,
                 max_completion_tokens=limit if new else omit,
             ).text
         except BadRequestError as error:
-            if new or "max_completion_tokens" not in error.message:
+            if not new and "max_completion_tokens" in error.message:
+                self.new_limit = True
+            elif told and self.judge.temperature == 0 and _on_temperature(error):
+                # It has one of its own. Asked for by name, it would be an error.
+                self.has_temperature = False
+            else:
                 raise
-            self.new_limit = True
         return self._send(question)
 
     def _stop_if_hopeless(self, error: APIError) -> None:
@@ -99,13 +105,18 @@ class Endpoint:
         if status == 401:
             words = "refuses the key in" if self.key != NO_KEY else "needs a key: set"
             raise UserError(f"{where}: {words} {self.judge.key_env}") from None
-        if status in HOPELESS or error.code == "insufficient_quota" or error.param == "temperature":
+        if status in HOPELESS or error.code == "insufficient_quota" or _on_temperature(error):
             raise UserError(f"{where}: {self._line(error.message)}") from None
 
     def _line(self, text: str) -> str:
         """Return one short line, without the key, which a server may repeat."""
         line = " ".join(text.split())
         return (line if self.key == NO_KEY else line.replace(self.key, "***"))[:300]
+
+
+def _on_temperature(error: APIError) -> bool:
+    """Return whether a temperature was refused."""
+    return error.param == "temperature" or "'temperature'" in error.message
 
 
 class Replies(NamedTuple):

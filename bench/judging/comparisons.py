@@ -94,7 +94,12 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
 
 def human_pairs(pairs: pd.DataFrame, end: str, judge: LLMJudge) -> list[Comparison]:
     """Return the first pairs that people judged, the chosen answer as ours."""
-    rows = pairs.head(judge.prompts)[["prompt", CHOSEN, REJECTED]].itertuples(index=False)
+    # One of each prompt: several would not be independent.
+    rows = (
+        pairs.drop_duplicates("prompt")
+        .head(judge.prompts)[["prompt", CHOSEN, REJECTED]]
+        .itertuples(index=False)
+    )
     return [
         _comparison(str(prompt), shown(chosen, end), shown(rejected, end))
         for prompt, chosen, rejected in rows

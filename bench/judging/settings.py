@@ -43,7 +43,7 @@ class LLMJudge(BaseModel):
     prompts: Annotated[int, Ge(1)] = 64
     methods: list[str] = []
     temperature: Annotated[float, Ge(0)] = 0
-    max_tokens: Annotated[int, Ge(1)] = 512
+    max_tokens: Annotated[int, Ge(1)] = 2048
     concurrency: Annotated[int, Ge(1)] = 8
     retries: Annotated[int, Ge(0)] = 8
     timeout: Annotated[float, Gt(0)] = 60

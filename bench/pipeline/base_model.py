@@ -119,6 +119,8 @@ def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
+    if not plain and tokenizer.chat_template and (end := end_of_turn(tokenizer)):
+        tokenizer.eos_token = end
     if tokenizer.eos_token_id is None:
         raise UserError(f"{folder}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
@@ -130,6 +132,18 @@ def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
             "bos_token if add_bos_token else ''", "bos_token" if starts else "''"
         )
     return tokenizer
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return the token with which the chat template ends an answer, or None without one.
+
+    Some models end their texts with another token than their turns.
+    """
+    said = "an answer"
+    turns = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": said}]
+    rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(said)[2].strip()
+    special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
+    return next((str(token) for token in special if token and rest.startswith(str(token))), None)
 
 
 def _puts_start(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -34,6 +34,7 @@ from bench.store import digest, source_digest
 from bench.tasks.base import Example, Split
 from bench.tasks.recorded import Classifier as ClassifierDial
 from bench.tasks.recorded import Recorded
+from methods.core import processes
 from methods.core.feedback import Judgement, Kind, Pair, Thumb, derive
 from methods.core.loading import Loading
 from methods.core.policy import ModelPolicy
@@ -43,13 +44,12 @@ CODE = [
     *SOURCES,
     *(ROOT / "bench" / "data").glob("*.py"),
     ROOT / "bench" / "tasks" / "recorded.py",
-    ROOT / "methods" / "core" / "loading.py",
 ]
 # What each stage depends on besides the stage that it starts from.
 DIALS = {
     "feedback": (
         *("split", "columns", "text", "rows", "bad_rows", "shares", "max_prompt_tokens"),
-        *("response_tokens", "judge_classifier"),
+        "response_tokens",
     ),
     "base_model": ("pretraining", "loading"),
     "sft": ("base", "sft"),
@@ -62,7 +62,8 @@ DIALS = {
 class RecordedWorld(World):
     """Recorded preferences at a seed. sources: where data and models were found."""
 
-    stages: ClassVar = ("feedback", "base_model", "sft", "reward_model", "judge")
+    # The judge before what differs from seed to seed: only one of them makes it.
+    stages: ClassVar = ("feedback", "base_model", "judge", "sft", "reward_model")
 
     task: Recorded
     sources: Sources = field(default=Sources())
@@ -93,9 +94,9 @@ class RecordedWorld(World):
         return {
             "feedback": self._make_feedback,
             "base_model": self._make_base_model,
+            "judge": self._make_judge,
             "sft": self._make_sft,
             "reward_model": self._make_reward_model,
-            "judge": self._make_judge,
         }
 
     def read_data(self) -> list[str]:
@@ -145,6 +146,10 @@ class RecordedWorld(World):
             f"a reward model that starts from {start} and learned from {rows:,} preferences that "
             "nothing else saw"
         )
+
+    @property
+    def scorer(self) -> str:
+        return f"{self.key('judge')} {self.task.eval_prompts}"
 
     @property
     def end(self) -> str:
@@ -214,7 +219,7 @@ class RecordedWorld(World):
         if task.judge_classifier.model:
             judge = self._classifier(task.judge_classifier, Path(sources.judge_classifier.folder))
         else:
-            start = self._judge_start(folder)
+            start = self._judge_start()
             tokenizer = ModelPolicy.load(start, "cpu").tokenizer
             own = [
                 in_other_words(one, self.end, str(tokenizer.eos_token))
@@ -223,10 +228,11 @@ class RecordedWorld(World):
             train = partial(train_reward_model, loading=task.loading)
             judge = self.fit("judge", train, start, comparisons(own), task.judge, seed=0)
             judge.end = self.end
+            self.store.drop_workdir(f"start-{self.key('judge')}")
         judge.save(folder)
         return self._accuracy(judge)
 
-    def _judge_start(self, folder: Path) -> Path:
+    def _judge_start(self) -> Path:
         """Return the folder of the model that the judge starts from: the base model, or its own."""
         task, source = self.task, self.sources.judge_model.folder
         if not task.judge_model or (task.judge_model == task.model):
@@ -242,7 +248,9 @@ class RecordedWorld(World):
             tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, plain)
             model = self._pretrained("judge", task.judge_model, tokenizer)
         start = self.store.workdir(f"start-{self.key('judge')}")
-        ModelPolicy(model, tokenizer).save(start)
+        if processes.is_main():
+            ModelPolicy(model, tokenizer).save(start)
+        processes.gathered(None)
         return start
 
     def _classifier(self, dial: ClassifierDial, source: Path) -> Classifier:
@@ -259,8 +267,7 @@ class RecordedWorld(World):
     def _accuracy(self, reward: TextReward) -> dict[str, Any]:
         """Measure on what people said of prompts that nothing was trained on."""
         held_out = [*self._recorded("validation"), *self._recorded("test")]
-        accuracy, count = held_out_accuracy(reward, held_out)
-        return {"reward_accuracy": accuracy, "pairs": count}
+        return held_out_accuracy(reward, held_out)._asdict()
 
 
 def comparisons(judgements: Sequence[Judgement]) -> Any:

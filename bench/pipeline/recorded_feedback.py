@@ -113,16 +113,23 @@ def tokenizer_of(
 
 def prompt_limit(task: Recorded, model_folder: str) -> int:
     """Return the longest prompt that leaves room for a response, in tokens."""
-    from transformers import AutoConfig
-
-    positions = PIECE_POSITIONS
-    if model_folder:
-        config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False).get_text_config()
-        positions = getattr(config, "max_position_embeddings", None) or 2**30
+    positions = positions_of(model_folder) if model_folder else PIECE_POSITIONS
     most: int = positions - task.response_tokens
     if most < 1:
         raise UserError(f"response_tokens: must be below the model's {positions} positions")
     return min(most, task.max_prompt_tokens or most)
+
+
+def positions_of(model_folder: str) -> int:
+    """Return how many tokens a model takes. Raises UserError where it is of no known kind."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{model_folder}: its configuration cannot be read: {reason}") from None
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**30
 
 
 def fits(tokenizer: PreTrainedTokenizerBase, longest: int) -> Callable[[Judgement], str | None]:

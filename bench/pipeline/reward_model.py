@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
 
 from bench.tasks.base import RewardTraining
 from methods.core import processes
 from methods.core.feedback import Choice, Judgement, Thumb, derive
 from methods.core.loading import Loading, adapted, merged
 from methods.core.order import IN_ORDER, in_order
-from methods.core.reward import RewardModel, TextReward
+from methods.core.reward import RewardModel, TextReward, positions_of
 from methods.core.sampling import make_batch
 from methods.core.text import encode_prompts, encode_responses
 from methods.core.training import train_quietly, trainer_arguments
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 # A Bradley-Terry loss leaves the reward's level free. This pull keeps its mean near 0; ten times
 # more would flatten the reward, for it falls on all pairs of two good or two bad responses.
 CENTER = 0.001
+# For the interval of an accuracy.
+RESAMPLES = 1000
 
 
 def train_reward_model(
@@ -45,7 +51,7 @@ def train_reward_model(
     tokenizer = AutoTokenizer.from_pretrained(sft)
     model = new_reward_model(sft, seed, training.layers, loading, device)
     model = adapted(model, loading, head="score")
-    rows, order = token_rows(tokenizer, judgements), {}
+    rows, order = token_rows(tokenizer, judgements, positions_of(model)), {}
     if loading.group_by_length:
         lengths = [max(map(len, row.responses)) for row in rows]
         count = max(1, round(training.epochs * len(rows)))
@@ -140,9 +146,11 @@ class Row(NamedTuple):
 
 
 def token_rows(
-    tokenizer: PreTrainedTokenizerBase, judgements: Sequence[Choice] | Sequence[Thumb]
+    tokenizer: PreTrainedTokenizerBase,
+    judgements: Sequence[Choice] | Sequence[Thumb],
+    longest: int,
 ) -> list[Row]:
-    """Return each judgement in tokens."""
+    """Return each judgement in tokens, no more than the last so many of each response."""
 
     def texts(one: Any) -> tuple[str, ...]:
         return (one.response,) if isinstance(one, Thumb) else (one.chosen, *one.rejected)
@@ -150,7 +158,7 @@ def token_rows(
     prompts = encode_prompts(tokenizer, [one.prompt for one in judgements])
     tokens = iter(encode_responses(tokenizer, [text for one in judgements for text in texts(one)]))
     return [
-        Row([prompt + next(tokens) for _ in texts(one)], getattr(one, "up", None))
+        Row([(prompt + next(tokens))[-longest:] for _ in texts(one)], getattr(one, "up", None))
         for prompt, one in zip(prompts, judgements, strict=True)
     ]
 
@@ -169,29 +177,68 @@ def collate(rows: list[Row], pad: int) -> dict[str, Tensor]:
     return laid_out | {"present": torch.tensor(present)}
 
 
-def held_out_accuracy(reward: TextReward, judgements: Sequence[Judgement]) -> tuple[float, int]:
-    """Return how often a reward agrees with people, ties half, and on how many judgements.
+class Accuracy(NamedTuple):
+    """How often a reward agrees with people, on how many judgements, and the 95% interval.
+
+    That is for other prompts of the same kind, from drawing the prompts anew.
+    """
+
+    reward_accuracy: float
+    pairs: int
+    accuracy_low: float
+    accuracy_high: float
+
+
+def held_out_accuracy(reward: TextReward, judgements: Sequence[Judgement]) -> Accuracy:
+    """Return how often a reward agrees with people, ties half; not a number without judgements.
 
     Of pairs: that it ranks the chosen response higher. Of thumbs: that one which went up is above
-    one which went down, over all such pairs (the area under the ROC curve). Not a number for none.
+    one which went down, over all such pairs (the area under the ROC curve).
     """
-    import numpy as np
-
     thumbs = [one for one in judgements if isinstance(one, Thumb)]
     if thumbs:
         scores = np.array(reward([t.prompt for t in thumbs], [t.response for t in thumbs]))
         up = np.array([thumb.up for thumb in thumbs])
-        margins = (scores[up][:, None] - scores[~up][None]).ravel()
-        count = len(thumbs)
-    else:
-        pairs: Any = derive(judgements, "pairs")
-        prompts = [pair.prompt for pair in pairs]
-        chosen = reward(prompts, [pair.chosen for pair in pairs])
-        rejected = reward(prompts, [pair.rejected for pair in pairs])
-        margins, count = np.subtract(chosen, rejected), len(pairs)
-    if not len(margins):
-        return float("nan"), 0
-    return float(np.mean((margins > 0) + 0.5 * (margins == 0))), count
+        return _with_interval(
+            [t.prompt for t in thumbs], lambda rows: _area(scores[rows], up[rows])
+        )
+    pairs: Any = derive(judgements, "pairs")
+    prompts = [pair.prompt for pair in pairs]
+    margins = np.subtract(
+        reward(prompts, [pair.chosen for pair in pairs]),
+        reward(prompts, [pair.rejected for pair in pairs]),
+    )
+    right = (margins > 0) + 0.5 * (margins == 0)
+    return _with_interval(prompts, lambda rows: float(right[rows].mean()))
+
+
+def _area(scores: ndarray, up: ndarray) -> float:
+    """Return the area under the ROC curve; not a number without both kinds."""
+    if up.all() or not up.any():
+        return math.nan
+    margins = scores[up][:, None] - scores[~up][None]
+    return float(((margins > 0) + 0.5 * (margins == 0)).mean())
+
+
+def _with_interval(prompts: Sequence[str], share: Callable[[ndarray], float]) -> Accuracy:
+    """Return a share of rows with its percentile bootstrap interval over prompts."""
+    if not prompts:
+        return Accuracy(math.nan, 0, math.nan, math.nan)
+    by_prompt: dict[str, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        by_prompt.setdefault(prompt, []).append(row)
+    clusters = list(by_prompt.values())
+    random = np.random.default_rng(0)
+    drawn = [
+        share(
+            np.concatenate(
+                [clusters[i] for i in random.integers(len(clusters), size=len(clusters))]
+            )
+        )
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Accuracy(share(np.arange(len(prompts))), len(prompts), float(low), float(high))
 
 
 def gold_order_accuracy(

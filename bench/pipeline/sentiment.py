@@ -61,8 +61,8 @@ class SentimentWorld(SimulatedWorld):
     def key(self, stage: str) -> str:
         dials = {
             "texts": TEXTS,
-            "base_model": (),
-            "sft": ("sft", "loading"),
+            "base_model": ("loading",),
+            "sft": ("sft",),
             "feedback": FEEDBACK,
             "reward_model": ("reward",),
         }[stage]

@@ -25,7 +25,8 @@ SOURCES = [
     *(
         ROOT / "methods" / "core" / f"{name}.py"
         for name in (
-            *("feedback", "fine_tuning", "policy", "reward", "sampling", "text", "training"),
+            *("feedback", "fine_tuning", "loading", "order", "policy", "reward"),
+            *("sampling", "text", "training"),
         )
     ),
     ROOT / "bench" / "tasks" / "base.py",
@@ -87,6 +88,11 @@ class World(ABC):
     @abstractmethod
     def asked(self) -> Kind:
         """What people, or the simulated annotator, were asked for."""
+
+    @property
+    def scorer(self) -> str:
+        """A hash of what gives the scores and to which prompts, beyond the task's own code."""
+        return ""
 
     @property
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,17 +16,13 @@ COIN = 0.5
 KINDS = {"judge": "the judge", "reward_model": "the reward model that methods learn from"}
 
 
-class Agreement:
-    """How often a reward agrees with people, with its 95% Wilson interval; means over seeds."""
+class Agreement(NamedTuple):
+    """How often a judge agrees with people, with its 95% interval; means over seeds."""
 
-    def __init__(self, share: float, pairs: float) -> None:
-        from scipy.stats import binomtest
-
-        self.share, self.pairs = share, pairs
-        self.low = self.high = math.nan
-        if pairs > 0 and math.isfinite(share):
-            test = binomtest(round(share * pairs), round(pairs)).proportion_ci(method="wilson")
-            self.low, self.high = float(test.low), float(test.high)
+    share: float
+    low: float
+    high: float
+    pairs: float
 
     def __str__(self) -> str:
         if not math.isfinite(self.low):
@@ -37,7 +34,19 @@ def agreement(results: Results, task: str, stage: str) -> Agreement:
     """Return how often a stage's reward agrees with people on held-out preferences."""
     rows = results.stages
     own = rows[(rows["task"] == task) & (rows["stage"] == stage)]
-    return Agreement(float(own["reward_accuracy"].mean()), float(own["pairs"].mean()))
+    names = ("reward_accuracy", "accuracy_low", "accuracy_high", "pairs")
+    return Agreement(*(float(own[name].mean()) for name in names))
+
+
+def of_language_model(row: pd.Series) -> Agreement:
+    """Return the same of a language model, with a Wilson interval over the pairs."""
+    from scipy.stats import binomtest
+
+    count, share = int(row["wins"] + row["ties"] + row["losses"]), float(row["win_rate"])
+    if not count:
+        return Agreement(math.nan, math.nan, math.nan, 0)
+    test = binomtest(round(share * count), count).proportion_ci(method="wilson")
+    return Agreement(share, float(test.low), float(test.high), count)
 
 
 def judge_sentence(results: Results, task: str) -> str:
@@ -84,7 +93,7 @@ def judge_table(results: Results) -> pd.DataFrame:
     rows = results.llm_judge
     people = rows[rows["method"] == CHOSEN]
     for _, row in people.iterrows():
-        own = Agreement(float(row["win_rate"]), float(row["wins"] + row["ties"] + row["losses"]))
+        own = of_language_model(row)
         lines.append(
             {
                 "task": results.task_title(row["task"]),

@@ -34,7 +34,7 @@ CHOSEN = "chosen"
 # Here `prompt` is the number of a test prompt.
 HEAD_TO_HEAD_COLUMNS = _columns("task seed prompt method opponent win_rate tokens opponent_tokens")
 CURVE_COLUMNS = _columns("task method params seed step metric value")
-STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy pairs")
+STAGE_COLUMNS = _columns("task seed stage seconds reward_accuracy pairs accuracy_low accuracy_high")
 OBJECTIVE_COLUMNS = _columns(
     "task method params strength seed objective optimum reference share "
     "regret_optimizer regret_signal regret_meeting"

@@ -27,9 +27,9 @@ WORDS = {
     "judge": (
         "Where nobody knows a gold reward, what policies are measured by is a judge's reward: "
         "wherever this page says gold of such a task, it means that. A judge is right only as "
-        "often as it agrees with people on held-out preferences, here with 95% Wilson intervals; "
-        "50% is a coin. A method can please the judge and not people: no figure here says more "
-        "than what the judge was."
+        "often as it agrees with people on held-out preferences, here with 95% intervals over "
+        "prompts; 50% is a coin. A method can please the judge and not people: no figure here says "
+        "more than what the judge was."
     ),
     "people": (
         "By the judge, against the responses that people chose for the same test prompts, ties "

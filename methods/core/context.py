@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from methods.core import processes
 from methods.core.feedback import Judgement
-from methods.core.loading import AdapterOff, Loading, adapted, inner
+from methods.core.loading import AdapterOff, Loading, adapted, inner, without_dropout
 from methods.core.policy import ModelPolicy, Policy
 from methods.core.reward import read_settings
 from methods.core.sampling import SamplingLaw
@@ -81,9 +81,12 @@ class Context:
         return self._meter
 
     def start(self) -> ModelPolicy:
-        """Return a fresh trainable copy of the SFT policy, or one with fresh adapters on it."""
+        """Return a fresh trainable copy of the SFT policy, or one with fresh adapters on it.
+
+        Without dropout: a policy that is trained is the policy that is sampled.
+        """
         policy = ModelPolicy.load(self.sft, self.device, self.loading)
-        policy.model = adapted(policy.model, self.loading)
+        policy.model = without_dropout(adapted(policy.model, self.loading))
         self._started = self._started or policy
         return self._metered(policy)
 
@@ -113,7 +116,7 @@ class Context:
         )
         if not shared:
             model.score.weight.data.zero_()
-        model = adapted(model.eval(), self.loading, head="score")
+        model = without_dropout(adapted(model.eval(), self.loading, head="score"))
         return self._count_tokens(model.to(self.device))
 
     def _reward_shares_tokens(self) -> bool:

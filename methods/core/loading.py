@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 class Lora:
     """Low-rank adapters (Hu et al., 2021), by peft.
 
-    rank: 0 is none: all weights are trained. alpha: of the scaling alpha / rank. dropout: of the
-    adapter's input. targets: names of the layers that get one; all linear ones but the head where
-    empty.
+    rank: 0 is none: all weights are trained. alpha: of the scaling alpha / rank. targets: names of
+    the layers that get one; all linear ones but the head where empty.
     """
 
     rank: Annotated[int, Ge(0)] = 0
     alpha: Annotated[int, Gt(0)] = 32
-    dropout: Annotated[float, Ge(0), Le(1)] = 0.0
     targets: tuple[str, ...] = ()
 
 
@@ -47,6 +45,9 @@ class Loading:
     def __post_init__(self) -> None:
         if self.quantization != "none" and not self.lora.rank:
             raise ValueError("loading.quantization needs adapters: set loading.lora.rank")
+        if self.dtype == "bfloat16" and not self.lora.rank:
+            # So coarse that small steps are rounded away.
+            raise ValueError("loading.dtype bfloat16 needs adapters: set loading.lora.rank")
 
     @property
     def adapters(self) -> bool:
@@ -93,12 +94,26 @@ def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreT
         task_type="SEQ_CLS" if head else "CAUSAL_LM",
         r=lora.rank,
         lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
         target_modules=list(lora.targets) or "all-linear",
         modules_to_save=[head] if head else None,
     )
     wrapped: PreTrainedModel = get_peft_model(model, config)
+    for weight in wrapped.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
     return wrapped
+
+
+def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model with all dropout off, also in training mode."""
+    from torch import nn
+
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0
+    return model
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:

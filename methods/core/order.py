@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # So many batches are put in order of length together: more would make passes too much alike.
 TOGETHER = 50
+TOKENS_AT_ONCE = 65_536
 # What a trainer is told that gets its rows in order.
 IN_ORDER: dict[str, Any] = {"train_sampling_strategy": "sequential"}
 
@@ -38,6 +39,11 @@ def in_order(
         random.shuffle(batches)
         order += [row for batch in batches for row in batch]
     return [rows[i] for i in order[: count // batch_size * batch_size or count]]
+
+
+def rows_at_once(longest: int) -> int:
+    """Return how many rows a reference reads at once: many, unless they are long (tokens)."""
+    return max(1, min(256, TOKENS_AT_ONCE // longest))
 
 
 def rows_in_order(

@@ -83,7 +83,9 @@ class RewardModel(TextReward):
         asked = encode_prompts(self.tokenizer, prompts)
         own = str(self.tokenizer.eos_token)
         given = encode_responses(self.tokenizer, [with_end(r, self.end, own) for r in responses])
-        rows = [p + r for p, r in zip(asked, given, strict=True)]
+        # A judge may read less than the policies: the end is what counts.
+        longest = positions_of(self.model)
+        rows = [(p + r)[-longest:] for p, r in zip(asked, given, strict=True)]
         batch = make_batch([[] for _ in rows], rows, self.tokenizer.pad_token_id, self.device)
         hidden = self.model.base_model(
             input_ids=batch.ids, attention_mask=batch.mask, use_cache=False
@@ -142,10 +144,9 @@ class Classifier(TextReward):
 
     def _encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> BatchEncoding:
         """Return what the model reads. What is cut is the beginning: the answer counts."""
-        config = self.model.config.get_text_config()
-        positions = getattr(config, "max_position_embeddings", None) or NO_LIMIT
-        longest = min(self.tokenizer.model_max_length, positions)
-        cut = {"truncation": True, "max_length": longest} if longest < NO_LIMIT else {}
+        # Two positions are not for text in models of RoBERTa's kind.
+        longest = min(self.tokenizer.model_max_length, positions_of(self.model) - 2)
+        cut = {"truncation": True, "max_length": longest} if longest < NO_LIMIT - 2 else {}
         self.tokenizer.truncation_side = "left"
         options: dict[str, Any] = {**cut, "padding": True, "return_tensors": "pt"}
         pairs = list(zip(prompts, responses, strict=True))
@@ -187,6 +188,12 @@ def output_of(config: Any, label: str) -> int | None:
         if label and label in (name, str(place)):
             return place
     raise ValueError(f"label '{label}' is none of the classifier's: {', '.join(names.values())}")
+
+
+def positions_of(model: PreTrainedModel) -> int:
+    """Return how many tokens a model takes."""
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or NO_LIMIT
 
 
 def with_end(response: str, end: str, new: str) -> str:

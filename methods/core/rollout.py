@@ -62,6 +62,12 @@ class Rollout:
         rest = (self.logprobs, self.reference_logprobs, self.scores, self.ended)
         return Rollout(self.batch.rows(rows), *(tensor[rows] for tensor in rest))
 
+    def to(self, device: torch.device | str) -> Rollout:
+        """Return the rollout on a device."""
+        batch = Batch(self.batch.ids.to(device), self.batch.mask.to(device), self.batch.width)
+        rest = (self.logprobs, self.reference_logprobs, self.scores, self.ended)
+        return Rollout(batch, *(tensor.to(device) for tensor in rest))
+
     @property
     def mask(self) -> Tensor:
         return self.batch.response_mask

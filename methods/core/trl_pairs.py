@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core import processes
 from methods.core.context import Context
+from methods.core.order import rows_at_once
 from methods.core.pair_rows import Rows, pair_rows
-from methods.core.policy import MOST_TOKENS, ModelPolicy
+from methods.core.policy import ModelPolicy
 from methods.core.trainers import fit_by_trainer
 from methods.core.training import Schedule
 
@@ -35,7 +36,7 @@ def fit_by_dpo_trainer(
             beta=beta,
             # The trainer keeps what it computed in a file of the process that did it.
             precompute_ref_log_probs=not processes.together(),
-            precompute_ref_batch_size=reference_batch(rows),
+            precompute_ref_batch_size=rows_at_once(2 * longest(rows)),
             max_length=None,
             **options,
         )
@@ -51,11 +52,10 @@ def fit_by_dpo_trainer(
     return fit_by_trainer(context, schedule, build)
 
 
-def reference_batch(rows: Rows) -> int:
-    """Return how many pairs the reference reads at once: many, unless they are long."""
+def longest(rows: Rows) -> int:
+    """Return the tokens of the longest pair."""
     sides = ("prompt_tokens", "chosen_tokens", "rejected_tokens")
-    longest = max(sum(len(row[side]) for side in sides) for row in rows)
-    return max(1, min(256, MOST_TOKENS // 4 // longest))
+    return max(sum(len(row[side]) for side in sides) for row in rows)
 
 
 class PairCollator:

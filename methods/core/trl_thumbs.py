@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core.context import Context
 from methods.core.feedback import Thumb
+from methods.core.order import rows_at_once
 from methods.core.policy import ModelPolicy
 from methods.core.text import encode_prompts, encode_responses, render_prompt
 from methods.core.trainers import fit_by_trainer
@@ -35,7 +36,9 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
         settings = KTOConfig(
             **arguments,
             precompute_ref_log_probs=True,
-            precompute_ref_batch_size=256,
+            precompute_ref_batch_size=rows_at_once(
+                max(len(row["prompt_tokens"]) + len(row["response_tokens"]) for row in rows)
+            ),
             max_length=None,
             **options,
         )
