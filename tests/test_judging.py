@@ -321,7 +321,8 @@ def test_what_no_request_can_pass_stops_at_once(
     with pytest.raises(UserError, match=complaint) as raised:
         bench.judge(concurrency=2, retries=0)
     assert "\n" not in str(raised.value) and KEY not in str(raised.value)
-    assert len(server.requests) <= 4
+    # Two at a time, and once more without a temperature where that is refused.
+    assert len(server.requests) <= 6
     assert not (bench.folder / "llm_judge.csv").exists()
 
 
