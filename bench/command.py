@@ -90,7 +90,8 @@ def _run(
     )
     # Nothing is made before all have seen what there is.
     processes.gathered(None)
-    console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {workers.jobs} at a time")
+    how = f"{processes.count()} together" if processes.together() else f"{workers.jobs} at a time"
+    console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {how}")
     for line in plan.lines():
         console.print(f"  {line}", soft_wrap=True)
     from bench.progress import Progress

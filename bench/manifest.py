@@ -19,6 +19,7 @@ from bench.pipeline.world import ROOT
 from bench.runner import Plan
 from bench.runs import Run
 from bench.store import LIBRARIES
+from methods.core import processes
 
 
 def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
         "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
         "seconds": round(finished - started, 1),
         "device": device,
+        "processes": processes.count(),
         "hardware": hardware(device),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("prefrontier", *LIBRARIES)},

@@ -27,9 +27,10 @@ def launch(folder: Path, count: int) -> Path:
     out = folder / f"out-{count}"
     command = [sys.executable, "-m", "bench", "bench", str(folder / "small.yaml")]
     if count > 1:
-        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines=1"]
-        launcher += [f"--num_processes={count}", "--mixed_precision=no", "--dynamo_backend=no"]
-        launcher += ["--main_process_port=0", "-m", "bench"]
+        # With --cpu it would start but one, and say nothing.
+        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+        launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+        launcher += [f"--num_processes={count}", "--main_process_port=0", "-m", "bench"]
         command = [*launcher, *command[3:]]
     done = subprocess.run(
         [*command, "--device", "cpu", "--jobs", "1", "--out", str(out)],
@@ -40,6 +41,7 @@ def launch(folder: Path, count: int) -> Path:
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert json.loads((out / "manifest.json").read_text())["processes"] == count
     return out
 
 

@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+# As torch and the usual kinds of MPI say it.
+COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+
+
 def count() -> int:
     """Return how many processes there are."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
+    return _first(COUNTS, 1)
 
 
 def rank() -> int:
     """Return the number of this one, from 0."""
-    return int(os.environ.get("RANK") or 0) if together() else 0
+    return _first(RANKS, 0) if together() else 0
+
+
+def _first(names: Sequence[str], default: int) -> int:
+    given = [os.environ[name] for name in names if os.environ.get(name)]
+    return int(given[0]) if given else default
 
 
 def together() -> bool:
