@@ -17,12 +17,16 @@ from bench.catalog import left_out
 from bench.errors import UserError
 from bench.experiment import Experiment, check_feedback, load_experiment, narrow
 from bench.pipeline.base_model import SIZES
-from bench.pipeline.sources import needs_hub
+from bench.pipeline.sources import find_model, needs_hub
+from bench.tasks.recorded import Recorded
 from methods.core import processes
 from methods.core.feedback import GIVES
 
 if TYPE_CHECKING:
     from bench.runner import Plan
+
+# Embedded sizes whose learning rates are a GPU's; bytes of weights below which a model is a toy.
+FOR_A_GPU, TOY = ("10M", "50M", "150M"), 20 * 2**20
 
 
 def run_bench(
@@ -54,10 +58,31 @@ def run_bench(
 
 
 def built_in(data: str, model: str) -> str:
-    """Return which experiment is run where none is named."""
+    """Return which experiment is run where none is named: learning rates go by the model's size."""
     if not data:
         return "default"
-    return "recorded" if not model or model in SIZES else "pretrained"
+    if not model or model in SIZES:
+        return "recorded_gpu" if model in FOR_A_GPU else "recorded"
+    weights = [file.stat().st_size for file in Path(model).glob("*.safetensors")]
+    return "recorded" if weights and sum(weights) < TOY else "pretrained"
+
+
+def within_reach(experiment: Experiment) -> tuple[Experiment, list[str]]:
+    """Return the experiment with responses that leave half of what a model takes to the prompt.
+
+    And what there is to say of that: nothing where the models take enough.
+    """
+    from bench.pipeline.recorded_feedback import positions_of
+
+    content, said = experiment.model_dump(), []
+    for name, task in experiment.worlds.items():
+        if not isinstance(task, Recorded) or not (source := find_model(task.model)).folder:
+            continue
+        half = positions_of(source.folder) // 2
+        if task.response_tokens > half:
+            content["tasks"][name]["dials"]["response_tokens"] = half
+            said.append(f"{name}: responses are cut at {half} tokens, half of what the model takes")
+    return (Experiment.model_validate(content).check() if said else experiment), said
 
 
 def _run(
@@ -74,6 +99,9 @@ def _run(
     width = None if sys.stdout.isatty() else 140
     console = Console(highlight=False, width=width, quiet=not processes.is_main())
     started = time.time()
+    experiment, said = within_reach(experiment)
+    for line in said:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
     store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)

@@ -50,8 +50,8 @@ def test_built_in_experiments_are_valid() -> None:
     names = [file.stem for file in EXPERIMENTS.glob("*.yaml")]
     assert {"default", "quick"} <= set(names)
     for name in names:
-        # Two are for data that users bring.
-        data = f"{name}.jsonl" if name in ("recorded", "pretrained") else ""
+        # These are for data that users bring.
+        data = f"{name}.jsonl" if name in ("recorded", "recorded_gpu", "pretrained") else ""
         assert load_experiment(name, data=data).name == name
 
 

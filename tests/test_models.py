@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from preferences import experiment_file, make_folder, pairs, write_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.command import run_bench
+from bench.command import built_in, run_bench, within_reach
 from bench.errors import UserError
+from bench.experiment import load_experiment
 from bench.pipeline.base_model import load_model, load_tokenizer
 from methods.core.text import encode_prompts, encode_responses
 
@@ -109,3 +111,26 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
                 out=tmp_path / "out",
             )
         assert "\n" not in str(caught.value)
+
+
+def test_which_settings_are_taken_goes_by_the_models_size(tmp_path: Path) -> None:
+    assert built_in("", "") == "default"
+    assert [built_in("prefs", size) for size in ("", "tiny", "1M")] == ["recorded"] * 3
+    assert [built_in("prefs", size) for size in ("10M", "150M")] == ["recorded_gpu"] * 2
+    assert built_in("prefs", str(make_folder("gpt2", tmp_path / "toy"))) == "recorded"
+    assert built_in("prefs", "owner/name") == "pretrained"
+    (tmp_path / "large").mkdir()
+    with (tmp_path / "large" / "model.safetensors").open("wb") as file:
+        file.truncate(100 * 2**20)
+    assert built_in("prefs", str(tmp_path / "large")) == "pretrained"
+
+
+def test_responses_leave_half_of_a_short_model_to_the_prompt(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(60))
+    folder = str(make_folder("gpt2", tmp_path / "gpt2"))
+    short = load_experiment("recorded", data=str(data), model=folder)
+    changed, said = within_reach(short)
+    task: Any = changed.worlds["recorded"]
+    assert task.response_tokens == 48 and "cut at 48 tokens" in said[0]
+    fits = load_experiment(str(experiment_file(tmp_path, data, model=folder)))
+    assert within_reach(fits) == (fits, [])
