@@ -328,7 +328,7 @@ def test_parquet_with_broken_text_and_empty_cells(tmp_path: Path) -> None:
         ("x.parquet", b"PAR1 no PAR1", "not readable as Parquet"),
         ("x.parquet", as_parquet([{"a": "b"}])[:0:-1], "not readable as Parquet"),
         ("x.jsonl.gz", b'{"a": 1}', "is not gzip"),
-        ("x.csv.gz", gzip.compress(b"a,b\n" * 999)[:-9], "is cut off"),
+        ("x.csv.gz", gzip.compress(b"a,b\n" * 999, mtime=0)[:-9], "is cut off"),
         ("x.txt", b"a", "unknown kind of file; allowed: .jsonl, .jsonl.gz, .json, .json.gz, .csv"),
     ],
 )
