@@ -37,7 +37,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Results folder; default: results/NAME.")] = None,
 ) -> None:
     """Run a comparison and write its report. What is done already is not done again."""
-    from bench.command import run_bench
+    from bench.commands.run import run_bench
 
     status = run_bench(
         experiment,
@@ -72,7 +72,7 @@ def calibrate(
     ] = None,
 ) -> None:
     """Measure how often the verdicts are right, on many small worlds of known truth."""
-    from bench.calibration.command import run_calibration
+    from bench.commands.calibrate import run_calibration
 
     raise typer.Exit(run_calibration(quick=quick, jobs=jobs, out=out))
 
@@ -116,9 +116,9 @@ def judge(
     from pydantic import ValidationError
 
     from bench.errors import UserError
-    from bench.judging.command import run_judge
-    from bench.judging.settings import LLMJudge
-    from bench.validation import describe
+    from bench.commands.judge import run_judge
+    from bench.config.llm_judge import LLMJudge
+    from bench.config.validation import describe
 
     try:
         settings = LLMJudge(
@@ -149,8 +149,8 @@ def export_samples(
 ) -> None:
     """Write a method's test responses for another tool to judge."""
     from bench.errors import UserError
-    from bench.report.export import export
-    from bench.store import write_text
+    from bench.commands.export import export
+    from bench.cache.store import write_text
 
     text = export(folder, method=method, task=task, seed=seed, form=form)
     if out is None:
@@ -174,7 +174,7 @@ def list_methods(
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.catalog import catalog, learns_from, title
+    from bench.config.catalog import catalog, learns_from, title
 
     table = Table("method", "learns from", "dial", box=None, pad_edge=False)
     if verbose:
@@ -200,7 +200,7 @@ def new_method(
     ] = None,
 ) -> None:
     """Write the file of a new method: it runs at once, and is yours to change."""
-    from bench.new_method import draft_method, next_steps, write_method
+    from bench.commands.new_method import draft_method, next_steps, write_method
 
     draft = draft_method(name, like)
     file = write_method(draft, folder)
@@ -212,7 +212,7 @@ def check_methods(
     names: Annotated[list[str], typer.Argument(help="Methods; all: every one there is.")],
 ) -> None:
     """Check that a method is what the trainer interface says, on a tiny world."""
-    from bench.checks.command import run_checks
+    from bench.commands.check import run_checks
 
     raise typer.Exit(run_checks(names))
 

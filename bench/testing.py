@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.catalog import find_method
+from bench.config.catalog import find_method
 from bench.checks import CHECKS, run_check
 from methods.base import Method
 

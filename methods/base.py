@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
-from methods.core.context import Context
+from methods.core.training.context import Context
 from methods.core.feedback import Kind
-from methods.core.policy import Policy
-from methods.core.training import Diverged
+from methods.core.models.policy import Policy
+from methods.core.training.trainer import Diverged
 
 __all__ = [
     "Context",

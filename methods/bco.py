@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.fit import ThumbLogprobs, fit_thumbs
-from methods.core.offline import Offline
+from methods.core.training.pairwise import ThumbLogprobs, fit_thumbs
+from methods.toolkit.offline import Offline
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Count, Method, Paper, Policy
-from methods.core.policy import POLICY_FILE, ModelPolicy, save_kind
-from methods.core.reward import TextReward, load_reward
-from methods.core.rollout import best_of_each
-from methods.core.sampling import SamplingLaw
+from methods.core.models.policy import POLICY_FILE, ModelPolicy, save_kind
+from methods.core.models.reward import TextReward, load_reward
+from methods.core.training.rollout import best_of_each
+from methods.core.models.sampling import SamplingLaw
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.imitation import Imitation
+from methods.toolkit.imitation import Imitation
 
 
 @dataclass(frozen=True)

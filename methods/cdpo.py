@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge, Lt
 
 from methods.base import Paper
-from methods.core.fit import PairLogprobs
-from methods.core.offline import PairLoss
+from methods.core.training.pairwise import PairLogprobs
+from methods.toolkit.offline import PairLoss
 
 if TYPE_CHECKING:
     from torch import Tensor

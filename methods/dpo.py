@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from methods.base import Context, Paper, Policy, Share
-from methods.core.offline import Offline
-from methods.core.trl_pairs import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
+from methods.core.trl.dpo import fit_by_dpo_trainer
 
 
 @dataclass(frozen=True)

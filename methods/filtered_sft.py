@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.fine_tuning import response_trainer
-from methods.core.offline import Scheduled
-from methods.core.policy import ModelPolicy
-from methods.core.trainers import fit_by_trainer
+from methods.core.trl.sft import response_trainer
+from methods.toolkit.offline import Scheduled
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.policy_trainer import fit_by_trainer
 
 if TYPE_CHECKING:
     from transformers import Trainer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from methods.base import Context, NonNegative, Paper, Policy
-from methods.core.groups import Groups
+from methods.toolkit.groups import Groups
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 
 from methods.base import Context, Paper, Policy, Positive
-from methods.core.offline import Offline
-from methods.core.trl_thumbs import fit_by_kto_trainer
+from methods.toolkit.offline import Offline
+from methods.core.trl.kto import fit_by_kto_trainer
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, MultipleOf
 
 from methods.base import Context, Paper, Policy, Positive
-from methods.core.experimental import experimental
-from methods.core.online import Online
-from methods.core.trl_online import fit_by_online_trainer
+from methods.core.trl.experimental import experimental
+from methods.toolkit.online import Online
+from methods.core.trl.online import fit_by_online_trainer
 
 # Far above any length, so that no prompt is cut.
 NO_LIMIT = 1_000_000

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, Paper, Policy, Positive
-from methods.core.offline import Scheduled
-from methods.core.trl_reference_free import fit_by_reference_free_trainer
+from methods.toolkit.offline import Scheduled
+from methods.core.trl.reference_free import fit_by_reference_free_trainer
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from statistics import mean, pstdev
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, Positive, Share
-from methods.core import processes
-from methods.core.policy import ModelPolicy
-from methods.core.rollout import Rollout, collect, draw_prompts, padded, token_values
-from methods.core.sampling import stream, token_logprobs
-from methods.core.training import isolated, use_bf16, whole_batches
+from methods.core.models import distributed
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.rollout import Rollout, collect, draw_prompts, padded, token_values
+from methods.core.models.sampling import stream, token_logprobs
+from methods.core.training.trainer import isolated, use_bf16, whole_batches
 
 if TYPE_CHECKING:
     import torch
@@ -165,12 +165,12 @@ class _Run:
             shuffled = torch.randperm(len(prompts), generator=order)
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
                 tokens = rollout.mask[rows].sum()
-                rows = rows[processes.rank() :: processes.count()].to(advantages.device)
+                rows = rows[distributed.rank() :: distributed.count()].to(advantages.device)
                 first = self.update == epoch == number == 0
                 targets = (values[rows], advantages[rows], returns[rows])
                 loss = self._loss(rollout.part(rows), *targets, first)
                 # A mean over tokens, of which the processes may have different numbers.
-                share = processes.count() * rollout.mask[rows].sum() / tokens
+                share = distributed.count() * rollout.mask[rows].sum() / tokens
                 norms += self._descend(loss * share)
         self._train_mode(False)
         # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
@@ -197,7 +197,7 @@ class _Run:
     def _advantages(
         self, rollout: Rollout, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        from methods.core.ppo_losses import gae, token_rewards, whiten
+        from methods.core.training.ppo_losses import gae, token_rewards, whiten
 
         method, mask = self.method, rollout.mask
         scores = (rollout.scores - self.shift) / self.scale
@@ -218,7 +218,7 @@ class _Run:
         returns: torch.Tensor,
         first: bool,
     ) -> torch.Tensor:
-        from methods.core.ppo_losses import policy_loss, value_loss
+        from methods.core.training.ppo_losses import policy_loss, value_loss
 
         method, mask = self.method, part.mask
         with self._autocast():
@@ -236,7 +236,7 @@ class _Run:
 
         loss.backward()
         for model in self._models().values():
-            processes.average_gradients(model.parameters())
+            distributed.average_gradients(model.parameters())
         largest = math.inf if self.method.max_grad_norm is None else self.method.max_grad_norm
         norms = [
             torch.nn.utils.clip_grad_norm_(model.parameters(), largest)
@@ -248,7 +248,7 @@ class _Run:
 
     def _adapt(self, rollout: Rollout) -> None:
         """Log the update, and move the KL coefficient if it has a target."""
-        from methods.core.ppo_losses import adapted_kl_coef
+        from methods.core.training.ppo_losses import adapted_kl_coef
 
         method = self.method
         self.context.log(self.update * method.batch_size, **rollout.figures())
@@ -260,13 +260,13 @@ class _Run:
 
 def shared(rollout: Rollout, values: torch.Tensor) -> tuple[Rollout, torch.Tensor]:
     """Return the rollout of all processes, and its values [B, T + 1]."""
-    if not processes.together():
+    if not distributed.together():
         return rollout, values
     import torch
 
     # Each process has a device of its own: what they tell each other is on none.
     device = values.device
-    parts = processes.gathered((rollout.to("cpu"), values.cpu()))
+    parts = distributed.gathered((rollout.to("cpu"), values.cpu()))
     whole = Rollout.of([part for part, _ in parts])
     length = whole.mask.shape[1] + 1
     joined = torch.cat([padded(own, 0, 0, length) for _, own in parts])

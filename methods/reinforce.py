@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Count, Diverged, NonNegative, Paper, Positive, Share
-from methods.core.online import Online
-from methods.core.policy import ModelPolicy
-from methods.core.rollout import collect, draw_prompts
-from methods.core.sampling import stream, token_logprobs
-from methods.core.training import isolated, use_bf16
+from methods.toolkit.online import Online
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.rollout import collect, draw_prompts
+from methods.core.models.sampling import stream, token_logprobs
+from methods.core.training.trainer import isolated, use_bf16
 
 if TYPE_CHECKING:
     from torch import Tensor

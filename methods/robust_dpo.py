@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, Lt
 
 from methods.base import Context, Paper, Policy
-from methods.core.offline import Offline
-from methods.core.trl_pairs import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
+from methods.core.trl.dpo import fit_by_dpo_trainer
 
 
 @dataclass(frozen=True)

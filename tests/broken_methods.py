@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Method, Policy
-from methods.core.fit import PairLogprobs, fit_pairs
-from methods.core.offline import PairLoss
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import SamplingLaw
-from methods.core.training import Schedule
+from methods.core.training.pairwise import PairLogprobs, fit_pairs
+from methods.toolkit.offline import PairLoss
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingLaw
+from methods.core.training.trainer import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor

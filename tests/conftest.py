@@ -18,11 +18,11 @@ import torch
 from bench.evaluation.kl import model_kl
 from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
-from bench.workers import quiet
-from methods.core.context import Context, Reward
+from bench.execution.executors import quiet
+from methods.core.training.context import Context, Reward
 from methods.core.feedback import Pair
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import SamplingLaw
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingLaw
 
 torch.set_num_threads(1)
 quiet()

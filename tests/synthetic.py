@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.report.results import (
+from bench.results.loading import (
     CHECKPOINT_COLUMNS,
     CURVE_COLUMNS,
     FRONTIER_COLUMNS,

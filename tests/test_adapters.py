@@ -13,13 +13,13 @@ import torch
 from conftest import LAW, PROMPTS
 from preferences import experiment_file, make_folder, pairs, write_rows
 
-from bench.command import run_bench
+from bench.commands.run import run_bench
 from bench.errors import UserError
-from bench.experiment import load_experiment
-from methods.core.context import Context
-from methods.core.loading import Loading, Lora
-from methods.core.policy import ModelPolicy, load_policy
-from methods.core.sampling import token_logprobs
+from bench.config.experiment import load_experiment
+from methods.core.training.context import Context
+from methods.core.models.loading import Loading, Lora
+from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.models.sampling import token_logprobs
 from methods.dpo import DPO
 from methods.ppo import PPO
 

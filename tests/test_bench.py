@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from bench.experiment import load_experiment, narrow
+from bench.config.experiment import load_experiment, narrow
 from bench.pipeline.embedded import EmbeddedWorld
-from bench.report.results import METHOD_COLUMNS, RUN_COLUMNS
-from bench.runner import Plan
-from bench.store import Store
+from bench.results.loading import METHOD_COLUMNS, RUN_COLUMNS
+from bench.execution.plan import Plan
+from bench.cache.store import Store
 from bench.tasks.exact import Exact
 from methods.base import Diverged
 
@@ -295,8 +295,8 @@ def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
 def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> None:
     """Also where all responses are listed: against their probabilities, not their list."""
     from bench.evaluation.measure import against_limit, measure
-    from bench.runs import clean
-    from methods.core.policy import ModelPolicy
+    from bench.execution.run import clean
+    from methods.core.models.policy import ModelPolicy
 
     class Opaque(ModelPolicy):
         def logprobs(self, *_: object) -> None:  # type: ignore[override]

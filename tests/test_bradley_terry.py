@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
-from bench.bradley_terry import fit_strengths, implied_rates, mean_rates, strength_intervals
+from bench.analysis.bradley_terry import fit_strengths, implied_rates, mean_rates, strength_intervals
 
 
 def crossed(

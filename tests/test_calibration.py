@@ -27,13 +27,13 @@ from bench.calibration.verdicts import (
     verdict,
 )
 from bench.cli import main
-from bench.manifest import calibration
+from bench.execution.manifest import calibration
 from bench.report.build import build_report
 from bench.report.trust import trust
-from bench.runs import method_files
-from bench.store import Store
-from methods.core.context import Context
-from methods.core.policy import ModelPolicy
+from bench.execution.run import method_files
+from bench.cache.store import Store
+from methods.core.training.context import Context
+from methods.core.models.policy import ModelPolicy
 from methods.dpo import DPO
 from methods.ppo import PPO
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalog import GROUP, catalog
-from bench.runs import method_files
+from bench.config.catalog import GROUP, catalog
+from bench.execution.run import method_files
 
 COMMAND = """
 import sys

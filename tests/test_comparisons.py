@@ -20,9 +20,9 @@ from bench.report.contrasts import contrast_table, declared, exploratory, with_v
 from bench.report.cost import asked, cost_table, savings
 from bench.report.effort import best_of_k_gains, effort_table
 from bench.report.ranking import ranking_table
-from bench.report.results import HEAD_TO_HEAD_COLUMNS, RUN_COLUMNS, Results, load_results, typed
+from bench.results.loading import HEAD_TO_HEAD_COLUMNS, RUN_COLUMNS, Results, load_results, typed
 from bench.report.wins import strength_table, win_rate_table
-from bench.statistics import two_way_error
+from bench.analysis.statistics import two_way_error
 
 Pairs = list[tuple[str, str]]
 

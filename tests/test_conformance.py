@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.catalog import catalog
+from bench.config.catalog import catalog
 from bench.testing import parametrize_with_checks
 from methods.base import Method
 

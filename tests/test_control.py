@@ -7,12 +7,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench.experiment import load_experiment
-from bench.progress import Progress
-from bench.results import objective
-from bench.runner import Plan, execute
-from bench.store import Store
-from bench.workers import Workers
+from bench.config.experiment import load_experiment
+from bench.execution.progress import Progress
+from bench.execution.tables import objective
+from bench.execution.plan import Plan, execute
+from bench.cache.store import Store
+from bench.execution.executors import Workers
 
 NEAR_THE_OPTIMUM = 0.97
 

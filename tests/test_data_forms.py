@@ -11,7 +11,7 @@ import pytest
 
 from bench.data.forms import COLUMNS, FORMS, form_of, to_judgement
 from methods.core.feedback import Pair, Ranking, Thumb
-from methods.core.text import to_prompt, to_turns
+from methods.core.models.text import to_prompt, to_turns
 
 
 def user(content: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from bench.data.reading import Row, fingerprint, read_rows
 from bench.data.splits import Shares, split
 from bench.errors import UserError
 from methods.core.feedback import Pair
-from methods.core.text import to_prompt
+from methods.core.models.text import to_prompt
 
 Rows = list[dict[str, Any]]
 

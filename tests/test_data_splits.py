@@ -11,7 +11,7 @@ import pytest
 from bench.data.forms import to_judgement
 from bench.data.splits import Shares, duplicates, split, split_of
 from methods.core.feedback import Judgement, Pair, Ranking, Thumb
-from methods.core.text import to_prompt
+from methods.core.models.text import to_prompt
 
 SHARES = Shares()
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.evaluation.ruler import Ruler
+from bench.evaluation.reference_samples import Ruler
 from bench.pipeline.embedded import EmbeddedWorld
-from bench.store import Store
+from bench.cache.store import Store
 from bench.tasks.base import Annotator, Architecture, Coverage, RewardTraining, Training
 from bench.tasks.exact import Exact
-from methods.core.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingLaw
 
 WORLD = Exact(
     length=2,

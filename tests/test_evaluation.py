@@ -10,12 +10,12 @@ from conftest import LAW, PROMPTS, drawn_kl
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
 from bench.evaluation.kl import best_of_n_kl
-from bench.evaluation.limit import FEWEST_EFFECTIVE, Limit, effective_samples
+from bench.evaluation.frontier import FEWEST_EFFECTIVE, Limit, effective_samples
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
 from bench.evaluation.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
-from methods.core.policy import ModelPolicy
+from methods.core.models.policy import ModelPolicy
 
 
 def test_kl_estimator_against_enumeration(reference: ModelPolicy, other: ModelPolicy) -> None:

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import torch
 
-from bench.catalog import find_method
-from bench.validation import build
-from methods.core.context import Context
+from bench.config.catalog import find_method
+from bench.config.validation import build
+from methods.core.training.context import Context
 from methods.core.feedback import Pair
-from methods.core.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingLaw
 
 torch.set_num_threads(1)
 
@@ -47,9 +47,9 @@ def curves(learning_rate):
 print(json.dumps([curves(1e-12), curves(2e-4)]))
 """
 DIGEST = """
-from bench.catalog import find_method
-from bench.runs import method_files
-from bench.store import source_digest
+from bench.config.catalog import find_method
+from bench.execution.run import method_files
+from bench.cache.store import source_digest
 
 files = method_files(find_method("squared_hinge", "here"))
 print(*files, source_digest(files), sep="\\n")

@@ -9,17 +9,17 @@ from typing import ClassVar
 import pytest
 import yaml
 
-from bench.catalog import catalog
+from bench.config.catalog import catalog
 from bench.cli import main
 from bench.errors import UserError
-from bench.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
-from bench.runner import Plan
-from bench.store import Store
+from bench.config.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
+from bench.execution.plan import Plan
+from bench.cache.store import Store
 from bench.tasks.base import Training
 from bench.tasks.exact import Exact
 from methods.base import Method
 from methods.core.feedback import GIVES
-from methods.core.offline import PairLoss
+from methods.toolkit.offline import PairLoss
 from methods.dpo import DPO
 from methods.sft import SFT
 

@@ -16,14 +16,14 @@ from conftest import PROMPTS
 from bench.pipeline.embedded import EmbeddedWorld
 from bench.pipeline.feedback import Asked, choose, compare, rank, thumbs
 from bench.pipeline.reward_model import choice_loss, train_reward_model
-from bench.store import Store
+from bench.cache.store import Store
 from bench.tasks.base import Annotator, Question, RewardTraining
 from bench.tasks.exact import Exact
-from methods.core.context import Context
+from methods.core.training.context import Context
 from methods.core.feedback import Choice, Pair, Ranking, Thumb, derive
-from methods.core.fit import PairLogprobs, fit_pairs
-from methods.core.policy import ModelPolicy
-from methods.core.training import Schedule, trainer_arguments
+from methods.core.training.pairwise import PairLogprobs, fit_pairs
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.trainer import Schedule, trainer_arguments
 from methods.dpo import DPO
 
 GOLD = (1.0, 0.0, -0.5)
@@ -157,7 +157,7 @@ def test_reward_model_of_pairs_is_that_of_trl(sft_folder: Path, tmp_path: Path) 
     start = [p.detach().clone() for p in model.parameters()]
 
     def tokens(prompt: str, response: str) -> list[int]:
-        from methods.core.text import encode_prompts, encode_responses
+        from methods.core.models.text import encode_prompts, encode_responses
 
         return encode_prompts(tokenizer, [prompt])[0] + encode_responses(tokenizer, [response])[0]
 

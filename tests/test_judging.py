@@ -17,9 +17,9 @@ from judge_server import JudgeServer, Question, Reply, completion, failure, long
 from rich.console import Console
 
 from bench.errors import UserError
-from bench.judging.command import run_judge
+from bench.commands.judge import run_judge
 from bench.judging.folder import LLM_JUDGE_COLUMNS, judge_folder
-from bench.judging.settings import LLMJudge
+from bench.config.llm_judge import LLMJudge
 from bench.judging.template import fill, load_template
 
 KEY = "sk-secret-of-the-test"

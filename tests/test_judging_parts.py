@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from bench.judging.cache import Answer, Answers, request_key
 from bench.judging.completion import read_answer
-from bench.judging.figures import Judged, figures
-from bench.judging.settings import LLMJudge
+from bench.judging.metrics import Judged, figures
+from bench.config.llm_judge import LLMJudge
 from bench.judging.template import fill, load_template
 from bench.judging.verdicts import SAME, Vote, parse
 
@@ -129,7 +129,7 @@ def test_wrong_settings(wrong: dict[str, Any]) -> None:
 
 def test_importing_it_is_light() -> None:
     command = (
-        "import sys, bench.judging.folder, bench.judging.command;"
+        "import sys, bench.judging.folder, bench.commands.judge;"
         "print({'openai', 'pandas', 'numpy', 'scipy', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)

@@ -13,7 +13,7 @@ import pytest
 from conftest import LAW, PROMPTS, likes_a, load_module, same, weights
 
 import methods
-from bench.catalog import GROUP, own_methods
+from bench.config.catalog import GROUP, own_methods
 from bench.checks import CHECKS, run_check
 from methods.base import Context, Method
 from methods.core.feedback import KINDS, Judgement, Pair, Thumb

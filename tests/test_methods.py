@@ -14,10 +14,10 @@ from conftest import LAW, PROMPTS, likes_a, same, weights
 from methods.base import Context, Diverged
 from methods.best_of_n import BestOfNPolicy
 from methods.core.feedback import Pair
-from methods.core.policy import ModelPolicy, load_policy
-from methods.core.rollout import collect
-from methods.core.sampling import token_logprobs
-from methods.core.training import whole_batches
+from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.training.rollout import collect
+from methods.core.models.sampling import token_logprobs
+from methods.core.training.trainer import whole_batches
 from methods.dpo import DPO
 from methods.ppo import PPO, check_untouched
 from methods.ppo_gold import PPOGold
@@ -85,8 +85,8 @@ def test_dpo_loss_at_the_reference_is_log_2(make_context: MakeContext) -> None:
 def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext) -> None:
     """Cut-off responses have no end token: its probability after them must not be touched."""
     context = make_context(judgements=[Pair("a", "a b c", "c b a")] * 64)
-    from methods.core.pair_rows import token_rows
-    from methods.core.trl_pairs import PairCollator
+    from methods.core.trl.pair_rows import token_rows
+    from methods.core.trl.dpo import PairCollator
 
     tokenizer = context.reference.tokenizer
     row = token_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])[0]
@@ -219,7 +219,7 @@ def test_beta_is_no_coefficient_of_the_kl_where_something_else_holds_the_policy(
 
 
 def test_only_ppo_gold_is_privileged() -> None:
-    from bench.catalog import catalog
+    from bench.config.catalog import catalog
 
     kinds = {name: kind for name, kind in catalog().items() if not isinstance(kind, str)}
     assert [name for name, kind in kinds.items() if kind.privileged] == ["ppo_gold"]
@@ -230,7 +230,7 @@ def test_a_policy_is_loaded_by_the_class_that_saved_it(
     make_context: MakeContext, sft_folder: object
 ) -> None:
     from bench.pipeline.reward_model import new_reward_model
-    from methods.core.reward import RewardModel
+    from methods.core.models.reward import RewardModel
 
     context = make_context()
     reward = RewardModel(new_reward_model(context.sft, 0), context.reference.tokenizer)

@@ -11,11 +11,11 @@ import pytest
 from preferences import experiment_file, make_folder, pairs, write_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.command import built_in, run_bench, within_reach
+from bench.commands.run import built_in, run_bench, within_reach
 from bench.errors import UserError
-from bench.experiment import load_experiment
+from bench.config.experiment import load_experiment
 from bench.pipeline.base_model import load_model, load_tokenizer
-from methods.core.text import encode_prompts, encode_responses
+from methods.core.models.text import encode_prompts, encode_responses
 
 KINDS = ["gpt2", "qwen2", "gpt_neox", "llama"]
 

@@ -15,14 +15,14 @@ import torch
 from conftest import load_module, same, weights
 
 import methods
-from bench.catalog import catalog, own_methods, title
+from bench.config.catalog import catalog, own_methods, title
 from bench.checks import CHECKS, run_check
 from bench.cli import main
-from bench.copied_source import copied_source, without_paper
+from bench.commands.copied_source import copied_source, without_paper
 from bench.errors import UserError
-from bench.new_method import draft_method, loss_is_inside_trl, write_method
+from bench.commands.new_method import draft_method, loss_is_inside_trl, write_method
 from methods.base import Context, Method
-from methods.core.offline import PairLoss
+from methods.toolkit.offline import PairLoss
 from methods.dpo import DPO
 from methods.ppo import PPO
 

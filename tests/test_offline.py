@@ -19,16 +19,16 @@ from methods.apo import APO
 from methods.base import Context, Method
 from methods.bco import BCO, RewardShift, classifier_loss
 from methods.cdpo import CDPO
-from methods.core.experimental import experimental
+from methods.core.trl.experimental import experimental
 from methods.core.feedback import Pair, Thumb
-from methods.core.fit import PLAIN, PairLogprobs, ThumbLogprobs, fit_pairs
-from methods.core.pair_rows import token_rows
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import make_batch, token_logprobs
-from methods.core.text import encode_prompts, encode_responses
-from methods.core.training import Schedule
-from methods.core.trl_reference_free import TokenCollator
-from methods.core.trl_thumbs import ThumbCollator, passes, thumb_rows
+from methods.core.training.pairwise import PLAIN, PairLogprobs, ThumbLogprobs, fit_pairs
+from methods.core.trl.pair_rows import token_rows
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import make_batch, token_logprobs
+from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.training.trainer import Schedule
+from methods.core.trl.reference_free import TokenCollator
+from methods.core.trl.kto import ThumbCollator, passes, thumb_rows
 from methods.dpo import DPO
 from methods.filtered_sft import FilteredSFT
 from methods.ipo import IPO

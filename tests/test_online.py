@@ -20,11 +20,11 @@ from methods.base import Context, Diverged
 from methods.best_of_n import best_of_n_probabilities
 from methods.best_of_n_distilled import BestOfNDistilled
 from methods.core import imitation
-from methods.core.policy import ModelPolicy
-from methods.core.rollout import collect
-from methods.core.sampling import SamplingLaw, make_batch, token_logprobs
-from methods.core.text import encode_prompts, encode_responses
-from methods.core.trl_online import text_reward
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.rollout import collect
+from methods.core.models.sampling import SamplingLaw, make_batch, token_logprobs
+from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.trl.online import text_reward
 from methods.expert_iteration import ExpertIteration
 from methods.grpo import GRPO
 from methods.online_dpo import OnlineDPO

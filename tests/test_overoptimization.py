@@ -11,7 +11,7 @@ import pytest
 from synthetic import make_runs, write_folder
 
 from bench.report.overoptimization import fit, fits, gains, turning_kl, turning_table
-from bench.report.results import load_results
+from bench.results.loading import load_results
 
 
 def points(gold: np.ndarray, d: np.ndarray, proxy: np.ndarray | None = None) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from conftest import LAW, PROMPTS
 
-from methods.core.policy import ModelPolicy, load_policy
-from methods.core.reward import RewardModel
-from methods.core.sampling import SamplingLaw, law_logprobs
-from methods.core.text import encode_prompts
+from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.models.reward import RewardModel
+from methods.core.models.sampling import SamplingLaw, law_logprobs
+from methods.core.models.text import encode_prompts
 
 MIXED = (["a", "a b c", "b", "a"], ["a b c", "b </answer>", "</answer>", "c <pad> a"])
 
@@ -118,7 +118,7 @@ def test_reward_model_reads_the_last_real_token(sft_folder: Path) -> None:
 
 
 def test_methods_train_under_a_law_that_has_gradients() -> None:
-    from bench.runs import training_law
+    from bench.execution.run import training_law
 
     soft = SamplingLaw(temperature=0.7, max_new_tokens=3)
     assert training_law(soft) == soft

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.core.ppo_losses import (
+from methods.core.training.ppo_losses import (
     adapted_kl_coef,
     gae,
     policy_loss,

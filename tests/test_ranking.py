@@ -20,8 +20,8 @@ from bench.report.display import Link, linked
 from bench.report.facets import FEW, facets
 from bench.report.methods import methods_table
 from bench.report.ranking import mean_ranks, ranking_table, world_ranks
-from bench.report.results import Results, load_results
-from bench.report.selection import selected_rows
+from bench.results.loading import Results, load_results
+from bench.analysis.selection import selected_rows
 from bench.report.style import looks
 
 HOSTILE = 'x"><img src=y onerror=z>|[a](b)'

@@ -12,14 +12,14 @@ from judge_server import longer, serving
 from preferences import experiment_file, make_folder, pairs, rankings, thumbs, write_rows
 from test_sentiment import make_classifier
 
-from bench.command import run_bench
+from bench.commands.run import run_bench
 from bench.errors import UserError
-from bench.experiment import load_experiment
+from bench.config.experiment import load_experiment
 from bench.pipeline.base_model import SIZES
 from bench.pipeline.recorded import RecordedWorld
 from bench.pipeline.recorded_feedback import responses_of
-from bench.pipeline.worlds import make_world
-from bench.store import Store
+from bench.pipeline.registry import make_world
+from bench.cache.store import Store
 from methods.core.feedback import Pair
 
 SPLITS = ("train", "judge", "validation", "test")

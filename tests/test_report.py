@@ -18,17 +18,17 @@ from bench.errors import UserError
 from bench.report.answer import answer
 from bench.report.build import build_report, fenced, markdown_text
 from bench.report.effort import effort_table
-from bench.report.export import export
-from bench.report.results import (
+from bench.commands.export import export
+from bench.results.loading import (
     FRONTIER_COLUMNS,
     RUN_COLUMNS,
     Results,
     load_results,
     typed,
 )
-from bench.report.selection import contrast, ranking, select_settings, selected_rows
+from bench.analysis.selection import contrast, ranking, select_settings, selected_rows
 from bench.report.tables import limit_table, main_table
-from bench.statistics import paired_interval
+from bench.analysis.statistics import paired_interval
 
 SMALL_LIMIT = [
     ("polite", 0, 0.0, 1.0, 100.0),

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.evaluation.ruler import Ruler
+from bench.evaluation.reference_samples import Ruler
 from bench.pipeline.embedded import EmbeddedWorld
-from bench.progress import Progress
-from bench.runner import Execution, Work
-from bench.runs import imported_methods
-from bench.store import Store
+from bench.execution.progress import Progress
+from bench.execution.plan import Execution, Work
+from bench.execution.run import imported_methods
+from bench.cache.store import Store
 from bench.tasks.exact import Exact
-from bench.workers import Outcome
-from methods.core.sampling import SamplingLaw
+from bench.execution.executors import Outcome
+from methods.core.models.sampling import SamplingLaw
 
 
 def test_worlds_that_share_stages_wait_for_the_one_that_makes_them(

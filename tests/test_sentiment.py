@@ -12,12 +12,12 @@ import pytest
 import torch
 from preferences import make_folder
 
-from bench.command import run_bench
-from bench.experiment import load_experiment
+from bench.commands.run import run_bench
+from bench.config.experiment import load_experiment
 from bench.pipeline.sentiment import SentimentWorld
-from bench.pipeline.worlds import make_world
-from bench.store import Store
-from methods.core.reward import Classifier, load_reward
+from bench.pipeline.registry import make_world
+from bench.cache.store import Store
+from methods.core.models.reward import Classifier, load_reward
 
 WORDS = ["lamp", "door", "cup", "boat", "hat", "key", "map", "coin", "drum", "kite", "Yes", "No"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import (
+from bench.analysis.statistics import (
     SIGNIFICANCE,
     area_share,
     best_of_k,

@@ -24,7 +24,7 @@ from bench.tasks.haiku import (
     fillings,
 )
 from bench.tasks.polite import FIXES, Polite
-from methods.core.text import decode_responses
+from methods.core.models.text import decode_responses
 
 PROMPT = "why is my laptop frozen ?"
 FULL = "hello and welcome . sorry about your laptop . please restart the laptop . glad to help ."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from methods.core.text import in_words, to_prompt, to_turns
+from methods.core.models.text import in_words, to_prompt, to_turns
 
 USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
 

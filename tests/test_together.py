@@ -13,10 +13,10 @@ import pytest
 import torch
 from preferences import experiment_file, pairs, write_rows
 
-from methods.core.policy import ModelPolicy
-from methods.core.processes import part_of
-from methods.core.sampling import SamplingLaw, Share, sample
-from methods.core.text import encode_prompts
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.distributed import part_of
+from methods.core.models.sampling import SamplingLaw, Share, sample
+from methods.core.models.text import encode_prompts
 
 FIGURES = ["judge_reward", "proxy_reward", "kl", "entropy", "response_tokens", "implicit_accuracy"]
 COUNTS = ["prompts_seen", "responses_sampled", "reward_calls", "train_tokens", "judgements"]

@@ -13,20 +13,20 @@ from scipy.stats import norm, t
 
 from bench.evaluation.enumeration import all_responses, all_texts, model_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.limit import Limit
+from bench.evaluation.frontier import Limit
 from bench.evaluation.metrics import ClusteredMean
-from bench.evaluation.mixture import Mixture
+from bench.evaluation.pooled_samples import Mixture
 from bench.evaluation.regret import split_regret
-from bench.evaluation.ruler import Ruler
+from bench.evaluation.reference_samples import Ruler
 from bench.pipeline.embedded import EmbeddedWorld
-from bench.store import Store
+from bench.cache.store import Store
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import PROMPTS as EXACT_PROMPTS
 from bench.tasks.exact import Exact
 from methods.best_of_n import best_of_n_probabilities
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import SamplingLaw, make_batch, stream, token_logprobs
-from methods.core.text import encode_prompts, encode_responses
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingLaw, make_batch, stream, token_logprobs
+from methods.core.models.text import encode_prompts, encode_responses
 
 STEPS = np.linspace(0.02, 1, 25)
 

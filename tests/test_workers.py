@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.workers import Job, Outcome, Workers
+from bench.execution.executors import Job, Outcome, Workers
 
 
 def say(word: str) -> tuple[str, str, float]:

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from bench.calibration.replicas import DPOReplica, PPOReplica
-from bench.evaluation.ruler import Ruler
+from bench.evaluation.reference_samples import Ruler
 from bench.pipeline.embedded import EmbeddedWorld
-from bench.pipeline.world import World
-from bench.runner import Work
-from bench.runs import Run
-from bench.statistics import SEEDS_FOR_VERDICT
-from bench.store import Store
+from bench.pipeline.base import World
+from bench.execution.plan import Work
+from bench.execution.run import Run
+from bench.analysis.statistics import SEEDS_FOR_VERDICT
+from bench.cache.store import Store
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
 from methods.base import Method
 from methods.best_of_n import BestOfN
-from methods.core.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingLaw
 from methods.dpo import DPO
 from methods.ppo import PPO
 from methods.ppo_gold import PPOGold

@@ -12,7 +12,7 @@ from bench.calibration.design import CRIPPLED, ITSELF, KNOWN
 from bench.calibration.summary import share
 from bench.calibration.verdicts import power
 from bench.report.style import RC, Look, panels, save
-from bench.statistics import SIGNIFICANCE
+from bench.analysis.statistics import SIGNIFICANCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

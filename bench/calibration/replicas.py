@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from methods.base import Context, Policy
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import stream
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import stream
 from methods.dpo import DPO
 from methods.ppo import PPO
 

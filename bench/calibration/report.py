@@ -11,7 +11,7 @@ from bench.calibration.figure import NAME
 from bench.report.build import markdown_table
 from bench.report.display import number, percent, signed
 from bench.report.trust import trust
-from bench.statistics import Interval
+from bench.analysis.statistics import Interval
 
 HOW = (
     "Every world is a task of its own, with its own gold reward, text, base model, SFT policy, "

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bench.calibration.design import ITSELF, WORLDS_PER_GROUP, Design
-from bench.results import Problems
-from bench.statistics import mean_interval, sign_flip_p, verdict
+from bench.execution.tables import Problems
+from bench.analysis.statistics import mean_interval, sign_flip_p, verdict
 
 DIFFERENCE_COLUMNS = ["kind", "pair", "comparison", "group", "difference"]
 CALIBRATION_COLUMNS = [

@@ -47,8 +47,8 @@ def settings_are_plain(subject: Subject) -> None:
 def grid_names_fields(subject: Subject) -> None:
     """Its grid and its strength name fields, and the grid's values are allowed."""
     from bench.errors import UserError
-    from bench.experiment import check_strength, grid_of
-    from bench.validation import build
+    from bench.config.experiment import check_strength, grid_of
+    from bench.config.validation import build
 
     kind = subject.kind
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from methods.base import Method
-from methods.core.context import Context
+from methods.core.training.context import Context
 
 # Opened for reading alone, whatever the system's other flags.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, check_folder
-from bench.checks.world import BAD, GOOD, LAW, PROMPTS
-from methods.core.policy import Policy, load_policy
+from bench.checks.tiny_task import BAD, GOOD, LAW, PROMPTS
+from methods.core.models.policy import Policy, load_policy
 
 # How far the share of the preferred answer, of both, must move: from one half.
 MARGIN = 0.1

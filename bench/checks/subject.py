@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.checks.observe import Killed, Seen, observed
-from bench.checks.world import CheckWorld
+from bench.checks.tiny_task import CheckWorld
 from methods.base import Method
-from methods.core.context import Context, Meter
-from methods.core.policy import ModelPolicy, Policy
+from methods.core.training.context import Context, Meter
+from methods.core.models.policy import ModelPolicy, Policy
 
 # Enough to train with; enough to learn by, with a method's default settings.
 SHORT, LONG = 512, 2048

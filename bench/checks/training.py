@@ -8,9 +8,9 @@ import math
 from bench.checks.observe import weights_digest
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, Trained
-from bench.checks.world import LAW, PROMPTS
+from bench.checks.tiny_task import LAW, PROMPTS
 from methods.core.feedback import Choice, Ranking, Thumb
-from methods.core.policy import ModelPolicy, Policy
+from methods.core.models.policy import ModelPolicy, Policy
 
 GENERATED = 8
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from methods.core.text import Turns
+from methods.core.models.text import Turns
 
 SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 # A speaker opens the text, or comes after an empty line; "Human:" inside a line is nobody.

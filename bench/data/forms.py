@@ -13,7 +13,7 @@ from bench.data.dialogues import dialogue_turns, is_dialogue, part_texts, part_t
 from bench.data.record import Record, check_answers, to_text
 from bench.data.turns import prompt_turns, whole_prompt
 from methods.core.feedback import Judgement, Pair, Ranking, Thumb
-from methods.core.text import Turns
+from methods.core.models.text import Turns
 
 Judged = Pair | Ranking | Thumb
 

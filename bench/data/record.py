@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.data.turns import Said, cut_turns, prompt_turns, stripped, to_said
-from methods.core.text import Turns, to_prompt
+from methods.core.models.text import Turns, to_prompt
 
 
 @dataclass(frozen=True)

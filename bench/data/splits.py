@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.data.dialogues import dialogue_turns, is_dialogue
 from methods.core.feedback import Judgement, Pair, Ranking, Thumb
-from methods.core.text import to_turns
+from methods.core.models.text import to_turns
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.data.dialogues import PARTED, answer_of, dialogue_turns, is_dialogue
-from methods.core.text import Turns
+from methods.core.models.text import Turns
 
 ROLES = ("system", "user", "assistant", "tool")
 Said = str | Turns

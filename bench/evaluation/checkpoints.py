@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from bench.evaluation.measure import Row, measure
-from bench.evaluation.ruler import Ruler
-from methods.core.context import CHECKPOINT_FILE
-from methods.core.policy import load_policy
+from bench.evaluation.reference_samples import Ruler
+from methods.core.training.context import CHECKPOINT_FILE
+from methods.core.models.policy import load_policy
 
 COLUMNS = (
     "score",

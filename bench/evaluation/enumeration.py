@@ -10,9 +10,9 @@ import numpy as np
 from numpy import ndarray
 
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
-from methods.core.policy import ModelPolicy, Policy
-from methods.core.sampling import SamplingLaw, make_batch
-from methods.core.text import decode_responses, encode_prompts
+from methods.core.models.policy import ModelPolicy, Policy
+from methods.core.models.sampling import SamplingLaw, make_batch
+from methods.core.models.text import decode_responses, encode_prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

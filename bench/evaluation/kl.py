@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
-from methods.core.policy import ModelPolicy
-from methods.core.sampling import Batch, SamplingLaw
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import Batch, SamplingLaw
 
 # Log-probabilities in one table of next tokens.
 LARGEST_TABLE = 2**25

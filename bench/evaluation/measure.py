@@ -12,14 +12,14 @@ from numpy import ndarray
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.limit import Limit
-from bench.evaluation.ruler import POOL, Ruler, lengths
+from bench.evaluation.frontier import Limit
+from bench.evaluation.reference_samples import POOL, Ruler, lengths
 from bench.evaluation.win_rate import sem, weighted_win_rate
 from bench.tasks.base import Split
 from methods.best_of_n import BestOfNPolicy
-from methods.core.policy import ModelPolicy, Policy, response_ids
-from methods.core.sampling import SamplingLaw, stream
-from methods.core.text import has_ended
+from methods.core.models.policy import ModelPolicy, Policy, response_ids
+from methods.core.models.sampling import SamplingLaw, stream
+from methods.core.models.text import has_ended
 
 Row = dict[str, Any]
 # Of held-out pairs, for changes of their likelihood.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from bench.evaluation.limit import Basis
+from bench.evaluation.frontier import Basis
 
 HELD = 0.5
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.evaluation.limit import Limit
+from bench.evaluation.frontier import Limit
 
 
 class Regret(NamedTuple):

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import UserError
-from bench.judging.settings import LLMJudge
+from bench.config.llm_judge import LLMJudge
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam

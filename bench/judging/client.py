@@ -13,8 +13,8 @@ from rich.markup import escape
 from bench.errors import UserError
 from bench.judging.cache import Answer, Answers, messages
 from bench.judging.completion import read_answer
-from bench.judging.settings import NO_KEY, LLMJudge
-from bench.progress import Progress
+from bench.config.llm_judge import NO_KEY, LLMJudge
+from bench.execution.progress import Progress
 
 if TYPE_CHECKING:
     from openai import APIError

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import UserError
-from bench.judging.settings import LLMJudge
+from bench.config.llm_judge import LLMJudge
 from bench.judging.template import fill
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.report.results import Results
+    from bench.results.loading import Results
 
 CHOSEN, REJECTED = "chosen", "rejected"
 PAIR_COLUMNS = ["task", "split", "prompt", CHOSEN, REJECTED]
@@ -64,7 +64,7 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
     Opponents: the SFT policy of the same seed, and the answer that people chose. After them come
     the pairs that people judged, which tell how often the judge agrees with people.
     """
-    from bench.report.selection import of_selected
+    from bench.analysis.selection import of_selected
 
     _check_methods(results, judge)
     samples = results.samples[results.samples["split"] == "test"]
@@ -112,7 +112,7 @@ def paired(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[Compariso
 
 
 def _comparison(prompt: str, ours: str, theirs: str) -> Comparison:
-    from methods.core.text import in_words
+    from methods.core.models.text import in_words
 
     return Comparison(in_words(prompt), ours, theirs)
 

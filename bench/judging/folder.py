@@ -10,8 +10,8 @@ from bench.errors import UserError
 from bench.judging.cache import Answers, request_key
 from bench.judging.client import Replies, ask_all
 from bench.judging.comparisons import Comparison, Match, matches, read_pairs
-from bench.judging.figures import Judged, Usage, figures
-from bench.judging.settings import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE, LLMJudge
+from bench.judging.metrics import Judged, Usage, figures
+from bench.config.llm_judge import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE, LLMJudge
 from bench.judging.template import load_template
 from bench.judging.verdicts import SAME, Vote, parse
 
@@ -33,7 +33,7 @@ def judge_folder(folder: Path, settings: LLMJudge, cache: Path, console: Console
     Returns the exit status: 1 if a request failed for good. cache: the root of the cache, where
     the answers stay. Raises UserError if the judge cannot be asked at all.
     """
-    from bench.report.results import load_results
+    from bench.results.loading import load_results
 
     template = load_template(settings.template)
     found = list(matches(load_results(folder), read_pairs(folder), settings))
@@ -104,7 +104,7 @@ def write_rows(file: Path, judge: str, rows: Iterable[list[object]]) -> None:
     """Write a judge's rows in place of those that it had; other judges' rows stay as they are."""
     import pandas as pd
 
-    from bench.store import write_text
+    from bench.cache.store import write_text
 
     own = pd.DataFrame(list(rows), columns=LLM_JUDGE_COLUMNS)
     # Else a missing seed would make the others floats.

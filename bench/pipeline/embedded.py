@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from bench.pipeline.base_model import make_model, make_tokenizer
 from bench.pipeline.language_model import pretrain
 from bench.pipeline.simulated import SimulatedWorld
-from bench.pipeline.world import ROOT, SOURCES
-from bench.store import digest, source_digest
+from bench.pipeline.base import ROOT, SOURCES
+from bench.cache.store import digest, source_digest
 from bench.tasks.base import END, Embedded, Example, Split
-from methods.core.policy import ModelPolicy
+from methods.core.models.policy import ModelPolicy
 
 FEEDBACK_DIALS = ("judgements", "question", "annotator", "coverage")
 # Dials that a stage does not depend on, because they come in only later.

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from bench.tasks.base import Annotator, Question, Simulated
 from methods.core.feedback import Choice, Judgement, Pair, Ranking, Thumb
-from methods.core.policy import Policy
-from methods.core.sampling import SamplingLaw
+from methods.core.models.policy import Policy
+from methods.core.models.sampling import SamplingLaw
 
 
 class Asked(NamedTuple):

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tasks.base import Example, Training
-from methods.core import processes
-from methods.core.fine_tuning import train_on_responses
-from methods.core.loading import Loading, adapted, merged
-from methods.core.order import IN_ORDER, in_order
-from methods.core.text import encode_prompts, encode_responses, render_prompt
-from methods.core.training import train_quietly, trainer_arguments
+from methods.core.models import distributed
+from methods.core.trl.sft import train_on_responses
+from methods.core.models.loading import Loading, adapted, merged
+from methods.core.training.length_batching import IN_ORDER, in_order
+from methods.core.models.text import encode_prompts, encode_responses, render_prompt
+from methods.core.training.trainer import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -102,7 +102,7 @@ def _arguments(
     # A short memory of the gradient's size: small models learn their first look-ups sooner so.
     return trainer_arguments(model, device, seed, workdir, loading) | {
         "num_train_epochs": training.epochs,
-        "per_device_train_batch_size": processes.part_of(training.batch_size),
+        "per_device_train_batch_size": distributed.part_of(training.batch_size),
         "learning_rate": training.learning_rate,
         "warmup_steps": 30,
         "adam_beta2": 0.98,

@@ -29,16 +29,16 @@ from bench.pipeline.recorded_feedback import (
 )
 from bench.pipeline.reward_model import held_out_accuracy, train_reward_model
 from bench.pipeline.sources import Sources
-from bench.pipeline.world import ROOT, SOURCES, World, load_shared_reward
-from bench.store import digest, source_digest
+from bench.pipeline.base import ROOT, SOURCES, World, load_shared_reward
+from bench.cache.store import digest, source_digest
 from bench.tasks.base import Example, Split
 from bench.tasks.recorded import Classifier as ClassifierDial
 from bench.tasks.recorded import Recorded
-from methods.core import processes
+from methods.core.models import distributed
 from methods.core.feedback import Judgement, Kind, Pair, Thumb, derive
-from methods.core.loading import Loading
-from methods.core.policy import ModelPolicy
-from methods.core.reward import Classifier, TextReward, with_end
+from methods.core.models.loading import Loading
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import Classifier, TextReward, with_end
 
 CODE = [
     *SOURCES,
@@ -248,9 +248,9 @@ class RecordedWorld(World):
             tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, plain)
             model = self._pretrained("judge", task.judge_model, tokenizer)
         start = self.store.workdir(f"start-{self.key('judge')}")
-        if processes.is_main():
+        if distributed.is_main():
             ModelPolicy(model, tokenizer).save(start)
-        processes.gathered(None)
+        distributed.gathered(None)
         return start
 
     def _classifier(self, dial: ClassifierDial, source: Path) -> Classifier:

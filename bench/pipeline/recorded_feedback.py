@@ -13,10 +13,10 @@ from bench.data.reading import read_rows
 from bench.data.splits import duplicates, first_words, split_of
 from bench.errors import UserError
 from bench.pipeline.base_model import PIECE_POSITIONS, SIZES, load_tokenizer, train_tokenizer
-from bench.pipeline.world import write_judgements
+from bench.pipeline.base import write_judgements
 from bench.tasks.recorded import Recorded
 from methods.core.feedback import KINDS, Choice, Judgement, Kind, Pair, Ranking, Thumb
-from methods.core.text import decode_responses, encode_prompts, encode_responses
+from methods.core.models.text import decode_responses, encode_prompts, encode_responses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

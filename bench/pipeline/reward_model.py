@@ -11,14 +11,14 @@ import numpy as np
 from numpy import ndarray
 
 from bench.tasks.base import RewardTraining
-from methods.core import processes
+from methods.core.models import distributed
 from methods.core.feedback import Choice, Judgement, Thumb, derive
-from methods.core.loading import Loading, adapted, merged
-from methods.core.order import IN_ORDER, in_order
-from methods.core.reward import RewardModel, TextReward, positions_of
-from methods.core.sampling import make_batch
-from methods.core.text import encode_prompts, encode_responses
-from methods.core.training import train_quietly, trainer_arguments
+from methods.core.models.loading import Loading, adapted, merged
+from methods.core.training.length_batching import IN_ORDER, in_order
+from methods.core.models.reward import RewardModel, TextReward, positions_of
+from methods.core.models.sampling import make_batch
+from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.training.trainer import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ def train_reward_model(
         **trainer_arguments(model, device, seed, workdir, loading)
         | {"num_train_epochs": training.epochs}
         | order,
-        per_device_train_batch_size=processes.part_of(training.batch_size),
+        per_device_train_batch_size=distributed.part_of(training.batch_size),
         learning_rate=training.learning_rate,
         warmup_steps=20,
         remove_unused_columns=False,

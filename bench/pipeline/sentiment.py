@@ -18,14 +18,14 @@ from bench.pipeline.base_model import load_model, load_tokenizer
 from bench.pipeline.recorded_feedback import drawn
 from bench.pipeline.simulated import SimulatedWorld
 from bench.pipeline.sources import Sources
-from bench.pipeline.world import ROOT, SOURCES
-from bench.store import digest, source_digest, write_json
+from bench.pipeline.base import ROOT, SOURCES
+from bench.cache.store import digest, source_digest, write_json
 from bench.tasks.base import Example, Split
 from bench.tasks.sentiment import Sentiment
-from methods.core.loading import Loading
-from methods.core.policy import ModelPolicy
-from methods.core.reward import Classifier
-from methods.core.sampling import stream
+from methods.core.models.loading import Loading
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import Classifier
+from methods.core.models.sampling import stream
 
 CODE = [
     *SOURCES,

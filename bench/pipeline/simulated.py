@@ -13,12 +13,12 @@ from typing import Any
 from bench.pipeline.feedback import ask, compare, thumbs
 from bench.pipeline.language_model import fine_tune
 from bench.pipeline.reward_model import gold_order_accuracy, train_reward_model
-from bench.pipeline.world import HELD_OUT_PAIRS, World, load_shared_policy, write_judgements
+from bench.pipeline.base import HELD_OUT_PAIRS, World, load_shared_policy, write_judgements
 from bench.tasks.base import Example, Question, Simulated, Split
 from methods.core.feedback import Kind
-from methods.core.policy import ModelPolicy
-from methods.core.reward import RewardModel
-from methods.core.sampling import SamplingLaw, stream
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import RewardModel
+from methods.core.models.sampling import SamplingLaw, stream
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from bench.report.contrasts import declared
 from bench.report.display import MISSING, number, percent
-from bench.report.results import Results
-from bench.report.selection import selected_rows
-from bench.statistics import Interval, iqm, probability_of_improvement, stratified_bootstrap
+from bench.results.loading import Results
+from bench.analysis.selection import selected_rows
+from bench.analysis.statistics import Interval, iqm, probability_of_improvement, stratified_bootstrap
 
 Gains = Mapping[str, pd.DataFrame]
 

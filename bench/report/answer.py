@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.averages import complete_mean
+from bench.analysis.averages import complete_mean
 from bench.report.contrasts import out_of_reach, verdicts
 from bench.report.display import count, listed, number, percent, seconds, setting
 from bench.report.judge import judge_sentence, judge_warnings
 from bench.report.regret_plot import selected_regrets
-from bench.report.results import Results
-from bench.report.selection import contrast, ranking, select_settings, selected_rows
-from bench.statistics import Interval
+from bench.results.loading import Results
+from bench.analysis.selection import contrast, ranking, select_settings, selected_rows
+from bench.analysis.statistics import Interval
 
 # A mean efficiency just above 1 is sampling error; further above, the limit is wrong.
 EFFICIENCY_ALARM = 1.02

@@ -22,11 +22,11 @@ from bench.report.methods import methods_table
 from bench.report.overoptimization import turning_table
 from bench.report.plots import write_figures
 from bench.report.ranking import ranking_table
-from bench.report.results import Results, load_results
+from bench.results.loading import Results, load_results
 from bench.report.samples import sample_prompts
 from bench.report.trust import trust
 from bench.report.words import WORDS
-from bench.store import write_text
+from bench.cache.store import write_text
 
 LONG_HEADINGS = frozenset(["error", "value", "what it is", "settings tried", "other settings"])
 TEXT_HEADINGS = LONG_HEADINGS | frozenset(

@@ -10,8 +10,8 @@ import yaml
 
 from bench.errors import UserError
 from bench.report.display import MISSING, number, percent, signed
-from bench.report.results import Results
-from bench.report.selection import (
+from bench.results.loading import Results
+from bench.analysis.selection import (
     Contrast,
     contrast_of,
     gold_by_seed,
@@ -19,7 +19,7 @@ from bench.report.selection import (
     select_settings,
     selected_rows,
 )
-from bench.statistics import (
+from bench.analysis.statistics import (
     SEEDS_FOR_VERDICT,
     SIGNIFICANCE,
     Verdict,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.report.display import MISSING, count, seconds
-from bench.report.results import Results, method_order
-from bench.report.selection import RUN_KEY, ok_rows, selected_rows
+from bench.results.loading import Results, method_order
+from bench.analysis.selection import RUN_KEY, ok_rows, selected_rows
 
 COSTS = (
     "judgements",

@@ -10,10 +10,10 @@ import pandas as pd
 
 from bench.report.effort import best_of_k_gains
 from bench.report.facets import FEW, facet_panels
-from bench.report.results import Results
-from bench.report.selection import contrast_of, gold_by_seed, selected_rows
+from bench.results.loading import Results
+from bench.analysis.selection import contrast_of, gold_by_seed, selected_rows
 from bench.report.style import Look, legend, looks, panels
-from bench.statistics import Interval, mean_interval
+from bench.analysis.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

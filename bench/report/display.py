@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bench.statistics import Interval
+from bench.analysis.statistics import Interval
 
 MISSING = "—"
 

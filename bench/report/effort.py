@@ -7,9 +7,9 @@ import math
 import pandas as pd
 
 from bench.report.display import MISSING, number, percent
-from bench.report.results import method_order
-from bench.report.selection import ok_rows
-from bench.statistics import area_share, best_of_k, collapses, gold_within
+from bench.results.loading import method_order
+from bench.analysis.selection import ok_rows
+from bench.analysis.statistics import area_share, best_of_k, collapses, gold_within
 
 BUDGETS = (1.0, 2.0, 4.0)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.results import Results
+from bench.results.loading import Results
 from bench.report.style import keys, legend, looks, panels
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.report.averages import mean_curve, seed_curves
+from bench.analysis.averages import mean_curve, seed_curves
 from bench.report.facets import FEW, facet_panels
-from bench.report.results import Results
-from bench.report.selection import ok_rows, select_settings
+from bench.results.loading import Results
+from bench.analysis.selection import ok_rows, select_settings
 from bench.report.style import BACKGROUND, LIMIT_COLOR, SHADE, looks
 
 if TYPE_CHECKING:

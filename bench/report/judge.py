@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.report.display import MISSING, count, number, percent
-from bench.report.results import CHOSEN, Results, described, method_order
-from bench.report.selection import selected_rows
+from bench.results.loading import CHOSEN, Results, described, method_order
+from bench.analysis.selection import selected_rows
 from bench.report.wins import at_equal_length, duels_of
 
 COIN = 0.5

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report.averages import mean_curve
+from bench.analysis.averages import mean_curve
 from bench.report.facets import facet_panels
-from bench.report.results import Results
-from bench.report.selection import of_selected
+from bench.results.loading import Results
+from bench.analysis.selection import of_selected
 from bench.report.style import looks
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report.display import MISSING, Link, linked
-from bench.report.results import Results, described
+from bench.results.loading import Results, described
 
 
 def methods_table(results: Results) -> pd.DataFrame:

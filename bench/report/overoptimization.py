@@ -15,8 +15,8 @@ import pandas as pd
 from numpy import ndarray
 
 from bench.report.display import MISSING, number
-from bench.report.results import Results
-from bench.report.selection import ok_rows
+from bench.results.loading import Results
+from bench.analysis.selection import ok_rows
 
 FORMS: dict[str, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 # The RL form is not valid near 0.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.overoptimization import SMALLEST, fits, gains, turning_kl
-from bench.report.results import Results
+from bench.results.loading import Results
 from bench.report.style import looks, panels
 
 if TYPE_CHECKING:

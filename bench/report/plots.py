@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report.averages import mean_curve, seed_curves
+from bench.analysis.averages import mean_curve, seed_curves
 from bench.report.cost_plots import cost, effort
 from bench.report.facets import FEW
 from bench.report.frontier_plot import frontier
@@ -16,8 +16,8 @@ from bench.report.likelihood_plot import likelihood
 from bench.report.overoptimization_plot import overoptimization
 from bench.report.ranking_plot import ranking
 from bench.report.regret_plot import regret
-from bench.report.results import Results
-from bench.report.selection import of_selected
+from bench.results.loading import Results
+from bench.analysis.selection import of_selected
 from bench.report.style import RC, Look, legend, looks, panels, save
 from bench.report.win_rates_plot import win_rates
 

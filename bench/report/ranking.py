@@ -17,9 +17,9 @@ from numpy import ndarray
 
 from bench.report.across import improvement, normalized_gain, normalized_gains
 from bench.report.display import MISSING, number, percent
-from bench.report.results import Results
-from bench.report.selection import gold_by_seed, selected_rows
-from bench.statistics import RESAMPLES, Interval
+from bench.results.loading import Results
+from bench.analysis.selection import gold_by_seed, selected_rows
+from bench.analysis.statistics import RESAMPLES, Interval
 
 
 class Ranked(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.display import percent
 from bench.report.ranking import mean_ranks, world_ranks
-from bench.report.results import Results
+from bench.results.loading import Results
 from bench.report.style import BACKGROUND, looks, panels
 
 if TYPE_CHECKING:

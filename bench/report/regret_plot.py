@@ -8,8 +8,8 @@ import pandas as pd
 
 from bench.report.display import setting
 from bench.report.facets import FEW
-from bench.report.results import Results
-from bench.report.selection import of_selected, select_settings
+from bench.results.loading import Results
+from bench.analysis.selection import of_selected, select_settings
 from bench.report.style import panels
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.report.display import MISSING, number
-from bench.report.results import Results
-from bench.report.selection import of_selected
-from methods.core.text import in_words
+from bench.results.loading import Results
+from bench.analysis.selection import of_selected
+from methods.core.models.text import in_words
 
 SHOWN = 3
 

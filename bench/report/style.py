@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from bench.report.results import Results
+from bench.results.loading import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.averages import complete_mean
+from bench.analysis.averages import complete_mean
 from bench.report.display import (
     MISSING,
     count,
@@ -19,9 +19,9 @@ from bench.report.display import (
     setting,
     signed,
 )
-from bench.report.results import method_order
-from bench.report.selection import contrast, of_selected, ok_rows, select_settings, selected_rows
-from bench.statistics import mean_interval
+from bench.results.loading import method_order
+from bench.analysis.selection import contrast, of_selected, ok_rows, select_settings, selected_rows
+from bench.analysis.statistics import mean_interval
 
 OF_MAIN = (
     "score",
@@ -41,7 +41,7 @@ SAMPLES = "effective_samples"
 def main_table(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> pd.DataFrame:
     """Return one row of display strings per method: selected settings, test prompts.
 
-    runs: as `bench.report.results.typed` returns them.
+    runs: as `bench.results.loading.typed` returns them.
     """
     rows, chosen = selected_rows(runs, task), select_settings(runs, task)
     lines = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report.results import load_results
+from bench.results.loading import load_results
 from bench.report.tables import main_table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.report.display import MISSING, count
-from bench.statistics import SIGNIFICANCE
+from bench.analysis.statistics import SIGNIFICANCE
 
 WHAT = {
     "itself": "a method with itself",

@@ -8,12 +8,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bench.bradley_terry import implied_rates, strength_intervals
+from bench.analysis.bradley_terry import implied_rates, strength_intervals
 from bench.evaluation.win_rate import length_controlled
 from bench.report.contrasts import with_verdict
 from bench.report.display import MISSING, number
-from bench.report.results import Results
-from bench.statistics import Interval, two_way_error
+from bench.results.loading import Results
+from bench.analysis.statistics import Interval, two_way_error
 
 METHODS_FOR_SCALE = 3
 # Where fewer differences in length than this share lie beyond 0, it would be an extrapolation.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE
+from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE
 
 _TEST = (
     "The test is an exact two-sided sign-flip test on paired test-prompt differences, and the 95% "

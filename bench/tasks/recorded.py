@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 from bench.data.forms import COLUMNS
 from bench.data.splits import Shares
 from bench.tasks.base import RewardTraining, Task, Training
-from methods.core.loading import Loading
+from methods.core.models.loading import Loading
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt
 from bench.data.splits import Shares
 from bench.tasks.base import Annotator, Question, RewardTraining, Simulated, Training
 from bench.tasks.recorded import Classifier
-from methods.core.loading import Loading
+from methods.core.models.loading import Loading
 
 
 @dataclass(frozen=True)

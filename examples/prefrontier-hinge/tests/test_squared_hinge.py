@@ -9,7 +9,7 @@ import torch
 
 from bench.testing import parametrize_with_checks
 from methods.base import Method
-from methods.core.offline import PairLogprobs
+from methods.toolkit.offline import PairLogprobs
 from prefrontier_hinge import SquaredHinge
 
 

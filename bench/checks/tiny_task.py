@@ -1,0 +1,124 @@
+"""The world that methods are checked in: two answers, of which the first is preferred.
+
+It is made in seconds, and everything in it is real: an SFT policy fine-tuned to give both answers,
+a reward model trained on the preference, judgements of every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+from bench.pipeline.base_model import make_model, make_tokenizer
+from bench.pipeline.reward_model import train_reward_model
+from bench.tasks.base import Architecture, RewardTraining
+from methods.base import Method
+from methods.core.training.context import Context, Reward
+from methods.core.feedback import Choice, Judgement, Pair, Ranking, Thumb
+from methods.core.trl.sft import train_on_responses
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import RewardModel
+from methods.core.models.sampling import SamplingLaw
+from methods.core.training.trainer import trainer_arguments
+
+WORDS = ["a", "b", "c", "d"]
+PROMPTS = ["a", "b", "a b c", "d d d d d d"]
+GOOD, BAD, OTHER = (f"{letter} </answer>" for letter in "abc")
+LAW = SamplingLaw(max_new_tokens=3)
+JUDGEMENTS = 256
+SIZE = Architecture(layers=2, hidden=32, heads=2, intermediate=64)
+
+
+@dataclass(frozen=True)
+class CheckWorld:
+    """A policy that answers `a` as often as `b`, and an annotator who prefers `a`.
+
+    reversed: the annotator prefers `b`.
+    """
+
+    folder: Path
+    reversed: bool = False
+
+    @property
+    def sft(self) -> Path:
+        return self.folder / "sft"
+
+    @property
+    def reward_folder(self) -> Path:
+        return self.folder / ("reward_reversed" if self.reversed else "reward")
+
+    def other_way(self) -> CheckWorld:
+        return replace(self, reversed=not self.reversed)
+
+    def prepare(self) -> None:
+        """Make the SFT policy and the reward model, where they are missing."""
+        if not self.sft.exists():
+            self._make_sft()
+        if not self.reward_folder.exists():
+            self._make_reward_model()
+
+    def judgements(self, kind: str) -> list[Judgement]:
+        """Return the annotator's judgements; none for what a method does not learn from."""
+        good, bad = (BAD, GOOD) if self.reversed else (GOOD, BAD)
+        prompts = [PROMPTS[i % len(PROMPTS)] for i in range(JUDGEMENTS)]
+        makers: dict[str, Callable[[int, str], Judgement]] = {
+            "pairs": lambda i, prompt: Pair(prompt, good, bad),
+            "choices": lambda i, prompt: Choice(prompt, good, (OTHER, bad)),
+            "rankings": lambda i, prompt: Ranking(prompt, (good, OTHER, bad)),
+            # Of each prompt as many up as down.
+            "thumbs": lambda i, prompt: (
+                Thumb(prompt, good, True) if i // len(PROMPTS) % 2 else Thumb(prompt, bad, False)
+            ),
+        }
+        return [makers[kind](i, p) for i, p in enumerate(prompts)] if kind in makers else []
+
+    @cached_property
+    def reward_model(self) -> RewardModel:
+        return RewardModel.load(self.reward_folder, "cpu")
+
+    def context(self, method: type[Method], *, seed: int, budget: int, workdir: Path) -> Context:
+        """Return what a method's `train` gets here."""
+        self.prepare()
+        workdir.mkdir(parents=True, exist_ok=True)
+        reward: Reward | None = self.reward_model if method.feedback == "reward" else None
+        return Context(
+            sft=self.sft,
+            prompts=list(PROMPTS),
+            judgements=self.judgements(method.feedback),
+            law=LAW,
+            budget=budget,
+            seed=seed,
+            workdir=workdir,
+            device="cpu",
+            reward_function=reward,
+            reward_folder=None if method.privileged else self.reward_folder,
+            checkpoints=2,
+        )
+
+    def _make_sft(self) -> None:
+        tokenizer = make_tokenizer(WORDS)
+        model = make_model(SIZE, tokenizer, seed=0)
+        random = Random(0)
+        asked = [random.choice(PROMPTS) for _ in range(2048)]
+        answers = [random.choice([GOOD, GOOD, BAD, BAD, OTHER]) for _ in asked]
+        arguments = trainer_arguments(model, "cpu", 0, self.folder) | {
+            "num_train_epochs": 1,
+            "per_device_train_batch_size": 32,
+            "learning_rate": 3e-3,
+            "logging_strategy": "no",
+        }
+        train_on_responses(model, tokenizer, asked, answers, arguments)
+        ModelPolicy(model, tokenizer).save(self.sft)
+
+    def _make_reward_model(self) -> None:
+        pairs = self.judgements("pairs")
+        choices = [Choice(p.prompt, p.chosen, (p.rejected,)) for p in pairs if isinstance(p, Pair)]
+        choices += [Choice(c.prompt, c.chosen, (OTHER,)) for c in choices]
+        training = RewardTraining(4, 32, 2e-3)
+        reward = train_reward_model(
+            self.sft, choices, training, device="cpu", seed=0, workdir=self.folder
+        )
+        reward.save(self.reward_folder)

@@ -1,0 +1,143 @@
+"""The manifest of a run: what is needed to judge it and to repeat it, and where its models lie."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.config.catalog import find_method, learns_from, title
+from bench.pipeline.recorded import RecordedWorld
+from bench.pipeline.base import ROOT
+from bench.execution.plan import Plan
+from bench.execution.run import Run
+from bench.cache.store import LIBRARIES
+from methods.core.models import distributed
+
+
+def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
+    """Return what is needed to judge and to repeat the run, and where its models lie."""
+    experiment = plan.experiment
+    ends = {w.name: w.end for w in plan.worlds}
+    recorded = {w.name: w for w in plan.worlds if isinstance(w, RecordedWorld)}
+    judges = {name: world.judge_in_words for name, world in recorded.items()}
+    data = {name: world.figures("feedback") for name, world in recorded.items()}
+    return {
+        "name": experiment.name,
+        **circumstances(started, plan.device, command),
+        "runs": len(plan.runs),
+        "cached_runs": plan.cached,
+        "tasks": {
+            name: {
+                "title": name,
+                "task": task.name,
+                "about": (type(task).__doc__ or name).splitlines()[0],
+                "enumerable": task.enumerable,
+                "scored_by": task.scored_by,
+                "judge": judges.get(name),
+                "data": data.get(name),
+                "end": ends.get(name),
+                "dials": dataclasses.asdict(task),
+            }
+            for name, task in experiment.worlds.items()
+        },
+        "methods": {name: describe_method(name) for name in experiment.methods},
+        "cache": "PREFRONTIER_CACHE, or .cache where the command was run",
+        "policies": [
+            dict(zip(("task", "method", "params", "seed"), run.identity, strict=True))
+            | {"folder": f"policy/{run.train_key}"}
+            for run in done
+        ],
+        "stages": [
+            {
+                "task": w.name,
+                "seed": w.seed,
+                "stage": stage,
+                "folder": f"{stage}/{w.key(stage)}",
+            }
+            for w in plan.worlds
+            for stage in w.stages
+        ],
+    }
+
+
+def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
+    """Return when, where and with what a command was run that ends now."""
+    finished = time.time()
+    return {
+        "command": command,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
+        "seconds": round(finished - started, 1),
+        "device": device,
+        "processes": distributed.count(),
+        "hardware": hardware(device),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("prefrontier", *LIBRARIES)},
+        "commit": commit(),
+    }
+
+
+def calibration(folder: Path) -> dict[str, Any] | None:
+    """Return how often verdicts are right, as measured beside these results, else as committed."""
+    for results in (folder.resolve().parent, ROOT / "results"):
+        file = results / "calibration" / "summary.json"
+        if file.is_file():
+            return dict(json.loads(file.read_text("utf-8")))
+    return None
+
+
+def describe_method(name: str) -> dict[str, Any]:
+    kind = find_method(name, "methods")
+    return {
+        "title": title(kind),
+        "feedback": learns_from(kind),
+        "strength": kind.strength,
+        "privileged": kind.privileged,
+    }
+
+
+def hardware(device: str) -> dict[str, Any]:
+    import psutil
+
+    gpu = None
+    if device.startswith("cuda"):
+        import torch
+
+        gpu = torch.cuda.get_device_name(device)
+    return {
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": math.ceil(psutil.virtual_memory().total / 2**30),
+        "gpu": gpu,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the source tree, marked if it has changes, or None outside of one."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "bench", "methods")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,61 @@
+"""Training a fresh copy of the SFT policy by a trainer of transformers or TRL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from methods.core.training.context import Context
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.trainer import Diverged, Schedule, every_step, train_quietly
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+# What TRL calls the figures of its curves, and what we do.
+CURVES = {
+    "loss": "loss",
+    "rewards/margins": "reward_margin",
+    "logps/chosen": "chosen_logp",
+    "logps/rejected": "rejected_logp",
+}
+
+
+def fit_by_trainer(
+    context: Context,
+    schedule: Schedule,
+    build: Callable[[ModelPolicy, dict[str, Any], list[Any]], Trainer],
+    curves: Mapping[str, str] = CURVES,
+) -> ModelPolicy:
+    """Train a fresh copy of the SFT policy.
+
+    build: returns a trainer of the policy, given the arguments of its config and its callbacks.
+    curves: what is kept of its log, and under which names. Raises Diverged.
+    """
+    policy = context.start()
+    steps, size = schedule.steps(context.budget), schedule.batch_size
+    if steps == 0:
+        return policy
+    arguments = context.trainer_arguments(policy.model) | schedule.arguments(context.budget)
+    keep = every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
+    trainer = train_quietly(lambda: build(policy, arguments, [keep]))
+    log_curves(context, trainer.state.log_history, size, curves)
+    policy.model.eval()
+    return policy
+
+
+def log_curves(
+    context: Context,
+    history: Sequence[dict[str, float]],
+    batch_size: int,
+    curves: Mapping[str, str] = CURVES,
+) -> None:
+    """Keep the curves of a trainer. Raises Diverged."""
+    for entry in history:
+        if "loss" not in entry:
+            continue
+        if not math.isfinite(entry["loss"]):
+            raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")
+        point = {ours: float(entry[theirs]) for theirs, ours in curves.items() if theirs in entry}
+        context.log(int(entry["step"]) * batch_size, **point)

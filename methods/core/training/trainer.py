@@ -1,0 +1,160 @@
+"""What every transformers and TRL trainer of the suite shares: settings, and an end in numbers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from methods.core.models import distributed
+from methods.core.models.loading import Loading
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, Trainer, TrainerCallback
+
+# Below this size bf16 costs precision and saves no time.
+BF16_FROM_PARAMETERS = 50_000_000
+LOGGING_STEPS = 10
+
+
+class Diverged(RuntimeError):
+    """Training produced a number that is not finite."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a trainer trains on what it is given.
+
+    examples: to train on in all, repeats included, cut to the budget. warmup: share of the steps.
+    """
+
+    learning_rate: float = 5e-4
+    examples: int = 8192
+    batch_size: int = 32
+    warmup: float = 0.1
+
+    def steps(self, budget: int) -> int:
+        return whole_batches(self.examples, budget, self.batch_size)
+
+    def arguments(self, budget: int) -> dict[str, Any]:
+        """Return keyword arguments for any `TrainingArguments`."""
+        steps = self.steps(budget)
+        return {
+            "learning_rate": self.learning_rate,
+            "per_device_train_batch_size": distributed.part_of(self.batch_size),
+            "max_steps": steps,
+            "warmup_steps": round(self.warmup * steps),
+            "remove_unused_columns": False,
+            "logging_steps": LOGGING_STEPS,
+            "logging_nan_inf_filter": False,
+        }
+
+
+def whole_batches(wanted: int, budget: int, size: int) -> int:
+    """Return how many batches fit into the examples or episodes wanted, cut to the budget.
+
+    Raises ValueError where there is a budget, and not one fits: nothing would be trained.
+    """
+    count = min(wanted, budget)
+    if budget and count < size:
+        raise ValueError(f"{count} examples or episodes are too few for a batch of {size}")
+    return count // size
+
+
+def use_bf16(model: PreTrainedModel, device: str) -> bool:
+    """Return whether the model trains in bf16 on this device."""
+    import torch
+
+    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
+    return large and device.startswith("cuda") and torch.cuda.is_bf16_supported()
+
+
+def trainer_arguments(
+    model: PreTrainedModel,
+    device: str,
+    seed: int,
+    workdir: Path,
+    loading: Loading = Loading(),
+) -> dict[str, Any]:
+    """Return keyword arguments for any `TrainingArguments`: nothing is saved, shown or reported."""
+    on_cuda = device.startswith("cuda")
+    return {
+        "output_dir": str(workdir),
+        "seed": seed,
+        "use_cpu": device == "cpu",
+        "bf16": use_bf16(model, device),
+        "gradient_checkpointing": loading.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        "optim": "adamw_torch_fused" if on_cuda else "adamw_torch",
+        "lr_scheduler_type": "linear",
+        "report_to": [],
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_cuda,
+    }
+
+
+def train_quietly(build: Callable[[], Trainer]) -> Trainer:
+    """Build a trainer and run it, without the log that it would print. Raises Diverged."""
+    from transformers.trainer_callback import PrinterCallback
+
+    with isolated(), hushed():
+        trainer = build()
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    check_finite(trainer.model)
+    return trainer
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Put back what trainers change for the whole process: random states and the environment."""
+    import numpy
+    import torch
+
+    environment = dict(os.environ)
+    state, numpy_state = random.getstate(), numpy.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(state)
+        numpy.random.set_state(numpy_state)
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Let nothing be logged that is not an error: trainers give advice on every run."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def every_step(act: Callable[[int], None]) -> TrainerCallback:
+    """Return a callback for any trainer that calls `act` with the number of steps done."""
+    from transformers import TrainerCallback
+
+    class EveryStep(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            act(state.global_step)
+
+    return EveryStep()
+
+
+def check_finite(model: torch.nn.Module) -> None:
+    """Raise Diverged where a weight is not a finite number."""
+    for name, weight in model.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise Diverged(f"{name} is not finite")

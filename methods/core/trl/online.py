@@ -1,0 +1,115 @@
+"""Training by TRL's online trainers: they sample, and ask our reward for the text they sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from methods.core.training.context import Context
+from methods.core.models.policy import ModelPolicy
+from methods.core.training.rollout import draw_prompts, finite_rewards
+from methods.core.models.sampling import stream
+from methods.core.models.text import Turns, decode_responses, to_prompt, to_turns
+from methods.core.training.trainer import Diverged, every_step, train_quietly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def fit_by_online_trainer(
+    context: Context,
+    trainer: Any,
+    config: Any,
+    *,
+    batches: int,
+    batch_size: int,
+    group: int,
+    steps_per_batch: int = 1,
+    curve: Callable[[dict[str, float]], dict[str, float]],
+    **options: Any,
+) -> ModelPolicy:
+    """Train a fresh copy of the SFT policy by a trainer of TRL's that has a reward function.
+
+    trainer, config: its classes. batches: of responses to sample. group: responses to each prompt.
+    steps_per_batch: optimizer steps on each. curve: from the trainer's figures to ours. options: of
+    the config. What the trainer compares with is the SFT policy: TRL loads or copies the model that
+    it is given, before it trains it. Raises Diverged.
+    """
+    from datasets import Dataset
+
+    policy = context.start()
+    steps = batches * steps_per_batch
+    if steps == 0:
+        return policy
+    asked = [
+        prompt
+        for number in range(batches)
+        for prompt in draw_prompts(context, number, batch_size // group)
+    ]
+    total = batches * batch_size
+
+    def episodes(step: float) -> int:
+        return int(step * total / steps)
+
+    arguments = config(
+        **context.trainer_arguments(policy.model)
+        | {
+            "seed": stream("online", context.seed),
+            "max_steps": steps,
+            "logging_steps": steps_per_batch,
+            "logging_nan_inf_filter": False,
+            "disable_dropout": True,
+            "temperature": context.law.temperature,
+            "top_k": context.law.top_k,
+            "top_p": 1.0,
+            "min_p": None,
+            "repetition_penalty": 1.0,
+        }
+        | options
+    )
+    run = train_quietly(
+        lambda: trainer(
+            model=policy.model,
+            reward_funcs=text_reward(context, policy.tokenizer),
+            args=arguments,
+            # As turns: given as text, a prompt could get a second beginning-of-text token.
+            train_dataset=Dataset.from_list([{"prompt": to_turns(prompt)} for prompt in asked]),
+            processing_class=policy.tokenizer,
+            callbacks=[
+                every_step(lambda step: context.checkpoint(episodes(step), total, policy)),
+            ],
+        )
+    )
+    for entry in run.state.log_history:
+        if "loss" in entry:
+            _check(entry)
+            context.log(episodes(entry["step"]), loss=entry["loss"], **curve(entry))
+    policy.model.eval()
+    return policy
+
+
+def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callable[..., list[float]]:
+    """Return a reward function for TRL: it scores the text that the model sampled.
+
+    TRL's own text has no end token, so that a cut-off response would look like one that ended.
+    """
+
+    def reward(
+        prompts: Sequence[Turns], completion_ids: Sequence[list[int]], **_: Any
+    ) -> list[float]:
+        sampled = [up_to_end(ids, tokenizer.eos_token_id) for ids in completion_ids]
+        asked = [to_prompt(turns) for turns in prompts]
+        return finite_rewards(context, asked, decode_responses(tokenizer, sampled))
+
+    return reward
+
+
+def up_to_end(ids: list[int], end: int) -> list[int]:
+    """Return the tokens up to the end token and with it, or all where there is none."""
+    return ids[: ids.index(end) + 1] if end in ids else ids
+
+
+def _check(entry: dict[str, float]) -> None:
+    if not math.isfinite(entry["loss"]):
+        raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")

@@ -1,0 +1,53 @@
+"""Fine-tuning on responses as they are, by TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.training.trainer import train_quietly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+
+
+def train_on_responses(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    arguments: dict[str, Any],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """Train the model in place on the responses; arguments: of SFTConfig. Raises Diverged."""
+    return train_quietly(
+        lambda: response_trainer(model, tokenizer, prompts, responses, arguments, callbacks)
+    )
+
+
+def response_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    arguments: dict[str, Any],
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """Return the trainer that `train_on_responses` runs."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    # Given as tokens: from text the trainer would add an end to responses that were cut off.
+    asked, given = encode_prompts(tokenizer, prompts), encode_responses(tokenizer, responses)
+    rows = [
+        {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
+        for p, r in zip(asked, given, strict=True)
+    ]
+    return SFTTrainer(
+        model,
+        args=SFTConfig(**arguments, completion_only_loss=True, max_length=None),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=list(callbacks),
+    )
