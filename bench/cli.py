@@ -71,7 +71,7 @@ def calibrate(
         Path | None, typer.Option(help="Folder; default: results/calibration, or -quick.")
     ] = None,
 ) -> None:
-    """Measure how often the verdicts are right, on many small worlds of known truth."""
+    """Measure how often the verdicts are right, on many small pipelines of known truth."""
     from bench.commands.calibrate import run_calibration
 
     raise typer.Exit(run_calibration(quick=quick, jobs=jobs, out=out))
@@ -85,7 +85,7 @@ def winrate(
     """Print the win rates, raw and length-controlled, of a file of pairwise annotations."""
     import json
 
-    from bench.evaluation.annotations import in_words, read_annotations, win_rates
+    from bench.judging.annotations import in_words, read_annotations, win_rates
 
     annotations, left_out = read_annotations(file)
     rates = win_rates(annotations) | {"n_left_out": left_out}
@@ -150,7 +150,7 @@ def export_samples(
     """Write a method's test responses for another tool to judge."""
     from bench.errors import UserError
     from bench.commands.export import export
-    from bench.cache.store import write_text
+    from bench.cache.files import write_text
 
     text = export(folder, method=method, task=task, seed=seed, form=form)
     if out is None:
@@ -211,7 +211,7 @@ def new_method(
 def check_methods(
     names: Annotated[list[str], typer.Argument(help="Methods; all: every one there is.")],
 ) -> None:
-    """Check that a method is what the trainer interface says, on a tiny world."""
+    """Check that a method is what the trainer interface says, on a tiny pipeline."""
     from bench.commands.check import run_checks
 
     raise typer.Exit(run_checks(names))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from annotated_types import Ge, Gt, Le
 
 from methods.core.training.context import Context
-from methods.core.feedback import Kind
+from methods.core.feedback import FeedbackKind
 from methods.core.models.policy import Policy
 from methods.core.training.trainer import Diverged
 
@@ -29,7 +29,7 @@ Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Gt(0)]
-Feedback = Kind | Literal["none", "reward"]
+Feedback = FeedbackKind | Literal["none", "reward"]
 
 
 class Paper(NamedTuple):
@@ -48,7 +48,7 @@ class Method(ABC):
     strength_is_kl: the dial is the coefficient of the KL, in units of reward per nat, so that
     E[r] - strength KL is what the method maximizes.
     privileged: it is given the gold reward instead of the learned one.
-    several_processes: processes that run together (`accelerate launch`) share its batches.
+    distributed: processes that run together (`accelerate launch`) share its batches.
     expected_failures: checks of `prefrontier check` that it cannot pass, by name, and why.
     """
 
@@ -59,7 +59,7 @@ class Method(ABC):
     grid: ClassVar[dict[str, list[Any]]] = {}
     privileged: ClassVar[bool] = False
     expected_failures: ClassVar[dict[str, str]] = {}
-    several_processes: ClassVar[bool] = False
+    distributed: ClassVar[bool] = False
 
     @abstractmethod
     def train(self, context: Context) -> Policy:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.training.pairwise import ThumbLogprobs, fit_thumbs
+from methods.core.training.pairwise import UnpairedLogprobs, fit_unpaired
 from methods.toolkit.offline import Offline
 
 if TYPE_CHECKING:
@@ -26,25 +26,25 @@ class BCO(Offline):
     """
 
     paper: ClassVar = Paper("Jung et al., 2024", "https://arxiv.org/abs/2404.04656")
-    feedback: ClassVar = "thumbs"
-    several_processes: ClassVar = True
+    feedback: ClassVar = "unpaired"
+    distributed: ClassVar = True
 
     def train(self, context: Context) -> Policy:
         shift = RewardShift()
 
-        def loss(logprobs: ThumbLogprobs) -> Tensor:
+        def loss(logprobs: UnpairedLogprobs) -> Tensor:
             rewards = self.beta * logprobs.ratio
-            return classifier_loss(rewards, logprobs.up, shift.after(rewards, logprobs.up))
+            return classifier_loss(rewards, logprobs.label, shift.after(rewards, logprobs.label))
 
-        return fit_thumbs(context, loss, self.schedule)
+        return fit_unpaired(context, loss, self.schedule)
 
 
-def classifier_loss(rewards: Tensor, up: Tensor, shift: Tensor) -> Tensor:
+def classifier_loss(rewards: Tensor, label: Tensor, shift: Tensor) -> Tensor:
     """Return the cross-entropy of each response, [B], its logit being the reward less the shift."""
     from torch.nn.functional import logsigmoid
 
     logits = rewards - shift
-    return -logsigmoid(logits.where(up, -logits))
+    return -logsigmoid(logits.where(label, -logits))
 
 
 class RewardShift:
@@ -55,14 +55,14 @@ class RewardShift:
         self._sums: Tensor | float = 0.0
         self._counts: Tensor | float = 0.0
 
-    def after(self, rewards: Tensor, up: Tensor) -> Tensor:
+    def after(self, rewards: Tensor, label: Tensor) -> Tensor:
         """Take in a batch, [B], and return the shift, without a gradient.
 
         A side of which nothing was seen yet counts as 0.
         """
         import torch
 
-        sides = torch.stack([up, ~up]).to(rewards.dtype)
+        sides = torch.stack([label, ~label]).to(rewards.dtype)
         sums = self._sums = self._sums + sides @ rewards.detach()
         counts = self._counts = self._counts + sides.sum(1)
         return (sums / counts.clamp(min=1)).mean()

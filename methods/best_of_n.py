@@ -12,7 +12,7 @@ from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.models.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.models.reward import TextReward, load_reward
 from methods.core.training.rollout import best_of_each
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -28,7 +28,7 @@ class BestOfN(Method):
     paper: ClassVar = Paper("Stiennon et al., 2020", "https://arxiv.org/abs/2009.01325")
     feedback: ClassVar = "reward"
     strength: ClassVar = "n"
-    several_processes: ClassVar = True
+    distributed: ClassVar = True
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
     n: Count = 4
@@ -46,13 +46,13 @@ class BestOfNPolicy(Policy):
     def __init__(self, base: ModelPolicy, reward: TextReward, n: int) -> None:
         self.base, self.reward, self.n = base, reward, n
 
-    def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         repeated = [prompt for prompt in prompts for _ in range(self.n)]
-        responses = self.base.generate(repeated, seed, law)
+        responses = self.base.generate(repeated, seed, sampling)
         scores = self.reward(repeated, responses)
         return [responses[i] for i in best_of_each(scores, self.n)]
 
-    def logprobs(self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw) -> None:
+    def logprobs(self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams) -> None:
         return None
 
     def save(self, folder: Path) -> None:

@@ -24,7 +24,7 @@ class DPO(Offline):
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
     feedback: ClassVar = "pairs"
-    several_processes: ClassVar = True
+    distributed: ClassVar = True
 
     divergence: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = (
         "reverse_kl"

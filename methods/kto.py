@@ -26,7 +26,7 @@ class KTO(Offline):
     """
 
     paper: ClassVar = Paper("Ethayarajh et al., 2024", "https://arxiv.org/abs/2402.01306")
-    feedback: ClassVar = "thumbs"
+    feedback: ClassVar = "unpaired"
 
     desirable_weight: Positive = 1.0
     undesirable_weight: Positive = 1.0

@@ -23,7 +23,7 @@ class OnlineDPO(Online):
     DPO on pairs that the policy itself samples and the reward judges, the better one chosen:
     algorithm 1 of Guo et al. (2024).
 
-    beta: KL strength. It has no unit of reward, for the judgements say which is better but not by
+    beta: KL strength. It has no unit of reward, for the labels say which is better but not by
     how much. batch_size: responses between updates, two to a prompt. loss: DPO's, or IPO's.
     """
 
@@ -48,7 +48,7 @@ class OnlineDPO(Online):
             curve=self._curve,
             learning_rate=self.learning_rate,
             per_device_train_batch_size=self.batch_size // 2,
-            max_new_tokens=context.law.max_new_tokens,
+            max_new_tokens=context.sampling.max_new_tokens,
             max_length=NO_LIMIT,
             beta=self.beta,
             loss_type=self.loss,

@@ -11,7 +11,7 @@ from methods.base import Context, Count, Diverged, Method, NonNegative, Paper, P
 from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.rollout import Rollout, collect, draw_prompts, padded, token_values
-from methods.core.models.sampling import stream, token_logprobs
+from methods.core.models.sampling import derive_seed, token_logprobs
 from methods.core.training.trainer import isolated, use_bf16, whole_batches
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class PPO(Method):
 
     As Ziegler et al. (2019) brought it to language models, with a value model of its own. The
     reward is text in and floats out, so it may have any tokenizer or none. All four models run
-    without dropout; old log-probabilities are those taken while sampling, under the one law.
+    without dropout; old log-probabilities are those taken while sampling, under the one sampling.
 
     kl_coef: weight of the KL to the reference, in units of the reward per nat. episodes: responses
     in all, cut to the budget. batch_size: responses between updates. epochs, minibatches: passes
@@ -40,7 +40,7 @@ class PPO(Method):
     the SFT policy with a head of zeros. save_every: updates between saves for resuming.
     """
 
-    several_processes: ClassVar = True
+    distributed: ClassVar = True
     paper: ClassVar = Paper("Ziegler et al., 2019", "https://arxiv.org/abs/1909.08593")
     feedback: ClassVar = "reward"
     strength: ClassVar = "kl_coef"
@@ -148,7 +148,7 @@ class _Run:
         """Sample a batch of responses and learn from it."""
         import torch
 
-        seed = stream("rollout", self.context.seed, self.update)
+        seed = derive_seed("rollout", self.context.seed, self.update)
         prompts = draw_prompts(self.context, self.update, self.method.batch_size)
         # Sampled at the precision that is trained at, or the ratios would not start at 1.
         with self._autocast(), torch.no_grad():
@@ -165,12 +165,12 @@ class _Run:
             shuffled = torch.randperm(len(prompts), generator=order)
             for number, rows in enumerate(shuffled.chunk(self.method.minibatches)):
                 tokens = rollout.mask[rows].sum()
-                rows = rows[distributed.rank() :: distributed.count()].to(advantages.device)
+                rows = rows[distributed.rank() :: distributed.world_size()].to(advantages.device)
                 first = self.update == epoch == number == 0
                 targets = (values[rows], advantages[rows], returns[rows])
                 loss = self._loss(rollout.part(rows), *targets, first)
                 # A mean over tokens, of which the processes may have different numbers.
-                share = distributed.count() * rollout.mask[rows].sum() / tokens
+                share = distributed.world_size() * rollout.mask[rows].sum() / tokens
                 norms += self._descend(loss * share)
         self._train_mode(False)
         # Looked at once, for each look makes a GPU wait. A loss that is not finite shows here too.
@@ -222,7 +222,7 @@ class _Run:
 
         method, mask = self.method, part.mask
         with self._autocast():
-            logprobs = token_logprobs(self.policy.model, part.batch, self.context.law)
+            logprobs = token_logprobs(self.policy.model, part.batch, self.context.sampling)
             values = token_values(self.value_model, part.batch)[:, :-1]
         if first:
             check_untouched(part, logprobs, 0.5 if self.bf16 else 1e-2)
@@ -251,7 +251,7 @@ class _Run:
         from methods.core.training.ppo_losses import adapted_kl_coef
 
         method = self.method
-        self.context.log(self.update * method.batch_size, **rollout.figures())
+        self.context.log(self.update * method.batch_size, **rollout.metrics())
         if method.kl_target is not None:
             self.kl_coef = adapted_kl_coef(
                 self.kl_coef, rollout.kl(), method.kl_target, method.kl_horizon, method.batch_size
@@ -260,13 +260,13 @@ class _Run:
 
 def shared(rollout: Rollout, values: torch.Tensor) -> tuple[Rollout, torch.Tensor]:
     """Return the rollout of all processes, and its values [B, T + 1]."""
-    if not distributed.together():
+    if not distributed.is_distributed():
         return rollout, values
     import torch
 
     # Each process has a device of its own: what they tell each other is on none.
     device = values.device
-    parts = distributed.gathered((rollout.to("cpu"), values.cpu()))
+    parts = distributed.all_gather((rollout.to("cpu"), values.cpu()))
     whole = Rollout.of([part for part, _ in parts])
     length = whole.mask.shape[1] + 1
     joined = torch.cat([padded(own, 0, 0, length) for _, own in parts])

@@ -10,7 +10,7 @@ from methods.base import Context, Count, Diverged, NonNegative, Paper, Positive,
 from methods.toolkit.online import Online
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.rollout import collect, draw_prompts
-from methods.core.models.sampling import stream, token_logprobs
+from methods.core.models.sampling import derive_seed, token_logprobs
 from methods.core.training.trainer import isolated, use_bf16
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ class Reinforce(Online):
         for update in range(updates):
             prompts = draw_prompts(context, update, self.batch_size)
             with autocast:
-                seed = stream("reinforce", context.seed, update)
+                seed = derive_seed("reinforce", context.seed, update)
                 rollout = collect(context, policy, prompts, seed)
                 returns = rollout.scores - self.kl_coef * rollout.log_ratios
                 got = float(returns.mean())
                 baseline = got if baseline is None else baseline
-                logprobs = token_logprobs(policy.model, rollout.batch, context.law)
+                logprobs = token_logprobs(policy.model, rollout.batch, context.sampling)
                 loss = policy_gradient_loss(logprobs, returns - baseline)
             optimizer.zero_grad()
             loss.backward()
@@ -79,7 +79,7 @@ class Reinforce(Online):
             schedule.step()
             baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * got
             done = (update + 1) * self.batch_size
-            context.log(done, **rollout.figures(), baseline=baseline)
+            context.log(done, **rollout.metrics(), baseline=baseline)
             context.checkpoint(done, updates * self.batch_size, policy)
         return policy
 

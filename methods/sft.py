@@ -15,7 +15,7 @@ class SFT(Method):
     No preferences are used: what every other method must beat.
     """
 
-    several_processes: ClassVar = True
+    distributed: ClassVar = True
 
     def train(self, context: Context) -> Policy:
         return context.start()

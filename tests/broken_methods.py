@@ -18,7 +18,7 @@ from methods.base import Context, Method, Policy
 from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.toolkit.offline import PairLoss
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 from methods.core.training.trainer import Schedule
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class IgnoresLabels(Good):
     """It prefers one answer, whatever the annotator says."""
 
     def train(self, context: Context) -> Policy:
-        context.judgements = [
+        context.labels = [
             pair._replace(chosen=min(pair[1:]), rejected=max(pair[1:])) for pair in context.feedback
         ]
         return super().train(context)
@@ -97,35 +97,35 @@ class Scaled(ModelPolicy):
 
     temperature = 1.0
 
-    def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
-        scaled = SamplingLaw(self.temperature * law.temperature, law.top_k, law.max_new_tokens)
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
+        scaled = SamplingParams(self.temperature * sampling.temperature, sampling.top_k, sampling.max_new_tokens)
         return super().generate(prompts, seed, scaled)
 
 
 class OncePerPrompt(ModelPolicy):
     """It answers repeated prompts once."""
 
-    def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
-        return super().generate(list(dict.fromkeys(prompts)), seed, law)
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
+        return super().generate(list(dict.fromkeys(prompts)), seed, sampling)
 
 
 class CountsPadding(ModelPolicy):
     """Its log-probabilities depend on the longest prompt of the batch."""
 
     def logprobs(
-        self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
     ) -> list[float]:
         longest = max(len(prompt) for prompt in prompts)
-        return [value - 0.01 * longest for value in super().logprobs(prompts, responses, law)]
+        return [value - 0.01 * longest for value in super().logprobs(prompts, responses, sampling)]
 
 
 class CountsRows(ModelPolicy):
     """Its log-probabilities depend on the size of the batch."""
 
     def logprobs(
-        self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
     ) -> list[float]:
-        plain = super().logprobs(prompts, responses, law)
+        plain = super().logprobs(prompts, responses, sampling)
         return [value - 0.01 * len(prompts) for value in plain]
 
 
@@ -246,7 +246,7 @@ class AsksTheGenerator(Good):
     """It says that it learns from pairs, and samples."""
 
     def train(self, context: Context) -> Policy:
-        context.start().generate(context.prompts, context.seed, context.law)
+        context.start().generate(context.prompts, context.seed, context.sampling)
         return super().train(context)
 
 

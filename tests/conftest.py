@@ -1,4 +1,4 @@
-"""Small worlds that the tests train in, for seconds at most."""
+"""Small pipelines that the tests train in, for seconds at most."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import torch
 from bench.evaluation.kl import model_kl
 from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
-from bench.execution.executors import quiet
+from bench.execution.executors import silence_libraries
 from methods.core.training.context import Context, Reward
 from methods.core.feedback import Pair
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 
 torch.set_num_threads(1)
-quiet()
+silence_libraries()
 
 LETTERS = ["a", "b", "c", "d"]
-LAW = SamplingLaw(max_new_tokens=3)
+LAW = SamplingParams(max_new_tokens=3)
 PROMPTS = ["a", "b", "a b c"]
 
 
@@ -47,15 +47,15 @@ def drawn_kl(
 
 @pytest.fixture(scope="session")
 def tiny_exact() -> Exact:
-    """The exact world with as little training as its machinery needs."""
+    """The exact pipeline with as little training as its machinery needs."""
     return Exact(
         length=3,
-        judgements=256,
+        labels=256,
         annotator=Annotator(),
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
         pretraining=Training(512, 1, 64, 3e-3),
         sft=Training(256, 1, 64, 1e-3),
-        reward=RewardTraining(1, 64, 1e-3),
+        reward_model=RewardTraining(1, 64, 1e-3),
     )
 
 
@@ -114,8 +114,8 @@ def make_context(sft_folder: Path, tmp_path: Path) -> Callable[..., Context]:
         settings: dict[str, object] = {
             "sft": sft_folder,
             "prompts": PROMPTS,
-            "judgements": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
-            "law": LAW,
+            "labels": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
+            "sampling": LAW,
             "budget": 10**6,
             "seed": seed,
             "workdir": workdir,

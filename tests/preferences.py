@@ -34,7 +34,7 @@ def pairs(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def thumbs(count: int) -> list[dict[str, Any]]:
+def unpaired(count: int) -> list[dict[str, Any]]:
     return [
         {"prompt": question, "completion": (nice, rude)[i % 2], "label": i % 2 == 0}
         for i, (question, nice, rude) in enumerate(dialogues(count))
@@ -59,7 +59,7 @@ SMALL_DIALS: dict[str, Any] = {
     "eval_prompts": 6,
     "pretraining": {"examples": 400, "epochs": 2, "batch_size": 16, "learning_rate": 6e-3},
     "sft": {"examples": 200, "epochs": 1, "batch_size": 16, "learning_rate": 2e-3},
-    "reward": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-3},
+    "reward_model": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-3},
     "judge": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-3},
     "shares": {"train": 0.5, "judge": 0.2, "validation": 0.15, "test": 0.15},
 }
@@ -76,20 +76,20 @@ SMALL: dict[str, Any] = {
         },
     },
     "evaluation": {
-        "limit_samples": 4,
-        "limit_policies": 0,
+        "frontier_samples": 4,
+        "frontier_policies": 0,
         "responses_per_prompt": 2,
         "checkpoints": 1,
     },
 }
 
 
-def experiment_file(folder: Path, data: Path, **dials: Any) -> Path:
+def experiment_file(folder: Path, data: Path, **options: Any) -> Path:
     """Write the small experiment on recorded preferences; JSON is YAML too."""
     import copy
 
     content = copy.deepcopy(SMALL)
-    content["tasks"] = {"recorded": {"dials": {**SMALL_DIALS, "data": str(data), **dials}}}
+    content["tasks"] = {"recorded": {"options": {**SMALL_DIALS, "data": str(data), **options}}}
     file = folder / "small.yaml"
     file.write_text(json.dumps(content))
     return file

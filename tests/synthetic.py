@@ -16,7 +16,7 @@ from bench.results.loading import (
     FRONTIER_COLUMNS,
     HEAD_TO_HEAD_COLUMNS,
     METHOD_COLUMNS,
-    OBJECTIVE_COLUMNS,
+    REGRET_COLUMNS,
     OPTIMUM_COLUMNS,
     RUN_COLUMNS,
     SAMPLE_COLUMNS,
@@ -34,7 +34,7 @@ LEARNS_FROM = {
     "ppo_gold": "gold",
     "best_of_n": "reward",
     **dict.fromkeys(["ipo", "slic", "robust_dpo", "cdpo", "simpo", "orpo", "apo"], "pairs"),
-    **dict.fromkeys(["kto", "bco"], "thumbs"),
+    **dict.fromkeys(["kto", "bco"], "unpaired"),
     **dict.fromkeys(["rloo", "grpo", "online_dpo", "reinforce"], "reward"),
     **dict.fromkeys(["expert_iteration", "best_of_n_distilled"], "reward"),
     "filtered_sft": "rankings",
@@ -82,7 +82,7 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
     random = np.random.default_rng(0)
     rows = []
     for task in tasks:
-        worlds = random.normal(0, 0.12, size=seeds)
+        pipelines = random.normal(0, 0.12, size=seeds)
         for method in methods:
             for params, strength in settings(method):
                 for seed in range(seeds):
@@ -91,8 +91,8 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                     shared = {"task": task, "method": method, "params": params, "seed": seed}
                     for split in ("validation", "test"):
                         gain = share * (limit(task, kl) - START[task])
-                        gold = START[task] + worlds[seed] + gain + random.normal(0, 0.06)
-                        best = limit(task, kl) + worlds[seed]
+                        gold = START[task] + pipelines[seed] + gain + random.normal(0, 0.06)
+                        best = limit(task, kl) + pipelines[seed]
                         trained = method not in UNTRAINED
                         online = LEARNS_FROM[method] in ("reward", "gold") and trained
                         rows.append(
@@ -101,7 +101,7 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                                 "strength": strength,
                                 "split": split,
                                 "status": "ok",
-                                "gold_reward": gold,
+                                "reward": gold,
                                 "proxy_reward": 0.4 * kl,
                                 "kl": kl,
                                 "win_rate_sft": 0.5 + 0.4 * share,
@@ -111,9 +111,9 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                                 "ended_rate": 0.98,
                                 "chosen_logp_change": -0.8 * kl if trained else np.nan,
                                 "rejected_logp_change": -2.1 * kl if trained else np.nan,
-                                "limit_reward": best,
+                                "frontier_reward": best,
                                 "efficiency": share if kl else np.nan,
-                                "judgements": 6144 if method == "ppo_gold" else 4096,
+                                "labels": 6144 if method == "ppo_gold" else 4096,
                                 "prompts_seen": 4096,
                                 "responses_sampled": 6144 * online,
                                 "reward_calls": 6272 * online,
@@ -125,7 +125,7 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                         )
     runs = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
     sft = runs["method"] == "sft"
-    runs.loc[sft, ["win_rate_sft", "judgements"]] = [np.nan, 0]
+    runs.loc[sft, ["win_rate_sft", "labels"]] = [np.nan, 0]
     return runs
 
 
@@ -155,7 +155,7 @@ def write_folder(
         "optimum": (_optimum(runs), OPTIMUM_COLUMNS),
         "stages": (_stages(tasks, seeds), STAGE_COLUMNS),
         "methods": (_methods(tasks, methods), METHOD_COLUMNS),
-        "objective": (_objective(methods, seeds) if "exact" in tasks else [], OBJECTIVE_COLUMNS),
+        "objective": (_objective(methods, seeds) if "exact" in tasks else [], REGRET_COLUMNS),
     }
     for name, (rows, columns) in tables.items():
         pd.DataFrame(rows, columns=columns).to_csv(folder / f"{name}.csv", index=False)
@@ -224,7 +224,7 @@ def _checkpoints(runs: pd.DataFrame) -> list[Any]:
             kl = run["kl"] * part / 36
             start = START[run["task"]]
             gold = start + SHARE[run["method"]] * (limit(run["task"], kl) - start)
-            figures = (gold if part < 36 else run["gold_reward"], 0.4 * kl, kl, 18 + kl, 9 - kl)
+            figures = (gold if part < 36 else run["reward"], 0.4 * kl, kl, 18 + kl, 9 - kl)
             names = (run[name] for name in ("task", "method", "params", "strength", "seed"))
             rows.append((*names, 170 * part, *figures, -0.8 * kl, -2.1 * kl, None))
     return rows

@@ -77,10 +77,10 @@ def test_few_weights_are_trained_and_tokens_are_counted(make_context: MakeContex
     assert isinstance(policy, ModelPolicy)
     trained = [p.numel() for p in policy.model.parameters() if p.requires_grad]
     assert 0 < sum(trained) < 0.5 * sum(p.numel() for p in policy.model.parameters())
-    assert context.meter.train_tokens > 0
+    assert context.usage.train_tokens > 0
     whole = make_context()
     QUICK_DPO.train(whole)
-    assert context.meter.train_tokens == whole.meter.train_tokens
+    assert context.usage.train_tokens == whole.usage.train_tokens
 
 
 def test_before_training_policy_and_reference_agree(make_context: MakeContext) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import UserError
-from bench.evaluation.annotations import read_annotations, win_rates
+from bench.judging.annotations import read_annotations, win_rates
 from bench.evaluation.win_rate import length_controlled
 
 # 20 rows with a preference: 9 wins, of which one by 0.75, 3 draws and 8 losses, one of 0.25.

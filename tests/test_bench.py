@@ -1,4 +1,4 @@
-"""The whole way, on a world of a few seconds: results, cache, failures, and kill -9."""
+"""The whole way, on a pipeline of a few seconds: results, cache, failures, and kill -9."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from bench.config.experiment import load_experiment, narrow
-from bench.pipeline.embedded import EmbeddedWorld
+from bench.pipeline.embedded import EmbeddedPipeline
 from bench.results.loading import METHOD_COLUMNS, RUN_COLUMNS
 from bench.execution.plan import Plan
 from bench.cache.store import Store
@@ -30,13 +30,13 @@ TINY = {
     "seeds": 2,
     "tasks": {
         "exact": {
-            "dials": {
+            "options": {
                 "length": 3,
-                "judgements": 256,
+                "labels": 256,
                 "architecture": {"layers": 1, "hidden": 16},
                 "pretraining": {"examples": 1024},
                 "sft": {"examples": 256},
-                "reward": {"epochs": 1},
+                "reward_model": {"epochs": 1},
             }
         }
     },
@@ -122,11 +122,11 @@ def test_figures_of_an_enumerated_task_are_exact(finished: Path) -> None:
     assert sft["kl"].abs().max() < 1e-9
     assert sft["win_rate_sft"].tolist() == pytest.approx([0.5] * len(sft))
     assert (runs["kl"] >= -1e-9).all()
-    assert (runs["gold_reward_sem"] == 0).all()
+    assert (runs["reward_sem"] == 0).all()
     test = runs[(runs["split"] == "test") & runs["efficiency"].notna()]
     assert test["efficiency"].max() <= 1 + 1e-6
     assert runs[runs["method"] == "best_of_n"]["chosen_logp_change"].isna().all()
-    assert (runs[runs["method"] == "ppo"]["judgements"] == 256).all()
+    assert (runs[runs["method"] == "ppo"]["labels"] == 256).all()
 
 
 def test_head_to_head_is_antisymmetric(finished: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
     errors = runs[runs["method"] == "broken"]["error"]
     assert errors.str.contains("ValueError: not \\| today nor").any()
     assert errors.str.contains("worker died").any()
-    assert runs[runs["method"] == "broken"]["gold_reward"].isna().all()
+    assert runs[runs["method"] == "broken"]["reward"].isna().all()
     assert "<b>tomorrow</b>" not in (tmp_path / "out" / "report.html").read_text()
     assert "3 runs failed" in output
     unknown = command(tmp_path, content, "--methods", "missing")
@@ -294,7 +294,7 @@ def test_saved_policies_load_with_transformers_alone(finished: Path) -> None:
 
 def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> None:
     """Also where all responses are listed: against their probabilities, not their list."""
-    from bench.evaluation.measure import against_limit, measure
+    from bench.evaluation.measure import against_frontier, measure
     from bench.execution.run import clean
     from methods.core.models.policy import ModelPolicy
 
@@ -305,27 +305,27 @@ def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> N
     plan = Plan.of(
         load_experiment(str(finished / "tiny.yaml")), Store(finished / "cache"), device="cpu"
     )
-    ruler = plan.rulers[plan.worlds[0]]
-    sft = ruler.world.sft()
+    reference_samples = plan.reference_samples_of[plan.pipelines[0]]
+    sft = reference_samples.pipeline.sft()
     # No ModelPolicy to the measuring code, which then has nothing but samples to go by.
     opaque = Opaque(sft.model, sft.tokenizer)
     wrapped = type("Wrapped", (), {"generate": opaque.generate, "logprobs": opaque.logprobs})()
-    figures = measure(ruler, wrapped, "test", 64).figures
+    figures = measure(reference_samples, wrapped, "test", 64).figures
     assert figures["win_rate_sft"] == pytest.approx(0.5, abs=0.05)
     assert figures["chosen_logp_change"] is None
-    assert against_limit(ruler.basis.limit, clean(figures))["efficiency"] is None
+    assert against_frontier(reference_samples.frontiers.frontier, clean(figures))["efficiency"] is None
 
 
 SAMPLED = TINY | {
     "seeds": 1,
     "tasks": {
         "polite": {
-            "dials": {
-                "judgements": 256,
+            "options": {
+                "labels": 256,
                 "architecture": {"layers": 1, "hidden": 32},
                 "pretraining": {"examples": 8192},
                 "sft": {"examples": 1024},
-                "reward": {"epochs": 1},
+                "reward_model": {"epochs": 1},
             }
         }
     },
@@ -334,16 +334,16 @@ SAMPLED = TINY | {
         "dpo": {"grid": {"beta": [0.1, 0.5]}, "examples": 1024},
         "best_of_n": {"grid": {"n": [2]}},
     },
-    "evaluation": {"responses_per_prompt": 4, "limit_samples": 256, "checkpoints": 0},
+    "evaluation": {"responses_per_prompt": 4, "frontier_samples": 256, "checkpoints": 0},
 }
 
 
 def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None:
     output = finish(command(tmp_path, SAMPLED, "--jobs", "2"))
     assert "polite limit, seed 0  ok" in output
-    [made] = (tmp_path / "cache" / "mixture").iterdir()
+    [made] = (tmp_path / "cache" / "pooled").iterdir()
     before = made.stat().st_mtime_ns, figures(tmp_path)
-    with np.load(made / "mixture.npz") as arrays:
+    with np.load(made / "pooled.npz") as arrays:
         # The reference's samples, and those of the one DPO policy that moved further.
         assert arrays["logprobs"].shape == (2, 24, 256 + 256)
         for name in ("scores", "proxy", "tokens"):
@@ -353,10 +353,10 @@ def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None
     runs = before[1]
     kl = runs[(runs["method"] == "dpo") & (runs["split"] == "test")]["kl"]
     assert moved == pytest.approx(kl.max(), rel=0.3)
-    assert runs[runs["split"] == "validation"]["limit_reward"].isna().all()
+    assert runs[runs["split"] == "validation"]["frontier_reward"].isna().all()
     test = runs[(runs["split"] == "test") & runs["efficiency"].notna()]
-    start = runs[(runs["method"] == "sft") & (runs["split"] == "test")]["limit_reward"].item()
-    shares = (test["gold_reward"] - start) / (test["limit_reward"] - start)
+    start = runs[(runs["method"] == "sft") & (runs["split"] == "test")]["frontier_reward"].item()
+    shares = (test["reward"] - start) / (test["frontier_reward"] - start)
     assert shares.tolist() == pytest.approx(test["efficiency"].tolist(), rel=1e-4)
     output = finish(command(tmp_path, SAMPLED, "--jobs", "2"))
     assert "0 to make; runs: 4 cached, 0 to do" in output and "limit, seed" not in output
@@ -365,18 +365,18 @@ def test_trained_policies_are_sampled_for_the_limit_once(tmp_path: Path) -> None
     # Without a policy that moved, or where that stage failed, the reference's samples have to do.
     experiment, store = load_experiment(str(tmp_path / "tiny.yaml")), Store(tmp_path / "cache")
     plan = Plan.of(experiment, store, device="cpu")
-    [world] = plan.worlds
-    mixture, alone = plan.mixture(world), plan.rulers[world].basis
-    assert mixture is not None and mixture.folder == made
-    assert plan.basis(world).limit.largest_kl >= alone.limit.largest_kl
+    [pipeline] = plan.pipelines
+    pooled, alone = plan.pooled(pipeline), plan.reference_samples_of[pipeline].frontiers
+    assert pooled is not None and pooled.folder == made
+    assert plan.frontiers(pipeline).frontier.largest_kl >= alone.frontier.largest_kl
     shutil.rmtree(made)
-    assert plan.basis(world) is alone
-    assert Plan.of(narrow(experiment, methods=["sft"]), store, "cpu").mixture(world) is None
+    assert plan.frontiers(pipeline) is alone
+    assert Plan.of(narrow(experiment, methods=["sft"]), store, "cpu").pooled(pipeline) is None
 
 
 def test_a_shared_stage_that_diverges_is_not_kept(tiny_exact: Exact, tmp_path: Path) -> None:
     pretraining = replace(tiny_exact.pretraining, learning_rate=1e38)
-    world = EmbeddedWorld(replace(tiny_exact, pretraining=pretraining), 0, "cpu", Store(tmp_path))
+    pipeline = EmbeddedPipeline(replace(tiny_exact, pretraining=pretraining), 0, "cpu", Store(tmp_path))
     with pytest.raises(Diverged, match="not finite"):
-        world.prepare()
-    assert "base_model" in world.missing()
+        pipeline.prepare()
+    assert "base_model" in pipeline.missing()

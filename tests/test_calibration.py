@@ -100,14 +100,14 @@ def frame(**by_pair: list[tuple[str, list[float]]]) -> pd.DataFrame:
 def test_right_missing_and_wrong_verdicts_are_counted() -> None:
     negative = [-value for value in STEADY]
     known, lost = "known order", [*STEADY[:5], float("nan")]
-    worlds = frame(
+    pipelines = frame(
         same=[(ITSELF, MIXED), (ITSELF, STEADY), (ITSELF, MIXED)],
-        # Better on the whole: right twice, wrong once, nothing to say once, one world lost.
+        # Better on the whole: right twice, wrong once, nothing to say once, one pipeline lost.
         known=[(known, [9 * x for x in STEADY])] * 2
         + [(known, negative), (known, MIXED), (known, lost)],
         unknown=[("crippled", STEADY), ("crippled", negative)],
     )
-    judged = judge(worlds)
+    judged = judge(pipelines)
     assert list(judged.columns) == CALIBRATION_COLUMNS
     assert judged[judged["pair"] == "known"]["verdict"].tolist() == [
         *("better", "better", "worse", "none", "too few seeds")
@@ -115,13 +115,13 @@ def test_right_missing_and_wrong_verdicts_are_counted() -> None:
     assert judged.groupby("pair")["truth"].first().to_dict() == {
         **{"known": "better", "same": "equal", "unknown": "unknown"}
     }
-    found = pairs(worlds, judged)
+    found = pairs(pipelines, judged)
     assert list(found.columns) == PAIR_COLUMNS
     row = found[found["pair"] == "known"].iloc[0]
-    data = worlds[worlds["pair"] == "known"]["difference"].dropna()
+    data = pipelines[pipelines["pair"] == "known"]["difference"].dropna()
     assert row["effect"] == pytest.approx(data.mean() / data.std())
     assert row["low"] == pytest.approx(stats.ttest_1samp(data, 0).confidence_interval().low)
-    summary = summarize(found, worlds=30)
+    summary = summarize(found, pipelines=30)
     assert summary["false_verdicts"]["count"] == 1
     assert summary["kinds"] == {
         "itself": {"comparisons": 3, "right": 0, "none": 2, "wrong": 1},
@@ -133,13 +133,13 @@ def test_right_missing_and_wrong_verdicts_are_counted() -> None:
 
 def test_intervals_hold_the_truth_as_often_as_they_claim() -> None:
     random = np.random.default_rng(4)
-    worlds = frame(
+    pipelines = frame(
         same=[(ITSELF, random.normal(size=6).tolist()) for _ in range(300)],
         known=[("known order", random.normal(1, 1, size=6).tolist()) for _ in range(300)],
     )
-    coverage = summarize(pairs(worlds, judge(worlds)), worlds=1800)["coverage"]
-    assert coverage["of"] == 600
-    assert 0.93 < coverage["count"] / coverage["of"] < 0.98
+    response_source = summarize(pairs(pipelines, judge(pipelines)), pipelines=1800)["response_source"]
+    assert response_source["of"] == 600
+    assert 0.93 < response_source["count"] / response_source["of"] < 0.98
 
 
 def test_no_policy_serves_twice_where_a_method_meets_itself() -> None:
@@ -179,7 +179,7 @@ def test_a_replica_is_the_same_method_with_other_random_numbers(
 
 
 SUMMARY = {
-    "worlds": 120,
+    "pipelines": 120,
     "worlds_per_comparison": 6,
     "false_verdicts": {"count": 7, "of": 200, "share": 0.035, "low": 0.0142, "high": 0.0708},
     "kinds": {
@@ -231,10 +231,10 @@ def test_a_small_calibration_for_real(
         assert not ended.value.code, output
         return output
 
-    assert "12 worlds, 12 to make; 72 runs, 72 to do" in calibrate()
+    assert "12 pipelines, 12 to make; 72 runs, 72 to do" in calibrate()
     judged = pd.read_csv(out / "calibration.csv", keep_default_na=False)
     assert list(judged.columns) == CALIBRATION_COLUMNS
-    # Three pairs, two groups of six worlds that share none.
+    # Three pairs, two groups of six pipelines that share none.
     assert judged.groupby("kind", sort=False)["group"].apply(list).tolist() == [[0, 1]] * 3
     assert set(judged["verdict"]) <= {"better", "worse", "none"}
     found = pd.read_csv(out / "pairs.csv", keep_default_na=False).set_index("kind")
@@ -252,6 +252,6 @@ def test_a_small_calibration_for_real(
     names = ("calibration.csv", "pairs.csv", "summary.json", "report.md", "calibration.svg")
     before = {name: (out / name).read_bytes() for name in names}
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.safetensors")}
-    assert "12 worlds, 0 to make; 72 runs, 0 to do" in calibrate()
+    assert "12 pipelines, 0 to make; 72 runs, 0 to do" in calibrate()
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.safetensors")}
     assert before == {name: (out / name).read_bytes() for name in names}

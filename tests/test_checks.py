@@ -64,7 +64,7 @@ class NoNumbers(Good):
 
     def train(self, context: Context) -> Policy:
         policy = super().train(context)
-        policy.logprobs = lambda prompts, responses, law: [math.nan] * len(prompts)
+        policy.logprobs = lambda prompts, responses, sampling: [math.nan] * len(prompts)
         return policy
 
 

@@ -37,8 +37,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def made(tmp_path: Path, contrasts: Pairs, seeds: int = 6) -> Results:
     """One task where PPO is best, then best of n, then DPO, on every seed."""
     runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], seeds)
-    runs.loc[runs["method"] == "ppo", "gold_reward"] += 2.0
-    runs.loc[runs["method"] == "best_of_n", "gold_reward"] += 1.0
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    runs.loc[runs["method"] == "best_of_n", "reward"] += 1.0
     return load_results(write_folder(tmp_path, runs, contrasts))
 
 
@@ -99,7 +99,7 @@ def test_more_contrasts_than_the_seeds_can_confirm_is_said(tmp_path: Path) -> No
 def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], 6)
     runs = fail(runs, runs["method"] == "best_of_n", "no disk")
-    runs.loc[runs["method"] == "ppo", "gold_reward"] += 2.0
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
     folder = write_folder(tmp_path, runs, [("ppo", "dpo"), ("ppo", "best_of_n")])
     first, lost = with_verdict(load_results(folder), "polite")
     assert first.holm_p == pytest.approx(2 * 2 / 64) and first.verdict == "none"
@@ -121,7 +121,7 @@ def test_gains_are_shares_of_each_seeds_own_limit(both: Results) -> None:
         for method, value in zip(("sft", "dpo"), pair, strict=True)
         for split in ("validation", "test")
     ]
-    names = ["task", "method", "params", "seed", "split", "status", "gold_reward"]
+    names = ["task", "method", "params", "seed", "split", "status", "reward"]
     ends = {("a", 0): 4.0, ("a", 1): 6.0, ("b", 0): 1.0, ("b", 1): 1.0}
     line = [
         (task, seed, kl, gold[task, seed][0] + kl / 2 * end)
@@ -141,7 +141,7 @@ def test_gains_are_shares_of_each_seeds_own_limit(both: Results) -> None:
     # The middle half of 0, 0.25, 0.5 and 0.5; 4 of 4 seed pairs on a, 3 of 4 on b with ties half.
     assert row["normalized gain (IQM)"].startswith("0.38 [")
     assert row["probability of improvement over SFT"].startswith("88% [")
-    assert row["worlds"] == "4/4"
+    assert row["pipelines"] == "4/4"
     [pair] = across_contrasts(results).to_dict("records")
     assert pair["probability of improvement"] == row["probability of improvement over SFT"]
     alone = replace(results, runs=results.runs[results.runs["task"] == "a"])
@@ -155,7 +155,7 @@ def test_a_method_that_lacks_a_task_has_no_figure_over_all(tmp_path: Path) -> No
     table = ranking_table(results).set_index("method")
     assert table.loc["dpo", "normalized gain (IQM)"] == "—"
     assert table.loc["ppo", "normalized gain (IQM)"] != "—"
-    assert table.loc["dpo", "worlds"] == "2/4"
+    assert table.loc["dpo", "pipelines"] == "2/4"
 
 
 def test_win_rates_with_their_errors_and_at_equal_length(both: Results) -> None:
@@ -184,20 +184,20 @@ def test_all_methods_are_on_one_scale(both: Results) -> None:
 
 
 def test_two_methods_need_no_scale(both: Results) -> None:
-    duels = both.head_to_head
-    two = duels[duels["method"].isin(["dpo", "ppo"]) & duels["opponent"].isin(["dpo", "ppo"])]
+    head_to_head = both.head_to_head
+    two = head_to_head[head_to_head["method"].isin(["dpo", "ppo"]) & head_to_head["opponent"].isin(["dpo", "ppo"])]
     table, fit = strength_table(replace(both, head_to_head=two), "polite")
     assert table.empty and fit == ""
 
 
 def test_strengths_are_those_of_the_mean_win_rates(both: Results) -> None:
-    duels = both.head_to_head.copy()
+    head_to_head = both.head_to_head.copy()
     # Every pair at the same odds of 2 to 1: dpo beats ppo, ppo beats sft, at twice the distance.
     place = {"dpo": 1.0, "ppo": 0.0, "sft": -1.0}
-    duels = duels[duels["method"].isin(place) & duels["opponent"].isin(place)]
-    apart = duels["method"].map(place) - duels["opponent"].map(place)
-    duels["win_rate"] = 1 / (1 + 2.0**-apart)
-    table, fit = strength_table(replace(both, head_to_head=duels), "polite")
+    head_to_head = head_to_head[head_to_head["method"].isin(place) & head_to_head["opponent"].isin(place)]
+    apart = head_to_head["method"].map(place) - head_to_head["opponent"].map(place)
+    head_to_head["win_rate"] = 1 / (1 + 2.0**-apart)
+    table, fit = strength_table(replace(both, head_to_head=head_to_head), "polite")
     first, _, last = table["strength (log-odds)"]
     assert f"{logit(2 / 3):.2f}" == "0.69"
     assert (first, last) == ("0.69 [0.69, 0.69]", "-0.69 [-0.69, -0.69]")
@@ -219,21 +219,21 @@ def test_judgements_saved_are_counted_over_all_settings_of_a_seed(tmp_path: Path
     ppo = runs["method"] == "ppo"
     runs.loc[ppo, "reward_calls"] = 3000.0 + 100 * runs.loc[ppo, "seed"]
     results = load_results(write_folder(tmp_path / "many", runs))
-    # Four settings: 12,000 and 12,400 answers for 4,096 judgements.
+    # Four settings: 12,000 and 12,400 answers for 4,096 labels.
     assert asked(results, "polite") == {"ppo": (12200.0, 4096.0)}
     assert savings(results, "polite") == [
         "ppo: per seed, over all settings, its reward model answered 12,200 times for 4,096 "
-        "judgements: 8,104 judgements saved."
+        "labels: 8,104 labels saved."
     ]
-    column = cost_table(results, "polite").set_index("method")["judgements saved, all settings"]
+    column = cost_table(results, "polite").set_index("method")["labels saved, all settings"]
     assert column.to_dict() == {"ppo": "8,104"} | dict.fromkeys(
         ["sft", "dpo", "ppo_gold", "best_of_n"], "—"
     )
     runs.loc[ppo, "reward_calls"] = 500.0
     results = load_results(write_folder(tmp_path / "few", runs))
     [said] = savings(results, "polite")
-    assert said.endswith("would have been cheaper, by 2,096 judgements.")
-    column = cost_table(results, "polite").set_index("method")["judgements saved, all settings"]
+    assert said.endswith("would have been cheaper, by 2,096 labels.")
+    column = cost_table(results, "polite").set_index("method")["labels saved, all settings"]
     assert column["ppo"] == "-2,096"
 
 
@@ -242,7 +242,7 @@ def test_the_effort_curve_is_the_effort_tables_gain(both: Results) -> None:
     gains = best_of_k_gains(own, "ppo")
     assert list(gains.index) == [1, 2, 3, 4] and len(gains.columns) == 6
     table = effort_table(both.runs, both.frontier, "polite").set_index("method")
-    test = own[(own["split"] == "test") & (own["method"] == "sft")]["gold_reward"].mean()
+    test = own[(own["split"] == "test") & (own["method"] == "sft")]["reward"].mean()
     for k, mean in gains.mean(axis=1).items():
         assert f"{mean + test:.2f}" == table.loc["ppo", f"best of {k}"]
 

@@ -1,4 +1,4 @@
-"""The control: where judgements cover all that matters, methods must come to the optimum."""
+"""The control: where labels cover all that matters, methods must come to the optimum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.execution.progress import Progress
 from bench.execution.tables import objective
 from bench.execution.plan import Plan, execute
 from bench.cache.store import Store
-from bench.execution.executors import Workers
+from bench.execution.executors import LocalExecutor
 
 NEAR_THE_OPTIMUM = 0.97
 
@@ -21,15 +21,15 @@ NEAR_THE_OPTIMUM = 0.97
 def control(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The built-in control experiment, one run after the other: the other tests need a core too."""
     plan = Plan.of(load_experiment("control"), Store(tmp_path_factory.mktemp("control")), "cpu")
-    problems = execute(plan, Workers(1), Progress(Console(file=StringIO()), 1))
+    problems = execute(plan, LocalExecutor(1), Progress(Console(file=StringIO()), 1))
     assert not problems
     return plan
 
 
 def test_dpo_and_ppo_on_gold_come_to_the_optimum_at_every_strength(control: Plan) -> None:
-    bases = {world: basis for world in control.worlds if (basis := control.basis(world))}
-    shares = objective(control.runs, bases).set_index(["method", "strength"])["share"]
+    frontiers = {pipeline: frontiers for pipeline in control.pipelines if (frontiers := control.frontiers(pipeline))}
+    shares = objective(control.runs, frontiers).set_index(["method", "strength"])["share"]
     assert len(shares) == 4
     assert shares.min() >= NEAR_THE_OPTIMUM, shares
-    # More than all of it would be an error of the ruler.
+    # More than all of it would be an error of the reference_samples.
     assert shares.max() <= 1.0, shares

@@ -1,4 +1,4 @@
-"""Rows of every published form, against the judgements that they are."""
+"""Rows of every published form, against the labels that they are."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.data.forms import COLUMNS, FORMS, form_of, to_judgement
-from methods.core.feedback import Pair, Ranking, Thumb
+from bench.data.forms import COLUMNS, FORMS, form_of, to_label
+from methods.core.feedback import Pair, Ranking, Unpaired
 from methods.core.models.text import to_prompt, to_turns
 
 
@@ -59,7 +59,7 @@ SYSTEM = {"role": "system", "content": "be brief"}
     ],
 )
 def test_one_pair_in_every_form(row: dict[str, Any]) -> None:
-    assert to_judgement(row) == Pair("why ?", "because", "so")
+    assert to_label(row) == Pair("why ?", "because", "so")
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_one_pair_in_every_form(row: dict[str, Any]) -> None:
     ],
 )
 def test_one_conversation_in_every_form(row: dict[str, Any]) -> None:
-    assert to_judgement(row) == TALK_PAIR
+    assert to_label(row) == TALK_PAIR
 
 
 def test_turns_keep_role_and_content_only() -> None:
     turns = [SYSTEM, user("why ?") | {"id": 7}, assistant("Well,")]
-    read = to_judgement(pair(turns, "because", "so"))
+    read = to_label(pair(turns, "because", "so"))
     assert to_turns(read.prompt) == [SYSTEM, user("why ?"), assistant("Well,")]
     # A system turn that only the conversation has belongs to the prompt.
     whole = [[SYSTEM, user("why ?"), assistant(answer)] for answer in ("because", "so")]
-    assert to_turns(to_judgement(pair("why ?", *whole)).prompt) == [SYSTEM, user("why ?")]
+    assert to_turns(to_label(pair("why ?", *whole)).prompt) == [SYSTEM, user("why ?")]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_turns_keep_role_and_content_only() -> None:
 def test_the_answer_begins_after_the_last_assistant(chosen: str, rejected: str) -> None:
     row = bare(hh("one", "two", "three", chosen), hh("one", "two", "three", rejected))
     turns = [user("one"), assistant("two"), user("three")]
-    assert to_judgement(row) == Pair(to_prompt(turns), chosen, rejected)
+    assert to_label(row) == Pair(to_prompt(turns), chosen, rejected)
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_the_answer_begins_after_the_last_assistant(chosen: str, rejected: str) 
     ],
 )
 def test_texts_that_start_alike(chosen: str, rejected: str, expected: tuple[str, ...]) -> None:
-    assert to_judgement(bare(chosen, rejected)) == Pair(*expected)
+    assert to_label(bare(chosen, rejected)) == Pair(*expected)
 
 
 def test_plain_text_is_kept_as_it_is() -> None:
     row = pair("Once ", " upon\n", "more")
-    assert to_judgement(row, plain=True) == Pair("Once ", " upon\n", "more")
+    assert to_label(row, plain=True) == Pair("Once ", " upon\n", "more")
     said = (hh("hi", "yes \n"), hh("hi", " no"))
     start = "\n\nHuman: hi\n\nAssistant:"
-    assert to_judgement(bare(*said), plain=True) == Pair(start, " yes \n", "  no")
-    read = to_judgement(bare("The sky  is", "The sky  was"), plain=True)
+    assert to_label(bare(*said), plain=True) == Pair(start, " yes \n", "  no")
+    read = to_label(bare("The sky  is", "The sky  was"), plain=True)
     assert read == Pair("The sky ", " is", " was")
 
 
@@ -143,7 +143,7 @@ def test_plain_text_is_kept_as_it_is() -> None:
 def test_thumbs(label: Any, up: bool) -> None:
     for completion in ("because", [assistant("because")], [user("why ?"), assistant("because")]):
         row = {"prompt": "why ?", "completion": completion, "label": label}
-        assert to_judgement(row) == Thumb("why ?", "because", up)
+        assert to_label(row) == Unpaired("why ?", "because", up)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_thumbs(label: Any, up: bool) -> None:
     ],
 )
 def test_rankings(order: dict[str, Any]) -> None:
-    assert to_judgement({"prompt": "p", **order}) == Ranking("p", ("a", "b", "c"))
+    assert to_label({"prompt": "p", **order}) == Ranking("p", ("a", "b", "c"))
 
 
 def test_comparisons_of_summaries() -> None:
@@ -166,24 +166,24 @@ def test_comparisons_of_summaries() -> None:
         "choice": 1,
     }
     prompt = "SUBREDDIT: r/relationships\nTITLE: Help\nPOST: A long story.\nTL;DR:"
-    assert to_judgement(row) == Pair(prompt, "long", "short")
-    assert to_judgement(row, plain=True) == Pair(prompt, " long", " short")
+    assert to_label(row) == Pair(prompt, "long", "short")
+    assert to_label(row, plain=True) == Pair(prompt, " long", " short")
     row |= {"info": {"post": "A long story.", "title": None}, "choice": 0}
-    assert to_judgement(row) == Pair("POST: A long story.\nTL;DR:", "short", "long")
+    assert to_label(row) == Pair("POST: A long story.\nTL;DR:", "short", "long")
 
 
 def test_columns_can_have_other_names() -> None:
-    columns = {"prompt": "question", "chosen": "better", "rejected": "worse"}
-    row = {"question": "why ?", "better": "because", "worse": "so", "chosen": 7}
-    assert to_judgement(row, columns) == Pair("why ?", "because", "so")
+    columns = {"prompt": "feedback_format", "chosen": "better", "rejected": "worse"}
+    row = {"feedback_format": "why ?", "better": "because", "worse": "so", "chosen": 7}
+    assert to_label(row, columns) == Pair("why ?", "because", "so")
     with pytest.raises(ValueError, match=r"^no column 'worse'$"):
-        to_judgement({"question": "why ?", "better": "because"}, columns)
+        to_label({"feedback_format": "why ?", "better": "because"}, columns)
     swapped = {"chosen": "rejected", "rejected": "chosen"}
-    assert to_judgement(pair("p", "a", "b"), swapped) == Pair("p", "b", "a")
+    assert to_label(pair("p", "a", "b"), swapped) == Pair("p", "b", "a")
     assert {"prompt", "completion", "labels", "scores"} <= set(COLUMNS)
 
 
-def thumb(**changes: Any) -> dict[str, Any]:
+def unpaired(**changes: Any) -> dict[str, Any]:
     return {"prompt": "p", "completion": "a", "label": 1} | changes
 
 
@@ -248,10 +248,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (bare("blue", "black"), "no shared start"),
     (bare(" one", " two"), "no shared start"),
-    (thumb(label="maybe"), "'label' must be 0 or 1, or true or false"),
-    (thumb(label=None), "'label' must be 0 or 1, or true or false"),
-    (thumb(label=0.5), "'label' must be 0 or 1, or true or false"),
-    (thumb(label=[1]), "'label' must be 0 or 1, or true or false"),
+    (unpaired(label="maybe"), "'label' must be 0 or 1, or true or false"),
+    (unpaired(label=None), "'label' must be 0 or 1, or true or false"),
+    (unpaired(label=0.5), "'label' must be 0 or 1, or true or false"),
+    (unpaired(label=[1]), "'label' must be 0 or 1, or true or false"),
     (ranking(responses=["a"]), "'responses' must be a list of two or more responses"),
     (ranking(responses="ab"), "'responses' must be a list of two or more responses"),
     (ranking(responses=["a", 7]), "'responses' must be text or a list of turns"),
@@ -278,14 +278,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("row", "complaint"), BAD)
 def test_bad_rows_say_what_is_wrong(row: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError) as caught:
-        to_judgement(row)
+        to_label(row)
     assert str(caught.value) == complaint
 
 
 @pytest.mark.parametrize("row", [{}, {"prompt": "p"}, {"text": "a"}])
 def test_rows_of_no_form_list_the_forms(row: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no known form: allowed are prompt, chosen, rejected; "):
-        to_judgement(row)
+        to_label(row)
 
 
 def anything(generator: random.Random, depth: int = 0) -> Any:
@@ -311,7 +311,7 @@ GOOD: list[dict[str, Any]] = [
     pair("p", "a b", "a c"),
     bare(hh("p", "a"), hh("p", "b")),
     bare([*TALK, assistant("a")], [*TALK, assistant("b")]),
-    thumb(),
+    unpaired(),
     ranking(responses=["a", "b", "c"], ranks=[1, 3, 2], scores=None),
     {"history": "p", "human_ref_A": "a", "human_ref_B": "b", "labels": 1},
     {"info": {"post": "p"}, "summaries": [{"text": "a"}, {"text": "b"}], "choice": 0},
@@ -330,7 +330,7 @@ def test_whatever_a_row_holds_it_is_a_judgement_or_a_value_error() -> None:
         for name in generator.sample(sorted(row), generator.randrange(1, 3)):
             row[name] = anything(generator)
         try:
-            read = to_judgement(row, plain=generator.random() < 0.5)
+            read = to_label(row, plain=generator.random() < 0.5)
         except ValueError as error:
             assert "\n" not in str(error)
         else:
@@ -350,4 +350,4 @@ def test_an_assistant_who_speaks_twice_gives_one_answer_in_every_form() -> None:
         pair([user("a")], [user("a"), *twice], "c"),
         pair("a", "b\n\nAssistant: more", "c"),
     ]
-    assert [to_judgement(row) for row in rows] == [expected] * len(rows)
+    assert [to_label(row) for row in rows] == [expected] * len(rows)

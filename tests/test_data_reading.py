@@ -1,4 +1,4 @@
-"""The same rows in every kind of file are the same judgements; what is wrong has its line."""
+"""The same rows in every kind of file are the same labels; what is wrong has its line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def dialogues() -> list[tuple[list[dict[str, str]], str, str]]:
     made = []
     for i in range(30):
         said = [
-            f"Question {i}, \u201cplease\u201d?\nSecond line",
+            f"FeedbackFormat {i}, \u201cplease\u201d?\nSecond line",
             "Well\n\n1. one\n\n2. two",
             "And?",
         ]
@@ -149,10 +149,10 @@ def check(source: str, part: str = "train") -> Checked:
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_rows_in_every_file(tmp_path: Path, name: str) -> None:
     checked = check(write(tmp_path / name, FILES[name]()))
-    assert checked.judgements == TRUTH
+    assert checked.labels == TRUTH
     assert checked.bad == []
     assert len(checked.lines) == 30
-    assert split(checked.judgements, Shares()) == split(TRUTH, Shares())
+    assert split(checked.labels, Shares()) == split(TRUTH, Shares())
 
 
 @pytest.mark.parametrize("make", [hh_rows, explicit_rows, implicit_rows])
@@ -161,19 +161,19 @@ def test_the_same_rows_in_folders(tmp_path: Path, make: Callable[[], Rows]) -> N
     dataset = datasets.Dataset.from_list(rows)
     one = tmp_path / "one"
     dataset.with_format("numpy").save_to_disk(one)
-    assert check(str(one)).judgements == TRUTH
+    assert check(str(one)).labels == TRUTH
     both = tmp_path / "both"
     parts = {"train": dataset.select(range(5)), "test": dataset.select(range(5, 30))}
     datasets.DatasetDict(parts).save_to_disk(both)
-    assert check(str(both)).judgements == TRUTH[:5]
-    assert check(str(both), "test").judgements == TRUTH[5:]
+    assert check(str(both)).labels == TRUTH[:5]
+    assert check(str(both), "test").labels == TRUTH[5:]
     with pytest.raises(UserError, match="has no split 'dev'; there are: train, test"):
         check(str(both), "dev")
     loose = tmp_path / "loose"
     loose.mkdir()
     write(loose / "train.jsonl", as_jsonl(rows[:5]))
     write(loose / "test.jsonl", as_jsonl(rows[5:]))
-    assert check(str(loose), "test").judgements == TRUTH[5:]
+    assert check(str(loose), "test").labels == TRUTH[5:]
     with pytest.raises(UserError, match="has no split 'dev'; there are: t"):
         check(str(loose), "dev")
 
@@ -182,14 +182,14 @@ def test_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
     def pair(**changes: Any) -> str:
         return json.dumps({"prompt": "p", "chosen": "a", "rejected": "b"} | changes)
 
-    thumb = json.dumps({"prompt": "p", "completion": "a", "label": 1})
+    unpaired = json.dumps({"prompt": "p", "completion": "a", "label": 1})
     lines: list[tuple[str | bytes, str]] = [
         ("null", "not an object"),
-        (thumb[:-1], "not JSON: Expecting ',' delimiter at column 46"),
+        (unpaired[:-1], "not JSON: Expecting ',' delimiter at column 46"),
         (pair(), ""),
         ("", ""),
         (pair(chosen=" "), "an empty answer"),
-        (thumb, "a thumb among pairs"),
+        (unpaired, "a unpaired among pairs"),
         (pair(rejected="a"), "equal answers"),
         (b'{"prompt": "\xff"}', "not UTF-8 text"),
         ("  \t", ""),
@@ -217,21 +217,21 @@ def test_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
         "  3 not JSON (the first: Expecting ',' delimiter at column 46): lines 2, 13, 14",
         "  2 not an object: lines 1, 17",
         "  2 an empty answer: lines 5, 21",
-        "  1 a thumb among pairs: line 6",
+        "  1 a unpaired among pairs: line 6",
     ]
     assert sum(int(line.split()[0]) for line in told[1:]) == 16
 
 
 def test_the_first_good_row_decides() -> None:
-    thumb = {"prompt": "p", "completion": "a", "label": 1}
-    rows = [Row(1, {**thumb, "label": "maybe"}), Row(2, thumb)]
+    unpaired = {"prompt": "p", "completion": "a", "label": 1}
+    rows = [Row(1, {**unpaired, "label": "maybe"}), Row(2, unpaired)]
     rows += [Row(3, {"prompt": "p", "chosen": "a", "rejected": "b"})]
     rows += [Row(4, {"prompt": "p", "responses": ["a", "b"]})]
     checked = check_rows(rows, {}, plain=False)
     assert checked.lines == [2]
     assert [bad.what for bad in checked.bad[1:]] == [
-        "a pair among thumbs",
-        "a ranking among thumbs",
+        "a pair among unpaired",
+        "a ranking among unpaired",
     ]
 
 
@@ -241,7 +241,7 @@ def test_a_further_check() -> None:
         rows,
         {},
         plain=False,
-        extra=lambda judgement: "too long: for the model" if len(judgement[1]) > 15 else None,
+        extra=lambda label: "too long: for the model" if len(label[1]) > 15 else None,
     )
     assert checked.lines == [*range(1, 16)]
     assert in_words("x", checked) == [
@@ -290,12 +290,12 @@ def test_lists_and_objects_in_csv(tmp_path: Path) -> None:
         {"prompt": "p", "responses": ["a", "b", "c"], "scores": [1, 3, 2]},
         {"prompt": "[1]", "responses": ["{}", "[]"], "scores": [1, 2]},
     ]
-    (one, other) = check(write(tmp_path / "x.csv", as_csv(rows))).judgements
+    (one, other) = check(write(tmp_path / "x.csv", as_csv(rows))).labels
     assert one == ("p", ("b", "c", "a"))
     assert other == ("[1]", ("[]", "{}"))
     summaries = [{"text": "a"}, {"text": "b"}]
     rows = [{"info": {"post": "p"}, "summaries": summaries, "choice": "1"}]
-    assert check(write(tmp_path / "y.csv", as_csv(rows))).judgements[0][1:] == ("b", "a")
+    assert check(write(tmp_path / "y.csv", as_csv(rows))).labels[0][1:] == ("b", "a")
 
 
 def test_parquet_with_broken_text_and_empty_cells(tmp_path: Path) -> None:
@@ -379,8 +379,8 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     monkeypatch.setattr(datasets, "get_dataset_split_names", lambda *_: ["train", "test"])
-    assert check("owner/name").judgements == TRUTH
-    assert check("owner/na.me:con-fig", "test").judgements == TRUTH
+    assert check("owner/name").labels == TRUTH
+    assert check("owner/na.me:con-fig", "test").labels == TRUTH
     assert asked == [("owner/name", None, "train"), ("owner/na.me", "con-fig", "test")]
     with pytest.raises(UserError, match="owner/name: has no split 'dev'; there are: train, test"):
         check("owner/name", "dev")

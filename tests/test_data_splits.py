@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from bench.data.forms import to_judgement
+from bench.data.forms import to_label
 from bench.data.splits import Shares, duplicates, split, split_of
-from methods.core.feedback import Judgement, Pair, Ranking, Thumb
+from methods.core.feedback import Label, Pair, Ranking, Unpaired
 from methods.core.models.text import to_prompt
 
 SHARES = Shares()
@@ -24,23 +24,23 @@ def talk(generator: random.Random) -> list[dict[str, str]]:
 def test_no_prompt_and_no_beginning_of_a_dialogue_is_on_two_sides() -> None:
     generator = random.Random(0)
     talks = [talk(generator) for _ in range(1000)]
-    judgements: list[Judgement] = [
-        Thumb(to_prompt(turns[:length]), f"{generator.random()}", True)
+    labels: list[Label] = [
+        Unpaired(to_prompt(turns[:length]), f"{generator.random()}", True)
         for turns in talks
         for length in range(1, len(turns) + 1, 2)
     ]
-    generator.shuffle(judgements)
-    parts = split(judgements, SHARES)
+    generator.shuffle(labels)
+    parts = split(labels, SHARES)
     assert list(parts) == ["train", "judge", "validation", "test"]
-    assert sum(map(len, parts.values())) == len(judgements)
+    assert sum(map(len, parts.values())) == len(labels)
     for judged in parts.values():
         # In the order of the file.
-        places = {judgement: place for place, judgement in enumerate(judgements)}
-        assert [places[judgement] for judgement in judged] == sorted(places[j] for j in judged)
+        places = {label: place for place, label in enumerate(labels)}
+        assert [places[label] for label in judged] == sorted(places[j] for j in judged)
     for turns in talks:
         sides = {split_of(to_prompt(turns[:n]), SHARES) for n in range(1, len(turns) + 1)}
         assert len(sides) == 1
-    prompts = [{judgement.prompt for judgement in part} for part in parts.values()]
+    prompts = [{label.prompt for label in part} for part in parts.values()]
     assert sum(map(len, prompts)) == len(set().union(*prompts))
 
 
@@ -56,11 +56,11 @@ def test_the_same_words_are_on_the_same_side_however_they_are_written() -> None:
         row = {"chosen": f"\n\nHuman: question {i}\n\nAssistant: a", "rejected": ""}
         row["rejected"] = row["chosen"] + "b"
         for plain in (False, True):
-            assert split_of(to_judgement(row, plain=plain).prompt, SHARES) == side
+            assert split_of(to_label(row, plain=plain).prompt, SHARES) == side
 
 
 def test_sides_do_not_depend_on_what_else_there_is() -> None:
-    pairs: list[Judgement] = [Pair(f"p{i}", "a", "b") for i in range(100)]
+    pairs: list[Label] = [Pair(f"p{i}", "a", "b") for i in range(100)]
     alone = {j: side for j in pairs for side, part in split([j], SHARES).items() if part}
     together = {j: side for side, part in split(pairs, SHARES).items() for j in part}
     assert alone == together
@@ -104,8 +104,8 @@ def test_duplicates() -> None:
     a, b = Pair("p", "a", "b"), Pair("p", "b", "a")
     assert duplicates([a, Pair("q", "b", "a"), Pair("p", "a", "c")]) == (0, 0)
     assert duplicates([a, b, a, a, b]) == (3, 1)
-    up, down = Thumb("p", "a", True), Thumb("p", "a", False)
-    assert duplicates([up, up, down, Thumb("p", "b", False)]) == (1, 1)
+    up, down = Unpaired("p", "a", True), Unpaired("p", "a", False)
+    assert duplicates([up, up, down, Unpaired("p", "b", False)]) == (1, 1)
     best_first = Ranking("p", ("a", "b", "c"))
     assert duplicates([best_first, best_first, Ranking("p", ("c", "b", "a"))]) == (1, 1)
     assert duplicates([best_first, Ranking("p", ("b", "a", "c"))]) == (0, 0)

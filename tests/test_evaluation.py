@@ -10,9 +10,9 @@ from conftest import LAW, PROMPTS, drawn_kl
 
 from bench.evaluation.enumeration import all_texts, listed_logprobs, model_logprobs
 from bench.evaluation.kl import best_of_n_kl
-from bench.evaluation.frontier import FEWEST_EFFECTIVE, Limit, effective_samples
+from bench.evaluation.optimal.frontier import FEWEST_EFFECTIVE, OptimalFrontier, effective_samples
 from bench.evaluation.metrics import ClusteredMean, DistinctN, WinRate
-from bench.evaluation.regret import split_regret
+from bench.evaluation.optimal.regret import split_regret
 from bench.evaluation.win_rate import weighted_win_rate
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.models.policy import ModelPolicy
@@ -35,8 +35,8 @@ def test_kl_of_the_reference_to_itself_is_0(reference: ModelPolicy) -> None:
     assert kls == pytest.approx([0.0] * 30, abs=1e-6)
 
 
-def world() -> tuple[np.ndarray, np.ndarray]:
-    """Rewards and reference log-probabilities of a small random world."""
+def pipeline() -> tuple[np.ndarray, np.ndarray]:
+    """Rewards and reference log-probabilities of a small random pipeline."""
     random = np.random.default_rng(0)
     logits = random.normal(size=(3, 200))
     return random.normal(size=(3, 200)), logits - np.log(np.exp(logits).sum(1, keepdims=True))
@@ -44,8 +44,8 @@ def world() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("beta", [0.2, 1.0, 5.0])
 def test_optimum_and_limit_against_the_closed_form(beta: float) -> None:
-    rewards, reference = world()
-    limit = Limit.from_list(rewards, reference)
+    rewards, reference = pipeline()
+    limit = OptimalFrontier.from_list(rewards, reference)
     tilted = np.exp(reference + rewards / beta)
     best = tilted / tilted.sum(1, keepdims=True)
     kl = float((best * (np.log(best) - reference)).sum(1).mean())
@@ -57,8 +57,8 @@ def test_optimum_and_limit_against_the_closed_form(beta: float) -> None:
 
 
 def test_limit_starts_at_the_reference_and_cannot_be_beaten() -> None:
-    rewards, reference = world()
-    limit = Limit.from_list(rewards, reference)
+    rewards, reference = pipeline()
+    limit = OptimalFrontier.from_list(rewards, reference)
     start = float((np.exp(reference) * rewards).sum(1).mean())
     assert limit.reward(0.0) == pytest.approx(start)
     random = np.random.default_rng(1)
@@ -77,7 +77,7 @@ def test_the_curve_lies_on_the_limit_from_the_reference_to_its_end(levels: int |
         if levels is None
         else random.integers(levels, size=(24, 4000))
     )
-    limit = Limit.from_samples(drawn.astype(float))
+    limit = OptimalFrontier.from_samples(drawn.astype(float))
     curve = limit.curve()
     assert curve[0] == (0.0, pytest.approx(limit.reference_reward()), pytest.approx(4000))
     assert curve[-1].kl == pytest.approx(limit.largest_kl)
@@ -91,11 +91,11 @@ def test_the_curve_lies_on_the_limit_from_the_reference_to_its_end(levels: int |
 
 
 def test_sampled_limit_comes_near_the_exact_one_and_stops_where_it_cannot() -> None:
-    rewards, reference = world()
-    exact = Limit.from_list(rewards, reference)
+    rewards, reference = pipeline()
+    exact = OptimalFrontier.from_list(rewards, reference)
     random = np.random.default_rng(2)
     drawn = [random.choice(200, size=32768, p=np.exp(row)) for row in reference]
-    sampled = Limit.from_samples(np.stack([r[i] for r, i in zip(rewards, drawn, strict=True)]))
+    sampled = OptimalFrontier.from_samples(np.stack([r[i] for r, i in zip(rewards, drawn, strict=True)]))
     assert sampled.reward(math.log(32768) - 2.9) is None
     start = exact.reference_reward()
     for kl in (0.5, 1.0, 2.0):
@@ -111,7 +111,7 @@ def test_effective_samples_by_hand() -> None:
 
 
 def test_nothing_is_drawn_where_too_few_samples_are_there() -> None:
-    limit = Limit.from_samples(np.random.default_rng(0).normal(size=(2, 64)))
+    limit = OptimalFrontier.from_samples(np.random.default_rng(0).normal(size=(2, 64)))
     assert limit.largest_kl == 0
     assert limit.curve() == []
     assert limit.reward(0.1) is None
@@ -176,7 +176,7 @@ def test_distinct_2_by_hand() -> None:
 
 @pytest.mark.parametrize("beta", [0.2, 1.0, 4.0])
 def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: float) -> None:
-    gold, reference = world()
+    gold, reference = pipeline()
     random = np.random.default_rng(4)
     proxy = gold + random.normal(size=gold.shape)
     logits = reference + random.normal(size=gold.shape)
@@ -194,7 +194,7 @@ def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: fl
 
     best, asked_for = optimum(gold), optimum(proxy)
     kl = divergence(policy, np.exp(reference))
-    limit = Limit.from_list(gold, reference)
+    limit = OptimalFrontier.from_list(gold, reference)
     parts = split_regret(mean(policy, gold), mean(policy, proxy), kl, beta, limit, limit.of(proxy))
     assert parts is not None
     assert parts.optimizer == pytest.approx(beta * divergence(policy, asked_for), abs=1e-6)
@@ -211,7 +211,7 @@ def test_the_regrets_parts_are_the_divergences_that_they_are_said_to_be(beta: fl
 
 def test_no_regret_is_given_where_the_optimum_is_out_of_reach() -> None:
     random = np.random.default_rng(5)
-    limit = Limit.from_samples(random.normal(size=(24, 3000)))
+    limit = OptimalFrontier.from_samples(random.normal(size=(24, 3000)))
     assert split_regret(1.0, 1.0, 1.0, 0.05, limit, None) is None
     assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit.of(40 * limit.rewards)) is None
     assert split_regret(1.0, 1.0, 1.0, 2.0, limit, limit) is not None

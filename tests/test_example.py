@@ -23,7 +23,7 @@ from bench.config.catalog import find_method
 from bench.config.validation import build
 from methods.core.training.context import Context
 from methods.core.feedback import Pair
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 
 torch.set_num_threads(1)
 
@@ -33,8 +33,8 @@ def curves(learning_rate):
     context = Context(
         sft=Path(sys.argv[1]),
         prompts=["a", "b"],
-        judgements=[Pair(prompt, "a a a", "b b b") for prompt in "ab"] * 50,
-        law=SamplingLaw(max_new_tokens=3),
+        labels=[Pair(prompt, "a a a", "b b b") for prompt in "ab"] * 50,
+        sampling=SamplingParams(max_new_tokens=3),
         budget=10**6,
         seed=0,
         workdir=Path(sys.argv[2]),

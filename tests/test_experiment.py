@@ -18,7 +18,7 @@ from bench.cache.store import Store
 from bench.tasks.base import Training
 from bench.tasks.exact import Exact
 from methods.base import Method
-from methods.core.feedback import GIVES
+from methods.core.feedback import DERIVABLE
 from methods.toolkit.offline import PairLoss
 from methods.dpo import DPO
 from methods.sft import SFT
@@ -73,14 +73,14 @@ def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
 
 def test_one_task_may_be_there_under_several_names(tmp_path: Path) -> None:
     content = changed(
-        "tasks", value={"few": {"task": "exact", "dials": {"judgements": 64}}, "exact": {}}
+        "tasks", value={"few": {"task": "exact", "options": {"labels": 64}}, "exact": {}}
     )
     plan = Plan.of(load_experiment(write(tmp_path, content)), Store(tmp_path), "cpu")
-    assert {(world.name, type(world.task), world.task.judgements) for world in plan.worlds} == {
+    assert {(pipeline.name, type(pipeline.task), pipeline.task.labels) for pipeline in plan.pipelines} == {
         ("few", Exact, 64),
-        ("exact", Exact, Exact().judgements),
+        ("exact", Exact, Exact().labels),
     }
-    few, exact = (world for world in plan.worlds if world.seed == 0)
+    few, exact = (pipeline for pipeline in plan.pipelines if pipeline.seed == 0)
     # What does not depend on the dial is shared.
     assert few.key("sft") == exact.key("sft") and few.key("feedback") != exact.key("feedback")
 
@@ -98,8 +98,8 @@ def test_a_field_that_is_set_is_not_varied(tmp_path: Path) -> None:
 
 
 def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> None:
-    content = changed("tasks", "polite", value={"dials": {"sft": {"examples": 7}}})
-    task = load_experiment(write(tmp_path, content)).worlds["polite"]
+    content = changed("tasks", "polite", value={"options": {"sft": {"examples": 7}}})
+    task = load_experiment(write(tmp_path, content)).pipelines["polite"]
     assert task.sft == Training(7, 1, 64, 2e-3)
 
 
@@ -118,27 +118,27 @@ def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> No
         (changed("methods", "dpo", value={"beta": "x"}), ["methods.dpo.beta", "number", "'x'"]),
         (changed("tasks", "polit", value={}), ["unknown task 'polit'", "polite, haiku, exact"]),
         (
-            changed("tasks", "polite", value={"dials": {"x": 1}}),
-            ["polite.dials", "'x'", "judgements"],
+            changed("tasks", "polite", value={"options": {"x": 1}}),
+            ["polite.options", "'x'", "labels"],
         ),
         (
-            changed("tasks", "polite", value={"dials": {"sft": {"examples": 0}}}),
-            ["polite.dials.sft.examples", "greater than 0"],
+            changed("tasks", "polite", value={"options": {"sft": {"examples": 0}}}),
+            ["polite.options.sft.examples", "greater than 0"],
         ),
         (changed("tasks", "exact", "methods", value={"ppo": {}}), ["unknown method 'ppo'"]),
         (changed("tasks", "mine", value={"task": "no"}), ["tasks.mine", "unknown task 'no'"]),
         (changed("tasks", "a b", value={"task": "exact"}), ["tasks.a b", "pattern"]),
         (
-            changed("tasks", "exact", value={"dials": {"reward": {"layers": 3}}}),
-            ["tasks.exact.dials", "reward.layers must be at most architecture.layers, 2"],
+            changed("tasks", "exact", value={"options": {"reward_model": {"layers": 3}}}),
+            ["tasks.exact.options", "reward_model.layers must be at most architecture.layers, 2"],
         ),
         (
-            changed("tasks", "exact", value={"dials": {"coverage": {"policy": "ppo"}}}),
-            ["tasks.exact.dials.coverage.policy", "'sft' or 'base_model'"],
+            changed("tasks", "exact", value={"options": {"response_source": {"policy": "ppo"}}}),
+            ["tasks.exact.options.response_source.policy", "'sft' or 'base_model'"],
         ),
         (
-            changed("tasks", "polite", value={"dials": {"sft": {"example": 1}}}),
-            ["polite.dials.sft", "'example'", "examples"],
+            changed("tasks", "polite", value={"options": {"sft": {"example": 1}}}),
+            ["polite.options.sft", "'example'", "examples"],
         ),
         (changed("methods", "dpo", value={"grid": {"beta": []}}), ["dpo.grid", "one value"]),
         (changed("evaluation", value={"temperature": -1}), ["evaluation.temperature"]),
@@ -219,9 +219,9 @@ def test_feedback_that_the_annotator_does_not_give_is_said() -> None:
     class Ranker(SFT):
         feedback: ClassVar = "rankings"
 
-    check_feedback("tasks.exact", GIVES["rankings"], "ranker", Ranker())
+    check_feedback("tasks.exact", DERIVABLE["rankings"], "ranker", Ranker())
     with pytest.raises(UserError, match=r"'ranker' learns from rankings.*it must be rankings"):
-        check_feedback("tasks.exact", GIVES["pairs"], "ranker", Ranker())
+        check_feedback("tasks.exact", DERIVABLE["pairs"], "ranker", Ranker())
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class NoKind(SFT):
         (NoStrength, ["methods.mine", "strength names no field"]),
         (NoLoss, ["methods.mine: NoLoss cannot be made", "loss"]),
         (NoType, ["methods.mine: NoType cannot be made", "Unheard"]),
-        (NoKind, ["methods.mine: unknown feedback 'pair'", "pairs, choices, rankings, thumbs"]),
+        (NoKind, ["methods.mine: unknown feedback 'pair'", "pairs, choices, rankings, unpaired"]),
     ],
 )
 def test_a_plug_in_that_is_not_finished_is_said_before_anything_is_trained(

@@ -1,4 +1,4 @@
-"""Every kind of feedback, against the law that it should follow, and TRL's trainers."""
+"""Every kind of feedback, against the sampling that it should follow, and TRL's trainers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 import torch
 from conftest import PROMPTS
 
-from bench.pipeline.embedded import EmbeddedWorld
-from bench.pipeline.feedback import Asked, choose, compare, rank, thumbs
+from bench.pipeline.embedded import EmbeddedPipeline
+from bench.pipeline.feedback import Asked, choose, compare, rank, unpaired
 from bench.pipeline.reward_model import choice_loss, train_reward_model
 from bench.cache.store import Store
-from bench.tasks.base import Annotator, Question, RewardTraining
+from bench.tasks.base import Annotator, FeedbackFormat, RewardTraining
 from bench.tasks.exact import Exact
 from methods.core.training.context import Context
-from methods.core.feedback import Choice, Pair, Ranking, Thumb, derive
+from methods.core.feedback import Choice, Pair, Ranking, Unpaired, derive
 from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.trainer import Schedule, trainer_arguments
@@ -62,7 +62,7 @@ def test_a_ranking_is_plackett_luce() -> None:
 def test_pairs_from_rankings_and_choices_follow_bradley_terry() -> None:
     questions = [Asked("a", ("x", "y", "z"), GOLD)] * DRAWS
     for kind in ("rankings", "choices"):
-        answers = compare(questions, Question(kind, 3), Annotator(), Random(0))
+        answers = compare(questions, FeedbackFormat(kind, 3), Annotator(), Random(0))
         pairs = Counter((pair.chosen, pair.rejected) for pair in derive(answers, "pairs"))
         won, lost = pairs["x", "y"], pairs["y", "x"]
         assert won / (won + lost) == pytest.approx(1 / (1 + math.exp(-1.0)), abs=0.015)
@@ -70,8 +70,8 @@ def test_pairs_from_rankings_and_choices_follow_bradley_terry() -> None:
 
 def test_thumbs_go_up_against_the_mean() -> None:
     questions = [Asked("a", ("x",), (0.5,)), Asked("a", ("y",), (-0.5,))] * DRAWS
-    given = thumbs(questions, Annotator(temperature=2.0), Random(0))
-    ups = sum(thumb.up for thumb in given if thumb.response == "x") / DRAWS
+    given = unpaired(questions, Annotator(temperature=2.0), Random(0))
+    ups = sum(unpaired.up for unpaired in given if unpaired.response == "x") / DRAWS
     assert ups == pytest.approx(1 / (1 + math.exp(-0.25)), abs=0.012)
 
 
@@ -91,37 +91,37 @@ def test_what_is_derived() -> None:
 
 
 @pytest.mark.parametrize(
-    ("judgement", "kind"),
+    ("label", "kind"),
     [
-        (Pair("a", "x", "y"), "thumbs"),
-        (Thumb("a", "x", True), "pairs"),
+        (Pair("a", "x", "y"), "unpaired"),
+        (Unpaired("a", "x", True), "pairs"),
         (Choice("a", "x", ("y", "z")), "rankings"),
     ],
 )
-def test_what_is_not_derived(judgement: Pair, kind: str) -> None:
+def test_what_is_not_derived(label: Pair, kind: str) -> None:
     with pytest.raises(ValueError, match="cannot be derived"):
-        derive([judgement], kind)
+        derive([label], kind)
 
 
 @pytest.mark.parametrize(
-    ("question", "given"),
+    ("feedback_format", "given"),
     [
-        (Question(), {"pairs": 60, "choices": 60, "thumbs": 60}),
-        (Question("choices", 4), {"pairs": 180, "choices": 60, "thumbs": 60}),
-        (Question("rankings", 4), {"pairs": 120, "choices": 60, "rankings": 20, "thumbs": 60}),
+        (FeedbackFormat(), {"pairs": 60, "choices": 60, "unpaired": 60}),
+        (FeedbackFormat("choices", 4), {"pairs": 180, "choices": 60, "unpaired": 60}),
+        (FeedbackFormat("rankings", 4), {"pairs": 120, "choices": 60, "rankings": 20, "unpaired": 60}),
     ],
 )
 def test_all_kinds_cost_the_same_judgements(
-    tiny_exact: Exact, tmp_path: Path, question: Question, given: dict[str, int]
+    tiny_exact: Exact, tmp_path: Path, feedback_format: FeedbackFormat, given: dict[str, int]
 ) -> None:
     from dataclasses import replace
 
-    task = replace(tiny_exact, judgements=60, question=question)
-    world = EmbeddedWorld(task, 0, "cpu", Store(tmp_path))
-    world.prepare()
+    task = replace(tiny_exact, labels=60, feedback_format=question)
+    pipeline = EmbeddedPipeline(task, 0, "cpu", Store(tmp_path))
+    pipeline.prepare()
     for kind, count in given.items():
-        assert len(world.feedback(kind)) == count
-        assert world.judgements(kind) == 60
+        assert len(pipeline.feedback(kind)) == count
+        assert pipeline.labels(kind) == 60
 
 
 def test_choices_of_one_among_two_are_bradley_terry() -> None:
@@ -201,7 +201,7 @@ def test_fit_pairs_with_dpos_loss_is_trls_dpo(
 
     pairs = [Pair(random.choice(PROMPTS), text(), text()) for _ in range(200)]
     method = DPO(beta=0.5, examples=20 * 16, batch_size=16, learning_rate=1e-3)
-    theirs, ours = make_context(judgements=pairs), make_context(judgements=pairs)
+    theirs, ours = make_context(labels=pairs), make_context(labels=pairs)
     by_trl = method.train(theirs)
     by_fit = fit_pairs(ours, dpo_loss, Schedule(1e-3, 20 * 16, 16))
     for a, b in zip(by_trl.model.parameters(), by_fit.model.parameters(), strict=True):
@@ -212,6 +212,6 @@ def test_fit_pairs_with_dpos_loss_is_trls_dpo(
         assert 0.5 * b["logratio_margin"] == pytest.approx(a["reward_margin"], abs=1e-5)
         assert b["chosen_logp"] == pytest.approx(a["chosen_logp"], abs=1e-5)
     asked, chosen = [p.prompt for p in pairs], [p.chosen for p in pairs]
-    start = reference.logprobs(asked, chosen, ours.law)
-    assert by_fit.logprobs(asked, chosen, ours.law) != pytest.approx(start, abs=0.1)
-    assert ours.meter.train_tokens == theirs.meter.train_tokens
+    start = reference.logprobs(asked, chosen, ours.sampling)
+    assert by_fit.logprobs(asked, chosen, ours.sampling) != pytest.approx(start, abs=0.1)
+    assert ours.usage.train_tokens == theirs.usage.train_tokens

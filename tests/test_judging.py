@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from judge_server import JudgeServer, Question, Reply, completion, failure, longer, serving
+from judge_server import JudgeServer, FeedbackFormat, Reply, completion, failure, longer, serving
 from rich.console import Console
 
 from bench.errors import UserError
@@ -52,7 +52,7 @@ def write_folder(
                 for seed in range(seeds):
                     run = {"task": task, "method": method, "params": setting, "seed": seed}
                     for split in ("validation", "test"):
-                        runs.append(run | {"split": split, "status": "ok", "gold_reward": gold})
+                        runs.append(run | {"split": split, "status": "ok", "reward": gold})
                     named = run | {"params": setting, "split": "test"}
                     selected = gold == max(params.values())
                     for i in range(prompts):
@@ -167,7 +167,7 @@ def test_a_judge_that_always_says_a_prefers_a_position(bench: Bench, server: Jud
 
 
 def test_what_cannot_be_parsed_is_in_no_win_rate(bench: Bench, server: JudgeServer) -> None:
-    def rule(question: Question) -> str:
+    def rule(question: FeedbackFormat) -> str:
         # Of the first prompt one order, of the second both.
         if question.prompt == PROMPTS[0] and question.first.startswith("dpo"):
             return "I would say A, or [[D]]."
@@ -252,7 +252,7 @@ def test_what_may_pass_is_retried(bench: Bench, server: JudgeServer) -> None:
         failure(429),
     ]
 
-    def rule(question: Question) -> Reply | str:
+    def rule(question: FeedbackFormat) -> Reply | str:
         with lock:
             before = seen[question.first] = seen.get(question.first, 0) + 1
         return troubles[before - 1] if before <= len(troubles) else longer(question)
@@ -335,7 +335,7 @@ def test_a_server_that_is_not_there_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_a_new_model_has_its_limit_under_the_new_name(bench: Bench, server: JudgeServer) -> None:
-    def rule(question: Question) -> Reply | str:
+    def rule(question: FeedbackFormat) -> Reply | str:
         if "max_tokens" in server.requests[question.number]:
             words = "Unsupported parameter: use 'max_completion_tokens' instead."
             return failure(400, words, param="max_tokens", code="unsupported_parameter")
@@ -351,7 +351,7 @@ def test_a_new_model_has_its_limit_under_the_new_name(bench: Bench, server: Judg
 def test_a_model_with_a_temperature_of_its_own_is_not_told_another(
     bench: Bench, server: JudgeServer
 ) -> None:
-    def rule(question: Question) -> Reply | str:
+    def rule(question: FeedbackFormat) -> Reply | str:
         if "temperature" in server.requests[question.number]:
             return failure(400, "Only the default (1) value is supported.", param="temperature")
         return longer(question)
@@ -497,7 +497,7 @@ def test_length_control_moves_a_length_biased_judge_toward_half(
         extra = int(sha256(f"{method}{i}".encode()).hexdigest(), 16) % 60
         return "x" * (41 + extra + 20 * (method == "dpo"))
 
-    def rule(question: Question) -> str:
+    def rule(question: FeedbackFormat) -> str:
         difference = len(question.first) - len(question.second)
         # Nothing but length and chance: the same for both orders.
         chance = int(sha256(question.prompt.encode()).hexdigest(), 16) % 81 - 40

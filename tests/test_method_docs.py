@@ -16,7 +16,7 @@ import methods
 from bench.config.catalog import GROUP, own_methods
 from bench.checks import CHECKS, run_check
 from methods.base import Context, Method
-from methods.core.feedback import KINDS, Judgement, Pair, Thumb
+from methods.core.feedback import KINDS, Label, Pair, Unpaired
 
 ROOT = Path(methods.__path__[0]).parent
 DOCS = (ROOT / "methods" / "README.md").read_text(encoding="utf-8")
@@ -40,10 +40,10 @@ def example(name: str, folder: Path) -> type[Method]:
     return kind
 
 
-def judged(method: Method) -> list[Judgement]:
+def judged(method: Method) -> list[Label]:
     """Return feedback by which a is the better letter."""
-    if method.feedback == "thumbs":
-        return [Thumb(p, r, r == "a a a") for p in PROMPTS for r in ("a a a", "b b b")] * 50
+    if method.feedback == "unpaired":
+        return [Unpaired(p, r, r == "a a a") for p in PROMPTS for r in ("a a a", "b b b")] * 50
     return [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50
 
 
@@ -60,11 +60,11 @@ def test_every_python_example_is_run() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_learns(name: str, make_context: MakeContext, tmp_path: Path) -> None:
     method = example(name, tmp_path)(**SETTINGS[name])
-    context = make_context(judgements=judged(method), checkpoints=2)
+    context = make_context(labels=judged(method), checkpoints=2)
     policy = method.train(context)
     assert share_of_a(policy) > share_of_a(context.reference) + 0.3
     assert len(list((context.workdir / "checkpoints").iterdir())) == 2
-    assert context.curves and context.meter.train_tokens > 0
+    assert context.curves and context.usage.train_tokens > 0
     start = make_context(budget=0)
     assert same(weights(method.train(start)), weights(start.start()))
 
@@ -88,7 +88,7 @@ def test_the_tables_name_all_that_there_is() -> None:
     named = {name for row in rows for name in re.findall(r"`(\w+)", row)}
     doors = {field.name for field in fields(Context)} | set(vars(Context))
     # What the harness sets or reads stands in no table.
-    inner = {"judgements", "reward_function", "checkpoints", "curves"}
+    inner = {"labels", "reward_function", "checkpoints", "curves"}
     kinds = {*KINDS, "reward", "none"}
     assert named == (
         set(inspect.get_annotations(Method))

@@ -84,7 +84,7 @@ def test_dpo_loss_at_the_reference_is_log_2(make_context: MakeContext) -> None:
 
 def test_dpo_does_not_train_an_end_that_was_not_there(make_context: MakeContext) -> None:
     """Cut-off responses have no end token: its probability after them must not be touched."""
-    context = make_context(judgements=[Pair("a", "a b c", "c b a")] * 64)
+    context = make_context(labels=[Pair("a", "a b c", "c b a")] * 64)
     from methods.core.trl.pair_rows import token_rows
     from methods.core.trl.dpo import PairCollator
 
@@ -140,9 +140,9 @@ def test_resumed_equals_uninterrupted(make_context: MakeContext, stop_after: int
     assert same(expected, weights(method.train(again)))
     assert again.curves == whole.curves
     costs = ("responses_sampled", "reward_calls", "train_tokens")
-    assert [getattr(again.meter, c) for c in costs] == [getattr(whole.meter, c) for c in costs]
+    assert [getattr(again.usage, c) for c in costs] == [getattr(whole.usage, c) for c in costs]
     # It did go on, and not start anew.
-    assert again.meter.reward_calls > sum(1 for _ in again.curves)
+    assert again.usage.reward_calls > sum(1 for _ in again.curves)
 
 
 def test_infinite_reward_is_divergence(make_context: MakeContext) -> None:
@@ -154,10 +154,10 @@ def test_infinite_reward_is_divergence(make_context: MakeContext) -> None:
 def test_what_was_used_is_metered(make_context: MakeContext) -> None:
     context = make_context()
     replace(QUICK_PPO, episodes=128, reward_scaling="none", epochs=1).train(context)
-    assert context.meter.responses_sampled == 128
-    assert context.meter.reward_calls == 128
+    assert context.usage.responses_sampled == 128
+    assert context.usage.reward_calls == 128
     # Two models, one pass: prompts of 4 to 6 tokens and responses of 1 to 3.
-    assert 2 * 128 * 5 < context.meter.train_tokens < 2 * 128 * 9
+    assert 2 * 128 * 5 < context.usage.train_tokens < 2 * 128 * 9
 
 
 def test_a_method_that_declares_no_reward_gets_none(make_context: MakeContext) -> None:

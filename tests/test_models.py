@@ -41,8 +41,8 @@ def test_a_model_folder_goes_through_all_methods(
     assert status == 0, list(runs["error"].dropna())
     assert set(runs["method"]) == {"sft", "dpo", "ppo"}
     assert (runs["status"] == "ok").all()
-    assert runs["gold_reward"].isna().all()
-    assert runs["judge_reward"].notna().all()
+    assert runs["reward"].isna().all()
+    assert runs["reward"].notna().all()
     test = runs[runs["split"] == "test"].set_index("method")
     assert test["kl"].ge(0).all() and test.loc["sft", "kl"] == pytest.approx(0, abs=1e-5)
     assert test.loc[["dpo", "ppo"], "kl"].gt(1e-4).all()
@@ -130,7 +130,7 @@ def test_responses_leave_half_of_a_short_model_to_the_prompt(tmp_path: Path) -> 
     folder = str(make_folder("gpt2", tmp_path / "gpt2"))
     short = load_experiment("recorded", data=str(data), model=folder)
     changed, said = within_reach(short)
-    task: Any = changed.worlds["recorded"]
+    task: Any = changed.pipelines["recorded"]
     assert task.response_tokens == 48 and "cut at 48 tokens" in said[0]
     fits = load_experiment(str(experiment_file(tmp_path, data, model=folder)))
     assert within_reach(fits) == (fits, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.evaluation.modes import mass, modes
+from bench.evaluation.optimal.modes import mass, modes
 
 
 def test_modes_by_hand() -> None:

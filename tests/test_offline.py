@@ -20,15 +20,15 @@ from methods.base import Context, Method
 from methods.bco import BCO, RewardShift, classifier_loss
 from methods.cdpo import CDPO
 from methods.core.trl.experimental import experimental
-from methods.core.feedback import Pair, Thumb
-from methods.core.training.pairwise import PLAIN, PairLogprobs, ThumbLogprobs, fit_pairs
+from methods.core.feedback import Pair, Unpaired
+from methods.core.training.pairwise import PLAIN, PairLogprobs, UnpairedLogprobs, fit_pairs
 from methods.core.trl.pair_rows import token_rows
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.trainer import Schedule
 from methods.core.trl.reference_free import TokenCollator
-from methods.core.trl.kto import ThumbCollator, passes, thumb_rows
+from methods.core.trl.kto import UnpairedCollator, passes, unpaired_rows
 from methods.dpo import DPO
 from methods.filtered_sft import FilteredSFT
 from methods.ipo import IPO
@@ -119,7 +119,7 @@ def test_training_is_on_the_papers_loss(make_context: MakeContext, name: str) ->
     """Losses and weights after 20 steps are those of the formula, cut-off responses included."""
     method, loss = ON_PAIRS[name]
     pairs = some_pairs(200)
-    theirs, ours = make_context(judgements=pairs), make_context(judgements=pairs)
+    theirs, ours = make_context(labels=pairs), make_context(labels=pairs)
     trained = method.train(theirs)
     expected = fit_pairs(ours, loss, Schedule(1e-3, STEPS * SIZE, SIZE))
     assert len(theirs.curves) == 2
@@ -129,7 +129,7 @@ def test_training_is_on_the_papers_loss(make_context: MakeContext, name: str) ->
     for a, b, start in zip(weights(trained), weights(expected), weights(ours.start()), strict=True):
         assert torch.allclose(a, b, atol=2e-4)
         assert not torch.allclose(a, start, atol=2e-4)
-    assert theirs.meter.train_tokens == ours.meter.train_tokens
+    assert theirs.usage.train_tokens == ours.usage.train_tokens
 
 
 def test_conservative_dpo_by_hand() -> None:
@@ -162,15 +162,15 @@ def test_binary_classifier_trains_on_its_loss(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """beta and the batch's own shift enter; nothing is left over from an earlier training."""
-    seen: list[Callable[[ThumbLogprobs], torch.Tensor]] = []
-    monkeypatch.setattr("methods.bco.fit_thumbs", lambda context, loss, schedule: seen.append(loss))
+    seen: list[Callable[[UnpairedLogprobs], torch.Tensor]] = []
+    monkeypatch.setattr("methods.bco.fit_unpaired", lambda context, loss, schedule: seen.append(loss))
     method, context = BCO(beta=0.5), make_context()
     method.train(context)
     method.train(context)
-    batch = ThumbLogprobs(
+    batch = UnpairedLogprobs(
         torch.tensor([-1.0, -3.0]), torch.tensor([-3.0, -1.0]), torch.tensor([True, False])
     )
-    unbalanced = ThumbLogprobs(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([True]))
+    unbalanced = UnpairedLogprobs(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([True]))
     # Rewards 1 and -1, shift 0: log(1 + e^-1). Alone, 0.5 with shift 0.25: log(1 + e^-0.25).
     assert seen[0](batch).tolist() == pytest.approx([0.3132617, 0.3132617])
     assert seen[1](unbalanced).tolist() == pytest.approx([0.5759394])
@@ -179,7 +179,7 @@ def test_binary_classifier_trains_on_its_loss(
 def test_odds_ratio_by_hand(make_context: MakeContext, reference: ModelPolicy) -> None:
     """At the start: fine-tuning on all tokens, less lam times the mean log-sigmoid of log-odds."""
     pairs = some_pairs(24)
-    context = make_context(judgements=pairs)
+    context = make_context(labels=pairs)
     ORPO(lam=0.3, learning_rate=1e-12, examples=240, batch_size=24).train(context)
 
     def token_mean(response: str, prompt: str, tokens: int) -> torch.Tensor:
@@ -204,7 +204,7 @@ def test_filtered_sft_is_on_the_chosen_alone(
     make_context: MakeContext, reference: ModelPolicy
 ) -> None:
     pairs = some_pairs(24)
-    context = make_context(judgements=pairs)
+    context = make_context(labels=pairs)
     FilteredSFT(learning_rate=1e-12, examples=240, batch_size=24).train(context)
     chosen = reference.logprobs([p.prompt for p in pairs], [p.chosen for p in pairs], PLAIN)
     assert context.curves[0]["loss"] == pytest.approx(-sum(chosen) / (3 * 24), abs=1e-4)
@@ -218,18 +218,18 @@ def logprobs_of(model: Any, tokenizer: Any, prompts: Any, responses: Any) -> tor
 def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) -> None:
     """Weights after 20 steps are those of a plain loop over the formula, by batches of 16."""
     random = Random(0)
-    thumbs = [
-        Thumb(random.choice(PROMPTS), text(random, random.randint(1, 3)), random.random() < 0.6)
+    unpaired = [
+        Unpaired(random.choice(PROMPTS), text(random, random.randint(1, 3)), random.random() < 0.6)
         for _ in range(100)
     ]
     method = KTO(
         beta=0.5, desirable_weight=1.5, undesirable_weight=0.75, warmup=0.0, **SHORT
     )  # fmt: skip
-    context = make_context(judgements=thumbs)
+    context = make_context(labels=unpaired)
     trained = method.train(context)
     model, tokenizer = context.start().model, reference.tokenizer
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
-    order, losses = passes(thumbs, STEPS * SIZE, context.seed), []
+    order, losses = passes(unpaired, STEPS * SIZE, context.seed), []
     for step in range(STEPS):
         batch = order[step * SIZE : (step + 1) * SIZE]
         prompts, given = [t.prompt for t in batch], [t.response for t in batch]
@@ -257,10 +257,10 @@ def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) ->
 
 
 def test_thumbs_come_in_another_order_at_another_seed() -> None:
-    thumbs = [Thumb("a", str(i), True) for i in range(10)]
-    first = passes(thumbs, 25, 0)
-    assert sorted(first[:10]) == sorted(first[10:20]) == thumbs
-    assert first[:10] != first[10:20] and first == passes(thumbs, 25, 0) != passes(thumbs, 25, 1)
+    unpaired = [Unpaired("a", str(i), True) for i in range(10)]
+    first = passes(unpaired, 25, 0)
+    assert sorted(first[:10]) == sorted(first[10:20]) == unpaired
+    assert first[:10] != first[10:20] and first == passes(unpaired, 25, 0) != passes(unpaired, 25, 1)
 
 
 def test_a_response_that_was_cut_off_has_no_end(reference: ModelPolicy) -> None:
@@ -273,9 +273,9 @@ def test_a_response_that_was_cut_off_has_no_end(reference: ModelPolicy) -> None:
     assert (batch["chosen_input_ids"] == end).sum() == 0
     assert (batch["rejected_input_ids"] == end).sum() == 1
     assert (batch["chosen_labels"] != -100).sum() == (batch["rejected_labels"] != -100).sum() == 3
-    thumbs = [Thumb("a", "a b c", True), Thumb("b", "c </answer>", False)]
-    rows = [row | theirs for row in thumb_rows(tokenizer, thumbs, 2)]
-    batch = ThumbCollator(tokenizer.pad_token_id)(rows)
+    unpaired = [Unpaired("a", "a b c", True), Unpaired("b", "c </answer>", False)]
+    rows = [row | theirs for row in unpaired_rows(tokenizer, unpaired, 2)]
+    batch = UnpairedCollator(tokenizer.pad_token_id)(rows)
     assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
     assert (batch["KL_input_ids"] == end).sum(1).tolist() == [1, 0]
     assert batch["completion_mask"].sum(1).tolist() == [3, 2]

@@ -22,7 +22,7 @@ from methods.best_of_n_distilled import BestOfNDistilled
 from methods.core import imitation
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.rollout import collect
-from methods.core.models.sampling import SamplingLaw, make_batch, token_logprobs
+from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.trl.online import text_reward
 from methods.expert_iteration import ExpertIteration
@@ -66,7 +66,7 @@ def test_kl_starts_at_0_and_comes_to_what_enumeration_says(
     method = GRPO(minibatches=1) if name == "grpo" else METHODS[name]
     policy = method.train(context)
     assert share_of_a(policy) > 0.85
-    assert 1500 < context.meter.responses_sampled == context.meter.reward_calls <= 2000
+    assert 1500 < context.usage.responses_sampled == context.usage.reward_calls <= 2000
     table, reference = (model_logprobs(p, PROMPTS, LAW) for p in (policy, context.reference))
     exact = float((np.exp(table) * (table - reference)).sum(1).mean())
     kls = [point["kl"] for point in context.curves]
@@ -140,7 +140,7 @@ def test_the_reward_sees_exactly_what_was_sampled(
 ) -> None:
     recorder = Recorder(monkeypatch)
     # Long enough for responses that end.
-    context = make_context(reward=recorder.reward, law=SamplingLaw(max_new_tokens=12))
+    context = make_context(reward=recorder.reward, sampling=SamplingParams(max_new_tokens=12))
     method = METHODS[name]
     changes = {"examples": 256} if isinstance(method, imitation.Imitation) else {}
     replace(method, **{"episodes": 256, **changes}).train(context)  # type: ignore[arg-type]
@@ -163,13 +163,13 @@ def test_trl_samples_by_the_law(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     recorder = Recorder(monkeypatch)
-    law = SamplingLaw(temperature=0.6, max_new_tokens=3)
-    context = make_context(reward=recorder.reward, law=law, prompts=["a"])
+    sampling = SamplingParams(temperature=0.6, max_new_tokens=3)
+    context = make_context(reward=recorder.reward, sampling=sampling, prompts=["a"])
     replace(METHODS[name], learning_rate=1e-12, episodes=2048).train(context)  # type: ignore[call-arg]
     texts = all_texts(context.reference.tokenizer, 3)
     responses = [response for _, response in recorder.rewarded]
 
-    def p_value(of: SamplingLaw) -> float:
+    def p_value(of: SamplingParams) -> float:
         probabilities = np.exp(model_logprobs(context.reference, ["a"], of)[0])
         likely = np.argsort(-probabilities)[:30]
         counts = [responses.count(texts[i]) for i in likely]
@@ -178,8 +178,8 @@ def test_trl_samples_by_the_law(
         expected = len(responses) * np.array([*shares, 1 - shares.sum()])
         return float(chisquare(observed, expected).pvalue)
 
-    assert p_value(law) > 0.01
-    assert p_value(SamplingLaw(max_new_tokens=3)) < 1e-6
+    assert p_value(sampling) > 0.01
+    assert p_value(SamplingParams(max_new_tokens=3)) < 1e-6
 
 
 def leave_one_out(scores: Tensor, lengths: Tensor) -> Tensor:

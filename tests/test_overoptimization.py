@@ -53,7 +53,7 @@ def test_points_are_gains_over_the_seed_s_sft_policy_and_none_counts_twice(tmp_p
     ended = test[(test["method"] == "ppo") & (test["seed"] == 1)].iloc[0]
     own = found[(found["method"] == "ppo") & (found["seed"] == 1) & found["final"]]
     mine = own[own["params"] == ended["params"]].iloc[0]
-    assert mine["gold"] == pytest.approx(ended["gold_reward"] - start["gold_reward"])
+    assert mine["gold"] == pytest.approx(ended["reward"] - start["reward"])
     assert mine["proxy"] == pytest.approx(ended["proxy_reward"] - start["proxy_reward"])
     assert mine["d"] == pytest.approx(math.sqrt(ended["kl"]))
 
@@ -62,7 +62,7 @@ def test_the_table_says_when_gold_falls_while_proxy_climbs(tmp_path: Path) -> No
     runs = make_runs(["polite"], ["sft", "ppo", "ppo_gold"], seeds=2)
     kl = runs["kl"]
     far = runs["method"] == "ppo"
-    runs.loc[far, "gold_reward"] = (1.08 + np.sqrt(kl) * (2.0 - 0.8 * np.sqrt(kl)))[far]
+    runs.loc[far, "reward"] = (1.08 + np.sqrt(kl) * (2.0 - 0.8 * np.sqrt(kl)))[far]
     folder = write_folder(tmp_path, runs)
     (folder / "checkpoints.csv").unlink()
     table = turning_table(load_results(folder), "polite").set_index("method")

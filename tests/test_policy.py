@@ -11,7 +11,7 @@ from conftest import LAW, PROMPTS
 
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.reward import RewardModel
-from methods.core.models.sampling import SamplingLaw, law_logprobs
+from methods.core.models.sampling import SamplingParams, vocabulary_logprobs
 from methods.core.models.text import encode_prompts
 
 MIXED = (["a", "a b c", "b", "a"], ["a b c", "b </answer>", "</answer>", "c <pad> a"])
@@ -53,18 +53,18 @@ def test_probabilities_of_all_responses_sum_to_one(policy: ModelPolicy) -> None:
 
 
 def test_samples_follow_the_probabilities(policy: ModelPolicy) -> None:
-    responses = policy.generate(["a"] * 4000, seed=1, law=LAW)
+    responses = policy.generate(["a"] * 4000, seed=1, sampling=LAW)
     first = np.mean([response.split()[0] == "a" for response in responses])
     ids = torch.tensor(encode_prompts(policy.tokenizer, ["a"]))
-    row = law_logprobs(policy.model(ids).logits[:, -1], LAW).exp()
+    row = vocabulary_logprobs(policy.model(ids).logits[:, -1], LAW).exp()
     expected = float(row[0, policy.tokenizer.convert_tokens_to_ids("a")])
     assert abs(first - expected) < 4 * (expected * (1 - expected) / 4000) ** 0.5
 
 
 def test_sampling_logprobs_are_those_of_scoring(policy: ModelPolicy) -> None:
-    law = SamplingLaw(temperature=0.7, max_new_tokens=3)
-    batch, logprobs = policy.sample(PROMPTS * 10, 3, law)
-    scored = policy.logprobs(PROMPTS * 10, policy.decode(batch), law)
+    sampling = SamplingParams(temperature=0.7, max_new_tokens=3)
+    batch, logprobs = policy.sample(PROMPTS * 10, 3, sampling)
+    scored = policy.logprobs(PROMPTS * 10, policy.decode(batch), sampling)
     assert logprobs.sum(1).tolist() == pytest.approx(scored, abs=1e-4)
 
 
@@ -89,9 +89,9 @@ def test_text_leads_back_to_the_tokens(policy: ModelPolicy) -> None:
 
 
 def test_greedy_and_top_k(policy: ModelPolicy) -> None:
-    greedy = SamplingLaw(temperature=0, max_new_tokens=3)
+    greedy = SamplingParams(temperature=0, max_new_tokens=3)
     assert policy.generate(PROMPTS, 1, greedy) == policy.generate(PROMPTS, 2, greedy)
-    one = SamplingLaw(top_k=1, max_new_tokens=3)
+    one = SamplingParams(top_k=1, max_new_tokens=3)
     assert policy.generate(PROMPTS, 1, one) == policy.generate(PROMPTS, 1, greedy)
 
 
@@ -118,9 +118,9 @@ def test_reward_model_reads_the_last_real_token(sft_folder: Path) -> None:
 
 
 def test_methods_train_under_a_law_that_has_gradients() -> None:
-    from bench.execution.run import training_law
+    from bench.execution.run import training_sampling
 
-    soft = SamplingLaw(temperature=0.7, max_new_tokens=3)
-    assert training_law(soft) == soft
-    assert training_law(SamplingLaw(temperature=0)) == SamplingLaw()
-    assert training_law(SamplingLaw(temperature=0.7, top_k=5)) == SamplingLaw(temperature=0.7)
+    soft = SamplingParams(temperature=0.7, max_new_tokens=3)
+    assert training_sampling(soft) == soft
+    assert training_sampling(SamplingParams(temperature=0)) == SamplingParams()
+    assert training_sampling(SamplingParams(temperature=0.7, top_k=5)) == SamplingParams(temperature=0.7)

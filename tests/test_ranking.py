@@ -17,12 +17,12 @@ from synthetic import LEARNS_FROM, fail, make_runs, write_folder
 
 from bench.report.build import build_report, markdown_cell
 from bench.report.display import Link, linked
-from bench.report.facets import FEW, facets
+from bench.report.charts.facets import FEW, facets
 from bench.report.methods import methods_table
-from bench.report.ranking import mean_ranks, ranking_table, world_ranks
+from bench.report.ranking import mean_ranks, ranking_table, seed_ranks
 from bench.results.loading import Results, load_results
 from bench.analysis.selection import selected_rows
-from bench.report.style import looks
+from bench.report.charts.style import looks
 
 HOSTILE = 'x"><img src=y onerror=z>|[a](b)'
 
@@ -33,10 +33,10 @@ def loaded(folder: Path, runs: pd.DataFrame) -> Results:
 
 def test_ranks_are_those_of_gold_in_each_world(tmp_path: Path) -> None:
     results = loaded(tmp_path, make_runs(["polite", "exact"], ["sft", "dpo", "ppo", "ppo_gold"], 4))
-    ranks = world_ranks(results)
+    ranks = seed_ranks(results)
     for task in ("polite", "exact"):
         rows = selected_rows(results.runs, task)
-        gold = rows.pivot(index="seed", columns="method", values="gold_reward")
+        gold = rows.pivot(index="seed", columns="method", values="reward")
         gold = gold[["sft", "dpo", "ppo"]]
         assert ranks[task].to_numpy().tolist() == rankdata(-gold.to_numpy(), axis=1).tolist()
 
@@ -46,19 +46,19 @@ def test_who_failed_comes_last_and_who_was_not_run_takes_no_rank(tmp_path: Path)
     lost = (runs["method"] == "ppo") & (runs["task"] == "polite") & (runs["seed"] == 1)
     absent = (runs["method"] == "best_of_n") & (runs["task"] == "exact")
     results = loaded(tmp_path, fail(runs, lost, "lost")[~absent])
-    ranks = world_ranks(results)
+    ranks = seed_ranks(results)
     assert list(ranks["polite"].columns) == ["sft", "dpo", "ppo"]
     assert ranks["polite"].loc[1].to_dict() == {"dpo": 1.0, "sft": 2.0, "ppo": 3.0}
     assert ranks["polite"].loc[0, "ppo"] < 3.0
     last = ranking_table(results).iloc[-1]
     assert (last["method"], last["rank"], last["mean rank"]) == ("best_of_n", "—", "—")
-    assert ranking_table(results).set_index("method").loc["ppo", "worlds"] == "5/6"
+    assert ranking_table(results).set_index("method").loc["ppo", "pipelines"] == "5/6"
 
 
 def test_methods_that_failed_together_share_the_last_rank(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
     lost = runs["method"].isin(["dpo", "ppo"]) & (runs["seed"] == 0)
-    ranks = world_ranks(loaded(tmp_path, fail(runs, lost, "lost")))["polite"]
+    ranks = seed_ranks(loaded(tmp_path, fail(runs, lost, "lost")))["polite"]
     assert ranks.loc[0].to_dict() == {"sft": 1.0, "dpo": 2.5, "ppo": 2.5}
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 import pytest
 from judge_server import longer, serving
-from preferences import experiment_file, make_folder, pairs, rankings, thumbs, write_rows
+from preferences import experiment_file, make_folder, pairs, rankings, unpaired, write_rows
 from test_sentiment import make_classifier
 
 from bench.commands.run import run_bench
 from bench.errors import UserError
 from bench.config.experiment import load_experiment
 from bench.pipeline.base_model import SIZES
-from bench.pipeline.recorded import RecordedWorld
+from bench.pipeline.recorded import RecordedPipeline
 from bench.pipeline.recorded_feedback import responses_of
-from bench.pipeline.registry import make_world
+from bench.pipeline.registry import make_pipeline
 from bench.cache.store import Store
 from methods.core.feedback import Pair
 
@@ -32,12 +32,12 @@ def run(folder: Path, experiment: Path, **options: Any) -> tuple[int, Path]:
     return run_bench(str(experiment), **(given | options)), out
 
 
-def world_of(folder: Path, data: Path, **dials: Any) -> RecordedWorld:
-    task = load_experiment(str(experiment_file(folder, data, **dials))).worlds["recorded"]
-    world = make_world(task, 0, "cpu", Store(folder / "cache"))
-    assert isinstance(world, RecordedWorld)
-    world.read_data()
-    return world
+def world_of(folder: Path, data: Path, **options: Any) -> RecordedPipeline:
+    task = load_experiment(str(experiment_file(folder, data, **options))).pipelines["recorded"]
+    pipeline = make_pipeline(task, 0, "cpu", Store(folder / "cache"))
+    assert isinstance(pipeline, RecordedPipeline)
+    pipeline.read_data()
+    return pipeline
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_figures_are_the_judges_and_gold_is_empty(finished: tuple[Path, Path]) -> None:
     runs = pd.read_csv(finished[0] / "runs.csv")
-    assert runs["gold_reward"].isna().all() and runs["judge_reward"].notna().all()
+    assert runs["reward"].isna().all() and runs["reward"].notna().all()
     test = runs[runs["split"] == "test"].set_index("method")
     assert test["win_rate_chosen"].between(0, 1).all()
     assert test.loc["sft", "kl"] == pytest.approx(0, abs=1e-6)
@@ -134,8 +134,8 @@ def test_the_same_rows_in_other_forms_give_the_same_splits_and_feedback(tmp_path
     files += [tmp_path / "turns.parquet", tmp_path / "plain.csv"]
     made = []
     for file in files:
-        world = world_of(tmp_path, file)
-        made.append({split: world.judgements_of(split, "pairs") for split in SPLITS})
+        pipeline = world_of(tmp_path, file)
+        made.append({split: pipeline.labels_of(split, "pairs") for split in SPLITS})
     assert all(one == made[0] for one in made)
     assert sum(len(own) for own in made[0].values()) == len(rows)
 
@@ -161,8 +161,8 @@ def test_bad_rows_are_named_and_the_good_ones_used(
         lines.insert(line - 1, content)
     data = tmp_path / "prefs.jsonl"
     data.write_text("\n".join(lines) + "\n")
-    world = world_of(tmp_path, data, bad_rows=0.2)
-    said = "\n".join(world.read_data())
+    pipeline = world_of(tmp_path, data, bad_rows=0.2)
+    said = "\n".join(pipeline.read_data())
     assert "100 of 109 rows used, 9 left out" in said and "pairs for each split" in said
     for what, where in {
         "an empty answer": "lines 20, 21",
@@ -172,11 +172,11 @@ def test_bad_rows_are_named_and_the_good_ones_used(
         "a prompt of more than": "line 40",
         "the model's special token </answer> in its text": "line 50",
         "not an object": "line 60",
-        "a thumb among pairs": "line 70",
+        "a unpaired among pairs": "line 70",
     }.items():
         [line] = [line for line in said.splitlines() if what in line]
         assert where in line
-    used = [one for split in SPLITS for one in world.judgements_of(split, "pairs")]
+    used = [one for split in SPLITS for one in pipeline.labels_of(split, "pairs")]
     assert len(used) == 100
     with pytest.raises(UserError, match=r"9 of 109 rows cannot be used.*bad_rows") as caught:
         run(tmp_path, experiment_file(tmp_path, data, bad_rows=0.05))
@@ -188,22 +188,22 @@ def test_responses_are_as_a_policy_would_sample_them(tmp_path: Path) -> None:
     rows = pairs(100)
     for i, row in enumerate(rows):
         row["chosen"] = f"{row['chosen']} " + "And so on and on. " * (i % 2 * 10)
-    world = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", rows), response_tokens=14)
-    tokenizer = world._tokenizer
-    texts = [t for one in world.judgements_of("train", "pairs") for t in responses_of(one)]
+    pipeline = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", rows), response_tokens=14)
+    tokenizer = pipeline._tokenizer
+    texts = [t for one in pipeline.labels_of("train", "pairs") for t in responses_of(one)]
     lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
-    ended = [text.endswith(world.end) for text in texts]
+    ended = [text.endswith(pipeline.end) for text in texts]
     assert max(lengths) <= 14 and {True, False} == set(ended)
     assert all(length == 14 for length, over in zip(lengths, ended, strict=True) if not over)
-    assert world.figures("feedback")["cut_responses"] == 50
+    assert pipeline.figures("feedback")["cut_responses"] == 50
 
 
-@pytest.mark.parametrize(("kind", "method"), [("thumbs", "kto"), ("rankings", "dpo")])
+@pytest.mark.parametrize(("kind", "method"), [("unpaired", "kto"), ("rankings", "dpo")])
 def test_thumbs_and_rankings(
     kind: str, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
-    rows = {"thumbs": thumbs, "rankings": rankings}[kind](140)
+    rows = {"unpaired": unpaired, "rankings": rankings}[kind](140)
     data = write_rows(tmp_path / "prefs.jsonl", rows)
     experiment = experiment_file(tmp_path, data, judge=LONGER)
     content = json.loads(experiment.read_text())
@@ -213,7 +213,7 @@ def test_thumbs_and_rankings(
     status, out = run(tmp_path, experiment)
     assert status == 0, (out / "report.md").read_text()
     runs = pd.read_csv(out / "runs.csv")
-    assert runs["judge_reward"].notna().all()
+    assert runs["reward"].notna().all()
     stages = pd.read_csv(out / "stages.csv").set_index("stage")
     # Nice or rude is easy to tell.
     assert stages.loc["judge", "reward_accuracy"] > 0.8
@@ -224,7 +224,7 @@ def test_a_method_that_learns_from_something_else_is_an_error_before_any_trainin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
-    for rows, method in ((thumbs(80), "dpo"), (pairs(80), "kto"), (pairs(80), "ppo_gold")):
+    for rows, method in ((unpaired(80), "dpo"), (pairs(80), "kto"), (pairs(80), "ppo_gold")):
         data = write_rows(tmp_path / "prefs.jsonl", rows)
         with pytest.raises(UserError, match=f"'{method}' learns from"):
             run(tmp_path, experiment_file(tmp_path, data), methods=[method])
@@ -237,12 +237,12 @@ def test_too_few_rows_are_said(tmp_path: Path) -> None:
 
 
 def test_a_reward_model_on_thumbs_knows_which_way_they_went(tmp_path: Path) -> None:
-    data = write_rows(tmp_path / "prefs.jsonl", thumbs(160))
-    world = world_of(tmp_path, data, reward=LONGER)
-    world.prepare()
-    prompts = world.prompts("test")
-    nice = world.reward_model()(prompts, ["Yes, with pleasure." + world.end] * len(prompts))
-    rude = world.reward_model()(prompts, ["No, go away." + world.end] * len(prompts))
+    data = write_rows(tmp_path / "prefs.jsonl", unpaired(160))
+    pipeline = world_of(tmp_path, data, reward=LONGER)
+    pipeline.prepare()
+    prompts = pipeline.prompts("test")
+    nice = pipeline.reward_model()(prompts, ["Yes, with pleasure." + pipeline.end] * len(prompts))
+    rude = pipeline.reward_model()(prompts, ["No, go away." + pipeline.end] * len(prompts))
     assert min(nice) > 0 > max(rude)
 
 
@@ -250,7 +250,7 @@ def test_the_experiment_names_its_data_and_model(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "my prefs.v2.jsonl", pairs(10))
     experiment = load_experiment("recorded", data=str(data), model="1M")
     assert experiment.name == "my-prefs"
-    task: Any = experiment.worlds["recorded"]
+    task: Any = experiment.pipelines["recorded"]
     assert (task.data, task.model) == (str(data), "1M")
     with pytest.raises(UserError, match="--model: needs --data"):
         load_experiment("default", model="tiny")
@@ -263,18 +263,18 @@ def test_pairs_keep_what_people_wrote(tmp_path: Path) -> None:
     rows = [
         {"prompt": f"q{i}\u2028?", "chosen": f"é{i}\n\n{{x}}", "rejected": "no"} for i in range(80)
     ]
-    world = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", rows))
-    found = {one for split in SPLITS for one in world.judgements_of(split, "pairs")}
+    pipeline = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", rows))
+    found = {one for split in SPLITS for one in pipeline.labels_of(split, "pairs")}
     assert found == {
-        Pair(r["prompt"], r["chosen"] + world.end, r["rejected"] + world.end) for r in rows
+        Pair(r["prompt"], r["chosen"] + pipeline.end, r["rejected"] + pipeline.end) for r in rows
     }
 
 
 def test_rows_that_come_twice_and_contradict_each_other_are_said(tmp_path: Path) -> None:
     rows = pairs(80)
     swapped = {**rows[3], "chosen": rows[3]["rejected"], "rejected": rows[3]["chosen"]}
-    world = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", [*rows, *rows[:2], swapped]))
-    said = world.read_data()
+    pipeline = world_of(tmp_path, write_rows(tmp_path / "prefs.jsonl", [*rows, *rows[:2], swapped]))
+    said = pipeline.read_data()
     assert "  2 say exactly what an earlier row said" in said
     assert "  1 say the reverse of an earlier row" in said
 
@@ -289,21 +289,21 @@ def test_a_judge_may_be_another_model_with_another_tokenizer(tmp_path: Path) -> 
     data = write_rows(tmp_path / "prefs.jsonl", pairs(160))
     folder = make_folder("qwen2", tmp_path / "qwen2")
     for judge_model in (str(folder), "1M"):
-        world = world_of(tmp_path, data, judge_model=judge_model, judge=LONGER)
-        world.prepare()
-        judge = world.judge()
-        assert judge.tokenizer.get_vocab() != world.sft().tokenizer.get_vocab()
-        assert world.figures("judge")["pairs"] == len(world.held_out_pairs("validation")) + len(
-            world.held_out_pairs("test")
+        pipeline = world_of(tmp_path, data, judge_model=judge_model, judge=LONGER)
+        pipeline.prepare()
+        judge = pipeline.judge()
+        assert judge.tokenizer.get_vocab() != pipeline.sft().tokenizer.get_vocab()
+        assert pipeline.figures("judge")["pairs"] == len(pipeline.held_out_pairs("validation")) + len(
+            pipeline.held_out_pairs("test")
         )
-        prompts = world.prompts("test")[:2]
+        prompts = pipeline.prompts("test")[:2]
         # What ends for the policies ends for the judge too: their end token is no text to it.
-        ended = world.score(prompts, ["Yes, with pleasure." + world.end] * 2)
-        assert ended != pytest.approx(world.score(prompts, ["Yes, with pleasure."] * 2), abs=1e-6)
+        ended = pipeline.reward(prompts, ["Yes, with pleasure." + pipeline.end] * 2)
+        assert ended != pytest.approx(pipeline.reward(prompts, ["Yes, with pleasure."] * 2), abs=1e-6)
         own = judge.tokenizer.eos_token
         judge.end = own
         as_its_own = judge(prompts, ["Yes, with pleasure." + own] * 2)
-        judge.end = world.end
+        judge.end = pipeline.end
         assert ended == pytest.approx(as_its_own, abs=1e-6)
 
 
@@ -311,8 +311,8 @@ def test_classifiers_as_reward_and_judge(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
     classifier = {"model": str(make_classifier(tmp_path / "classifier")), "label": "POSITIVE"}
     data = write_rows(tmp_path / "prefs.jsonl", pairs(120))
-    dials = {"reward_classifier": classifier, "judge_classifier": classifier}
-    experiment = experiment_file(tmp_path, data, **dials)
+    options = {"reward_classifier": classifier, "judge_classifier": classifier}
+    experiment = experiment_file(tmp_path, data, **options)
     content = json.loads(experiment.read_text())
     content["methods"]["best_of_n"] = {"grid": {"n": [4]}}
     experiment.write_text(json.dumps(content))
@@ -320,9 +320,9 @@ def test_classifiers_as_reward_and_judge(tmp_path: Path, monkeypatch: pytest.Mon
     runs = pd.read_csv(out / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
     # One and the same scores as reward and as judge, so what is best of four is better.
-    assert runs["judge_reward"].tolist() == pytest.approx(runs["proxy_reward"].tolist(), abs=1e-5)
+    assert runs["reward"].tolist() == pytest.approx(runs["proxy_reward"].tolist(), abs=1e-5)
     test = runs[runs["split"] == "test"].set_index("method")
-    assert test.loc["best_of_n", "judge_reward"] > test.loc["sft", "judge_reward"]
+    assert test.loc["best_of_n", "reward"] > test.loc["sft", "reward"]
     assert "as it is" in (out / "report.md").read_text()
 
 
@@ -345,7 +345,7 @@ def test_a_language_model_judges_at_the_end_of_a_run(
     monkeypatch.setenv("PREFRONTIER_CACHE", str(cache))
     content = json.loads((out.parent / "small.yaml").read_text())
     with serving(longer) as server:
-        content["llm_judge"] = {"model": "ruler", "base_url": server.url}
+        content["llm_judge"] = {"model": "reference_samples", "base_url": server.url}
         file = out.parent / "judged.yaml"
         file.write_text(json.dumps(content))
         assert run(out.parent, file)[0] == 0
@@ -361,7 +361,7 @@ def test_a_language_model_judges_at_the_end_of_a_run(
     longest = test["chosen"].str.len() > test["rejected"].str.len()
     assert people["win_rate"] == pytest.approx(longest.mean())
     report = (out / "report.md").read_text()
-    assert "Judged by a language model" in report and "ruler, asked in both orders" in report
+    assert "Judged by a language model" in report and "reference_samples, asked in both orders" in report
     # One that cannot be reached takes neither the run nor its report with it.
     content["llm_judge"] = {"model": "gone", "base_url": "http://127.0.0.1:9/v1", "retries": 0}
     file.write_text(json.dumps(content))

@@ -27,7 +27,7 @@ from bench.results.loading import (
     typed,
 )
 from bench.analysis.selection import contrast, ranking, select_settings, selected_rows
-from bench.report.tables import limit_table, main_table
+from bench.report.tables import frontier_table, main_table
 from bench.analysis.statistics import paired_interval
 
 SMALL_LIMIT = [
@@ -165,7 +165,7 @@ def test_the_sections_are_there(full: Path) -> None:
         "exact: on one scale",
         "Ranking</h2>",
         "Methods</h2>",
-        "judgements saved",
+        "labels saved",
     ):
         assert words in text
     assert "<title>prefrontier: synthetic</title>" in text
@@ -180,17 +180,17 @@ def test_the_same_files_give_the_same_report(build: Build) -> None:
 def test_settings_are_chosen_on_validation() -> None:
     runs = make_runs(["polite"], ["sft", "dpo"], 2)
     own = (runs["method"] == "dpo") & (runs["strength"] == 0.4)
-    runs.loc[own & (runs["split"] == "validation"), "gold_reward"] = 9.0
-    runs.loc[own & (runs["split"] == "test"), "gold_reward"] = -9.0
+    runs.loc[own & (runs["split"] == "validation"), "reward"] = 9.0
+    runs.loc[own & (runs["split"] == "test"), "reward"] = -9.0
     runs = typed(runs, RUN_COLUMNS)
     assert select_settings(runs, "polite")["dpo"] == '{"beta": 0.4}'
-    assert set(selected_rows(runs, "polite").query("method == 'dpo'")["gold_reward"]) == {-9.0}
+    assert set(selected_rows(runs, "polite").query("method == 'dpo'")["reward"]) == {-9.0}
 
 
 def test_a_setting_does_not_win_by_losing_seeds() -> None:
     runs = make_runs(["polite"], ["sft", "dpo"], 3)
     own = (runs["method"] == "dpo") & (runs["strength"] == 0.4)
-    runs.loc[own, "gold_reward"] = 9.0
+    runs.loc[own, "reward"] = 9.0
     # Lost on test alone: the run is lost all the same.
     lost = own & (runs["seed"] == 1) & (runs["split"] == "test")
     whole, broken = (typed(frame, RUN_COLUMNS) for frame in (runs, fail(runs, lost, "lost")))
@@ -209,7 +209,7 @@ def test_differences_are_paired_by_seed() -> None:
     rows = selected_rows(typed(shuffled, RUN_COLUMNS), "polite")
     found = contrast(rows, "ppo", "dpo").difference
     by_seed = {
-        m: rows[rows["method"] == m].set_index("seed")["gold_reward"] for m in ("ppo", "dpo")
+        m: rows[rows["method"] == m].set_index("seed")["reward"] for m in ("ppo", "dpo")
     }
     a, b = ([float(by_seed[m][seed]) for seed in (0, 1, 3)] for m in ("ppo", "dpo"))
     assert found == pytest.approx(paired_interval(a, b))
@@ -218,7 +218,7 @@ def test_differences_are_paired_by_seed() -> None:
 @pytest.mark.parametrize("seeds", [1, 5, 6])
 def test_a_verdict_needs_six_seeds(seeds: int, tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], seeds)
-    runs.loc[runs["method"] == "ppo", "gold_reward"] += 0.5
+    runs.loc[runs["method"] == "ppo", "reward"] += 0.5
     said = answer(_results(runs, tmp_path), "polite")
     assert ("ppo is better than dpo" in said.verdict) == (seeds == 6)
     assert ("Too few seeds" in said.verdict) == (seeds < 6)
@@ -228,7 +228,7 @@ def test_a_verdict_needs_six_seeds(seeds: int, tmp_path: Path) -> None:
 def test_the_test_prompts_decide_which_way(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
     chosen = (runs["method"] == "dpo") & (runs["split"] == "validation")
-    runs.loc[chosen, "gold_reward"] += 5
+    runs.loc[chosen, "reward"] += 5
     said = answer(_results(runs, tmp_path), "polite")
     assert said.verdict.startswith("ppo is better than dpo")
     assert "below the runner-up ppo" in said.sentences[0]
@@ -236,16 +236,16 @@ def test_the_test_prompts_decide_which_way(tmp_path: Path) -> None:
 
 def test_no_verdict_on_chance(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
-    runs["gold_reward"] = np.random.default_rng(0).normal(size=len(runs))
+    runs["reward"] = np.random.default_rng(0).normal(size=len(runs))
     assert "No difference shown" in answer(_results(runs, tmp_path), "polite").verdict
 
 
 def test_a_test_without_its_interval_shows_no_difference(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
-    runs["gold_reward"] = 1.0
+    runs["reward"] = 1.0
     better = runs["method"] == "ppo"
-    runs.loc[better, "gold_reward"] += runs.loc[better, "seed"].map(lambda s: 3.0 if s else 0.01)
-    runs.loc[better & (runs["seed"] > 1), "gold_reward"] = 1.01
+    runs.loc[better, "reward"] += runs.loc[better, "seed"].map(lambda s: 3.0 if s else 0.01)
+    runs.loc[better & (runs["seed"] > 1), "reward"] = 1.01
     verdict = answer(_results(runs, tmp_path), "polite").verdict
     assert verdict.startswith("No difference shown between ppo and")
     assert "p = 0.031" in verdict and "but the 95% interval holds 0" in verdict
@@ -316,7 +316,7 @@ def test_one_seed(build: Build) -> None:
 
 
 def test_a_limit_that_is_not_known(build: Build) -> None:
-    folder = build(change=lambda runs: runs.assign(limit_reward=np.nan, efficiency=np.nan))
+    folder = build(change=lambda runs: runs.assign(frontier_reward=np.nan, efficiency=np.nan))
     (folder / "frontier.csv").unlink()
     assert "at that KL is not known" in build_report(folder).read_text()
 
@@ -385,7 +385,7 @@ def test_what_all_settings_together_give() -> None:
         for seed in (0, 1)
         for split, gold in (("validation", validation), ("test", test))
     ]
-    names = ["task", "method", "params", "seed", "split", "status", "kl", "gold_reward"]
+    names = ["task", "method", "params", "seed", "split", "status", "kl", "reward"]
     runs = typed(pd.DataFrame(rows, columns=names), RUN_COLUMNS)
     line = [("polite", seed, kl, kl) for seed in (0, 1) for kl in (0.0, 4.0)]
     frontier = pd.DataFrame(line, columns=["task", "seed", "kl", "reward"])
@@ -395,13 +395,13 @@ def test_what_all_settings_together_give() -> None:
     assert [row[f"gold at KL ≤ {k}"] for k in (1, 2, 4)] == ["1.00", "2.00", "2.00"]
     assert (row["best of 1"], row["best of 2"]) == ("1.50", "2.00")
     assert row["collapsed"] == "0/4"
-    runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "score"] = -1.0
+    runs.loc[(runs["params"] == "weak") & (runs["seed"] == 1), "reward"] = -1.0
     assert effort_table(runs, frontier, "polite").iloc[0]["collapsed"] == "1/4"
 
 
 def test_the_limits_table_says_how_far_it_is_drawn_and_on_what() -> None:
     frontier = pd.DataFrame(SMALL_LIMIT, columns=FRONTIER_COLUMNS)
-    polite, exact = limit_table(frontier, {"exact": "all listed"}).to_dict("records")
+    polite, exact = frontier_table(frontier, {"exact": "all listed"}).to_dict("records")
     assert polite["drawn to KL (nats)"] == "5.00" and polite["reward there"] == "6.00"
     assert polite["effective samples there"] == "40" and polite["fewest anywhere"] == "20"
     assert exact["task"] == "all listed" and exact["fewest anywhere"] == "exact"

@@ -14,8 +14,8 @@ from preferences import make_folder
 
 from bench.commands.run import run_bench
 from bench.config.experiment import load_experiment
-from bench.pipeline.sentiment import SentimentWorld
-from bench.pipeline.registry import make_world
+from bench.pipeline.sentiment import SentimentPipeline
+from bench.pipeline.registry import make_pipeline
 from bench.cache.store import Store
 from methods.core.models.reward import Classifier, load_reward
 
@@ -73,7 +73,7 @@ def content(folder: Path) -> dict[str, Any]:
         "seeds": 1,
         "tasks": {
             "sentiment": {
-                "dials": {
+                "options": {
                     "data": str(write_texts(folder / "texts.jsonl", 300)),
                     "model": str(make_folder("gpt2", folder / "gpt2")),
                     "classifier": {
@@ -83,9 +83,9 @@ def content(folder: Path) -> dict[str, Any]:
                     },
                     "response_tokens": 10,
                     "eval_prompts": 6,
-                    "judgements": 96,
+                    "labels": 96,
                     "sft": small,
-                    "reward": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3},
+                    "reward_model": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3},
                     "shares": {"train": 0.7, "validation": 0.15, "test": 0.15},
                 }
             }
@@ -100,7 +100,7 @@ def content(folder: Path) -> dict[str, Any]:
                 "minibatches": 2,
             },
         },
-        "evaluation": {"limit_samples": 8, "responses_per_prompt": 4, "checkpoints": 0},
+        "evaluation": {"frontier_samples": 8, "responses_per_prompt": 4, "checkpoints": 0},
     }
 
 
@@ -112,10 +112,10 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def world(experiment: Path) -> SentimentWorld:
-    task = load_experiment(str(experiment)).worlds["sentiment"]
-    made = make_world(task, 0, "cpu", Store(experiment.parent / "worlds"))
-    assert isinstance(made, SentimentWorld)
+def pipeline(experiment: Path) -> SentimentPipeline:
+    task = load_experiment(str(experiment)).pipelines["sentiment"]
+    made = make_pipeline(task, 0, "cpu", Store(experiment.parent / "pipelines"))
+    assert isinstance(made, SentimentPipeline)
     made.read_data()
     return made
 
@@ -129,7 +129,7 @@ def test_the_comparison_has_gold_and_a_privileged_method(
     status = run_bench(str(experiment), **options, device="cpu", out=out)
     runs = pd.read_csv(out / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
-    assert runs["gold_reward"].between(0, 1).all() and runs["judge_reward"].isna().all()
+    assert runs["reward"].between(0, 1).all() and runs["reward"].isna().all()
     samples = pd.read_parquet(out / "samples.parquet")
     classifier = Classifier.load(
         experiment.parent / "classifier",
@@ -143,20 +143,20 @@ def test_the_comparison_has_gold_and_a_privileged_method(
     assert samples["gold"].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_beginnings_are_of_two_to_eight_tokens_and_on_one_side(world: SentimentWorld) -> None:
-    sides = [set(world.prompts(split)) for split in ("train", "validation", "test")]  # type: ignore[arg-type]
+def test_beginnings_are_of_two_to_eight_tokens_and_on_one_side(pipeline: SentimentPipeline) -> None:
+    sides = [set(pipeline.prompts(split)) for split in ("train", "validation", "test")]  # type: ignore[arg-type]
     assert all(sides) and not sides[0] & sides[1] and not (sides[0] | sides[1]) & sides[2]
-    tokenizer = world._tokenizer
+    tokenizer = pipeline._tokenizer
     lengths = {len(tokenizer(p, add_special_tokens=False)["input_ids"]) for p in sides[0]}
     assert min(lengths) >= 2 and max(lengths) <= 8 and len(lengths) > 4
 
 
-def test_beginning_and_continuation_are_the_text(world: SentimentWorld, experiment: Path) -> None:
+def test_beginning_and_continuation_are_the_text(pipeline: SentimentPipeline, experiment: Path) -> None:
     lines = (experiment.parent / "texts.jsonl").read_text().splitlines()
     texts = [json.loads(line)["text"] for line in lines]
-    for example in world.demonstrations():
-        ended = example.response.endswith(world.end)
-        whole = example.prompt + example.response.removesuffix(world.end)
+    for example in pipeline.demonstrations():
+        ended = example.response.endswith(pipeline.end)
+        whole = example.prompt + example.response.removesuffix(pipeline.end)
         assert any(text == whole if ended else text.startswith(whole) for text in texts)
 
 

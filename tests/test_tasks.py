@@ -1,4 +1,4 @@
-"""The tasks' worlds: gold rewards by hand, prompts that do not leak, an annotator that is fair."""
+"""The tasks' pipelines: gold rewards by hand, prompts that do not leak, an annotator that is fair."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_exact_gold_is_a_sum_over_letters_and_neighbors() -> None:
     assert gold("a </answer>") == gold("a")
     assert gold("a <pad>") == pytest.approx(gold("a") - 1)
     assert task.gold([PROMPTS[1]], ["a"]) != task.gold([prompt], ["a"])
-    assert Exact(world=1).gold([prompt], ["a"]) != [gold("a")]
+    assert Exact(pipeline=1).gold([prompt], ["a"]) != [gold("a")]
 
 
 def test_exact_text_leans_towards_the_reward_as_far_as_overlap_says() -> None:

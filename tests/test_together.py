@@ -15,11 +15,11 @@ from preferences import experiment_file, pairs, write_rows
 
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.distributed import part_of
-from methods.core.models.sampling import SamplingLaw, Share, sample
+from methods.core.models.sampling import SamplingParams, Share, sample
 from methods.core.models.text import encode_prompts
 
-FIGURES = ["judge_reward", "proxy_reward", "kl", "entropy", "response_tokens", "implicit_accuracy"]
-COUNTS = ["prompts_seen", "responses_sampled", "reward_calls", "train_tokens", "judgements"]
+FIGURES = ["reward", "proxy_reward", "kl", "entropy", "response_tokens", "implicit_accuracy"]
+COUNTS = ["prompts_seen", "responses_sampled", "reward_calls", "train_tokens", "labels"]
 
 
 def launch(folder: Path, count: int) -> Path:
@@ -90,11 +90,11 @@ def test_what_was_used_is_counted_over_all_processes(both: tuple[Path, Path]) ->
 
 def test_rows_drawn_apart_are_those_drawn_together(reference: ModelPolicy) -> None:
     prompts = encode_prompts(reference.tokenizer, ["a", "b", "a b c", "c"])
-    law = SamplingLaw(max_new_tokens=6)
+    sampling = SamplingParams(max_new_tokens=6)
     model, tokenizer = reference.model, reference.tokenizer
-    whole, logprobs = sample(model, tokenizer, prompts, law, 7)
+    whole, logprobs = sample(model, tokenizer, prompts, sampling, 7)
     for first in (0, 2):
-        part, own = sample(model, tokenizer, prompts[first : first + 2], law, 7, Share(first, 4))
+        part, own = sample(model, tokenizer, prompts[first : first + 2], sampling, 7, Share(first, 4))
         steps = part.responses.shape[1]
         mask = part.response_mask
         expected = whole.responses[first : first + 2, :steps]

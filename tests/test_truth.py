@@ -1,4 +1,4 @@
-"""Estimates against the truth, on worlds where every response can be listed or solved for."""
+"""Estimates against the truth, on pipelines where every response can be listed or solved for."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from scipy.stats import norm, t
 
 from bench.evaluation.enumeration import all_responses, all_texts, model_logprobs
 from bench.evaluation.kl import best_of_n_kl, model_kl
-from bench.evaluation.frontier import Limit
+from bench.evaluation.optimal.frontier import OptimalFrontier
 from bench.evaluation.metrics import ClusteredMean
-from bench.evaluation.pooled_samples import Mixture
-from bench.evaluation.regret import split_regret
-from bench.evaluation.reference_samples import Ruler
-from bench.pipeline.embedded import EmbeddedWorld
+from bench.evaluation.pooled_samples import PooledSamples
+from bench.evaluation.optimal.regret import split_regret
+from bench.evaluation.reference_samples import ReferenceSamples
+from bench.pipeline.embedded import EmbeddedPipeline
 from bench.cache.store import Store
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import PROMPTS as EXACT_PROMPTS
 from bench.tasks.exact import Exact
 from methods.best_of_n import best_of_n_probabilities
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingLaw, make_batch, stream, token_logprobs
+from methods.core.models.sampling import SamplingParams, make_batch, derive_seed, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
 
 STEPS = np.linspace(0.02, 1, 25)
 
 
 class Unlisted(Exact):
-    """The exact world, measured as if its responses could not be listed."""
+    """The exact pipeline, measured as if its responses could not be listed."""
 
     enumerable = False
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedWorld:
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedPipeline:
     """Sixteen thousand responses to each of 8 prompts, and a reference that has learned some."""
     task = Unlisted(
-        judgements=256,
+        labels=256,
         architecture=Architecture(layers=1, hidden=32, heads=2, intermediate=64),
         pretraining=Training(8192, 1, 128, 3e-3),
         sft=Training(1024, 1, 128, 1e-3),
-        reward=RewardTraining(1, 64, 1e-3),
+        reward_model=RewardTraining(1, 64, 1e-3),
     )
-    made = EmbeddedWorld(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
+    made = EmbeddedPipeline(task, 0, "cpu", Store(tmp_path_factory.mktemp("truth")))
     made.prepare()
     return made
 
 
 @pytest.fixture(scope="module")
-def law(world: EmbeddedWorld) -> SamplingLaw:
-    return SamplingLaw(max_new_tokens=world.task.max_new_tokens)
+def sampling(pipeline: EmbeddedPipeline) -> SamplingParams:
+    return SamplingParams(max_new_tokens=pipeline.task.max_new_tokens)
 
 
 @pytest.fixture(scope="module")
-def exact(world: EmbeddedWorld, law: SamplingLaw) -> Limit:
+def exact(pipeline: EmbeddedPipeline, sampling: SamplingParams) -> OptimalFrontier:
     """The limit by enumeration."""
-    texts = all_texts(world.sft().tokenizer, law.max_new_tokens)
-    gold = np.array([world.task.gold([p] * len(texts), texts) for p in EXACT_PROMPTS])
-    return Limit.from_list(gold, model_logprobs(world.sft(), list(EXACT_PROMPTS), law))
+    texts = all_texts(pipeline.sft().tokenizer, sampling.max_new_tokens)
+    gold = np.array([pipeline.task.gold([p] * len(texts), texts) for p in EXACT_PROMPTS])
+    return OptimalFrontier.from_list(gold, model_logprobs(pipeline.sft(), list(EXACT_PROMPTS), sampling))
 
 
 @pytest.fixture(scope="module")
-def moved(world: EmbeddedWorld, exact: Limit, law: SamplingLaw) -> list[Path]:
+def moved(pipeline: EmbeddedPipeline, exact: OptimalFrontier, sampling: SamplingParams) -> list[Path]:
     """Two policies that moved towards the optimum: one far, and one of few steps."""
-    return [imitate(world, exact, law, beta, steps) for beta, steps in ((0.2, 200), (0.7, 60))]
+    return [imitate(pipeline, exact, sampling, beta, steps) for beta, steps in ((0.2, 200), (0.7, 60))]
 
 
-def imitate(world: EmbeddedWorld, exact: Limit, law: SamplingLaw, beta: float, steps: int) -> Path:
+def imitate(pipeline: EmbeddedPipeline, exact: OptimalFrontier, sampling: SamplingParams, beta: float, steps: int) -> Path:
     """Fit a policy to the optimum at beta by maximum likelihood, and save it."""
-    policy = ModelPolicy.load(world.folder("sft"), "cpu")
+    policy = ModelPolicy.load(pipeline.folder("sft"), "cpu")
     tokenizer = policy.tokenizer
-    listed = all_responses(len(tokenizer), tokenizer.eos_token_id, law.max_new_tokens)
+    listed = all_responses(len(tokenizer), tokenizer.eos_token_id, sampling.max_new_tokens)
     best, _ = exact.tilt(beta)
     asked = encode_prompts(tokenizer, EXACT_PROMPTS)
     random = np.random.default_rng(0)
@@ -83,35 +83,35 @@ def imitate(world: EmbeddedWorld, exact: Limit, law: SamplingLaw, beta: float, s
     for _ in range(steps):
         drawn = [(p, i) for p in range(8) for i in random.choice(len(listed), 32, p=best[p])]
         batch = make_batch([asked[p] for p, _ in drawn], [listed[i] for _, i in drawn], 0, "cpu")
-        loss = -token_logprobs(policy.model, batch, law).sum(1).mean()
+        loss = -token_logprobs(policy.model, batch, sampling).sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    folder = world.store.folder("policy", f"imitation-{beta}")
+    folder = pipeline.store.folder("policy", f"imitation-{beta}")
     policy.save(folder)
     return folder
 
 
-def gains(limit: Limit, kls: list[float]) -> list[float]:
+def gains(limit: OptimalFrontier, kls: list[float]) -> list[float]:
     return [float(limit.reward(kl) or math.nan) - limit.reference_reward() for kl in kls]
 
 
-def errors(limit: Limit, truth: Limit) -> list[float]:
+def errors(limit: OptimalFrontier, truth: OptimalFrontier) -> list[float]:
     """Return the relative errors of the gain, all along what is given."""
     kls = [kl for kl in STEPS * limit.largest_kl if 0 < kl <= truth.largest_kl]
     pairs = zip(gains(limit, kls), gains(truth, kls), strict=True)
     return [estimated / true - 1 for estimated, true in pairs]
 
 
-def reference_samples(exact: Limit, n: int, seed: int) -> Limit:
+def reference_samples(exact: OptimalFrontier, n: int, seed: int) -> OptimalFrontier:
     random = np.random.default_rng(seed)
     probabilities = np.exp(exact.log_weights)
     drawn = [random.choice(len(p), size=n, p=p / p.sum()) for p in probabilities]
-    return Limit.from_samples(np.stack([r[i] for r, i in zip(exact.rewards, drawn, strict=True)]))
+    return OptimalFrontier.from_samples(np.stack([r[i] for r, i in zip(exact.rewards, drawn, strict=True)]))
 
 
 @pytest.mark.parametrize("n", [512, 3072, 16384])
-def test_the_sampled_limit_is_within_2_percent_wherever_it_is_given(exact: Limit, n: int) -> None:
+def test_the_sampled_limit_is_within_2_percent_wherever_it_is_given(exact: OptimalFrontier, n: int) -> None:
     reached = []
     for seed in range(10 if n < 10_000 else 3):
         limit = reference_samples(exact, n, seed)
@@ -127,7 +127,7 @@ def test_the_sampled_limit_is_within_2_percent_wherever_it_is_given(exact: Limit
     assert min(reached) >= least and (n > 512 or max(reached) == 0), reached
 
 
-def test_without_its_rule_the_sampled_limit_would_not_be_within_2_percent(exact: Limit) -> None:
+def test_without_its_rule_the_sampled_limit_would_not_be_within_2_percent(exact: OptimalFrontier) -> None:
     worst = 0.0
     for seed in range(10):
         limit = reference_samples(exact, 512, seed)
@@ -146,8 +146,8 @@ def test_the_limit_where_no_response_is_drawn_twice(mean: float, spread: float) 
         )
         logprobs = np.stack([norm.logpdf(rewards), norm.logpdf(rewards, mean, spread)])
         alone, mixed = (
-            Limit.from_samples(rewards[:, :1024]),
-            Limit.from_mixture(rewards, logprobs, [1024, 256]),
+            OptimalFrontier.from_samples(rewards[:, :1024]),
+            OptimalFrontier.from_mixture(rewards, logprobs, [1024, 256]),
         )
         for limit in (alone, mixed):
             kls = list(STEPS * limit.largest_kl)
@@ -158,15 +158,15 @@ def test_the_limit_where_no_response_is_drawn_twice(mean: float, spread: float) 
 
 
 def test_a_mixture_reaches_further_and_is_within_2_percent(
-    world: EmbeddedWorld, exact: Limit, law: SamplingLaw, moved: list[Path]
+    pipeline: EmbeddedPipeline, exact: OptimalFrontier, sampling: SamplingParams, moved: list[Path]
 ) -> None:
     """By the very stages that a comparison goes through."""
-    ruler = Ruler(world, law, 3072, limit_policies=2)
-    assert ruler.can_be_extended
-    ruler.make()
-    mixture = Mixture(ruler, tuple(moved))
-    mixture.make()
-    alone, mixed = ruler.basis.limit, mixture.basis.limit
+    reference_samples = ReferenceSamples(pipeline, sampling, 3072, frontier_policies=2)
+    assert reference_samples.can_be_extended
+    reference_samples.make()
+    pooled = PooledSamples(reference_samples, tuple(moved))
+    pooled.make()
+    alone, mixed = reference_samples.frontiers.frontier, pooled.frontiers.frontier
     assert np.abs(errors(alone, exact)).max() < 0.02
     assert np.abs(errors(mixed, exact)).max() < 0.02
     assert mixed.largest_kl > math.log(3072) - 3 > alone.largest_kl
@@ -175,25 +175,25 @@ def test_a_mixture_reaches_further_and_is_within_2_percent(
     assert mixed.reward(0.0) == mixed.reference_reward()
     assert mixed.reference_reward() == pytest.approx(start, abs=0.05)
     # The length that gold would choose.
-    texts = all_texts(world.sft().tokenizer, law.max_new_tokens)
-    listed = encode_responses(world.sft().tokenizer, texts)
+    texts = all_texts(pipeline.sft().tokenizer, sampling.max_new_tokens)
+    listed = encode_responses(pipeline.sft().tokenizer, texts)
     lengths = np.array([[len(ids) for ids in listed]] * 8)
     for kl in (0.0, 0.5 * mixed.largest_kl, mixed.largest_kl):
-        estimated = mixed.at_kl(kl, mixture.basis.tokens)
+        estimated = mixed.at_kl(kl, pooled.frontiers.tokens)
         assert estimated == pytest.approx(exact.at_kl(kl, lengths), rel=0.02)
     middle = 0.5 * mixed.largest_kl
     assert mixed.at_kl(middle, mixed.rewards) == pytest.approx(mixed.reward(middle), rel=1e-4)
     # A second call makes nothing.
-    before = mixture.folder.stat().st_mtime_ns
-    Mixture(ruler, tuple(moved)).make()
-    assert mixture.folder.stat().st_mtime_ns == before
+    before = pooled.folder.stat().st_mtime_ns
+    PooledSamples(reference_samples, tuple(moved)).make()
+    assert pooled.folder.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_each_policy_alone_carries_the_limit_no_further_than_is_right(
-    exact: Limit, law: SamplingLaw, moved: list[Path], which: int
+    exact: OptimalFrontier, sampling: SamplingParams, moved: list[Path], which: int
 ) -> None:
-    theirs = model_logprobs(ModelPolicy.load(moved[which], "cpu"), list(EXACT_PROMPTS), law)
+    theirs = model_logprobs(ModelPolicy.load(moved[which], "cpu"), list(EXACT_PROMPTS), sampling)
     both = np.stack([exact.log_weights, theirs])
     for seed in range(5):
         random = np.random.default_rng(seed)
@@ -202,7 +202,7 @@ def test_each_policy_alone_carries_the_limit_no_further_than_is_right(
         )
         rewards = np.take_along_axis(exact.rewards, drawn, 1)
         logprobs = np.stack([np.take_along_axis(table, drawn, 1) for table in both])
-        limit = Limit.from_mixture(rewards, logprobs, [2048, 256])
+        limit = OptimalFrontier.from_mixture(rewards, logprobs, [2048, 256])
         assert np.abs(errors(limit, exact)).max() < 0.02
         assert limit.point(limit.beta(limit.largest_kl)).effective_samples >= 19.9
 
@@ -252,15 +252,15 @@ class Bellman:
         """KL(p || q) over what follows the prefix, step by step."""
         if self.terminal(prefix):
             return 0.0
-        ours, theirs = (self.law(name, prefix, beta, rewards) for name in (p, q))
+        ours, theirs = (self.sampling(name, prefix, beta, rewards) for name in (p, q))
         return sum(
             math.exp(ours[a])
             * (ours[a] - theirs[a] + self.divergence(p, q, (*prefix, a), beta, rewards))
             for a in range(len(ours))
         )
 
-    def law(self, name: str, prefix: tuple[int, ...], beta: float, rewards: dict) -> np.ndarray:
-        """Next-token law of the reference, the policy, or the optimum of a reward."""
+    def sampling(self, name: str, prefix: tuple[int, ...], beta: float, rewards: dict) -> np.ndarray:
+        """Next-token sampling of the reference, the policy, or the optimum of a reward."""
         ref, own = self.next_token(prefix)
         if name in ("reference", "policy"):
             return ref if name == "reference" else own
@@ -279,7 +279,7 @@ def test_optimum_and_regret_against_a_soft_bellman_recursion(
     gold = random.normal(size=ref.shape)
     learned = gold + 0.7 * random.normal(size=ref.shape)
     probabilities = np.exp(own)
-    limit = Limit.from_list(gold, ref)
+    limit = OptimalFrontier.from_list(gold, ref)
 
     def mean(values: np.ndarray) -> float:
         return float((probabilities * values).sum(1).mean())
@@ -323,14 +323,14 @@ def test_the_kl_estimator_is_unbiased_over_200_repeats(
     ours, theirs = (model_logprobs(policy, PROMPTS, LAW) for policy in (other, reference))
     truth = float((np.exp(ours) * (ours - theirs)).sum(1).mean())
     asked = [prompt for prompt in PROMPTS for _ in range(200 * 16)]
-    kls, _ = drawn_kl(other, reference, asked, stream("unbiased"))
+    kls, _ = drawn_kl(other, reference, asked, derive_seed("unbiased"))
     repeats = np.reshape(kls, (len(PROMPTS), 200, 16)).mean(axis=(0, 2))
     assert truth > 0.1
     assert abs(repeats.mean() - truth) < 3 * repeats.std(ddof=1) / 200**0.5
 
 
 def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
-    world: EmbeddedWorld, law: SamplingLaw, moved: list[Path]
+    pipeline: EmbeddedPipeline, sampling: SamplingParams, moved: list[Path]
 ) -> None:
     """95% t-intervals hold the mean over the population that the prompts were drawn from.
 
@@ -338,8 +338,8 @@ def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
     policy's probabilities.
     """
     policy = ModelPolicy.load(moved[1], "cpu")
-    texts = all_texts(policy.tokenizer, law.max_new_tokens)
-    ours, theirs = (model_logprobs(p, list(EXACT_PROMPTS), law) for p in (policy, world.sft()))
+    texts = all_texts(policy.tokenizer, sampling.max_new_tokens)
+    ours, theirs = (model_logprobs(p, list(EXACT_PROMPTS), sampling) for p in (policy, pipeline.sft()))
     truth = float((np.exp(ours) * (ours - theirs)).sum(1).mean())
     random = np.random.default_rng(0)
     drawn = choose(random, ours, 4000)
@@ -347,7 +347,7 @@ def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
     responses = [texts[i] for row in drawn for i in row]
     values = np.empty(len(asked))
     for places, batch in policy.batches(asked, responses):
-        values[places], _ = model_kl(policy, world.sft(), batch, law)
+        values[places], _ = model_kl(policy, pipeline.sft(), batch, sampling)
     values = values.reshape(8, 4000)
     prompts, repeats = 24, 2000
     held_between = held_fixed = 0
@@ -375,7 +375,7 @@ def some(random: np.random.Generator, rows: int) -> np.ndarray:
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("pool, allowed", [(256, 0.03), (3072, 0.01)])
 def test_the_best_of_n_kl_falls_short_by_little(
-    exact: Limit, pool: int, allowed: float, tied: bool
+    exact: OptimalFrontier, pool: int, allowed: float, tied: bool
 ) -> None:
     random = np.random.default_rng(0)
     n, repeats = 16, 1500

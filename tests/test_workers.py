@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.execution.executors import Job, Outcome, Workers
+from bench.execution.executors import Job, Outcome, LocalExecutor
 
 
 def say(word: str) -> tuple[str, str, float]:
@@ -47,7 +47,7 @@ def test_what_follows_from_a_job_is_done_after_what_was_waiting() -> None:
         order.append(outcome.error)
         return [Job(say, "its child", note)] if outcome.error == "first" else []
 
-    Workers(1).run([Job(say, "first", note), Job(say, "second", note)])
+    LocalExecutor(1).run([Job(say, "first", note), Job(say, "second", note)])
     assert order == ["first", "second", "its child"]
 
 
@@ -59,7 +59,7 @@ def test_nothing_waits_for_a_job_that_it_does_not_follow_from(tmp_path: Path) ->
         order.append(outcome.error)
         return [Job(touch, file, note)] if outcome.error == "first" else []
 
-    Workers(2).run([Job(wait_for, file, note), Job(say, "first", note)])
+    LocalExecutor(2).run([Job(wait_for, file, note), Job(say, "first", note)])
     assert set(order) == {"first", "touched", "waited"}
 
 
@@ -70,7 +70,7 @@ def test_a_death_fails_its_own_job_only() -> None:
         return Job(work, argument, lambda outcome: outcomes.update({name: outcome}) or [])
 
     mixed = [job("9", die, 9), job("rest", rest, 2), job("a", say, "a"), job("8", die, 8)]
-    Workers(2).run([*mixed, job("b", say, "b")])
+    LocalExecutor(2).run([*mixed, job("b", say, "b")])
     assert {name: outcome.status for name, outcome in outcomes.items()} == {
         "9": "failed",
         "rest": "ok",

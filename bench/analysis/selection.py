@@ -47,10 +47,10 @@ def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
     """
     rows = ok_rows(runs[runs["task"] == task])
     rows = rows[rows["split"] == "validation"]
-    rows = rows[rows["score"].notna()]
+    rows = rows[rows["reward"].notna()]
     chosen = {}
     for method in method_order(rows):
-        gold = rows[rows["method"] == method].groupby("params", sort=False)["score"]
+        gold = rows[rows["method"] == method].groupby("params", sort=False)["reward"]
         counts = gold.count()
         chosen[method] = str(gold.mean()[counts == counts.max()].idxmax())
     return chosen
@@ -70,14 +70,14 @@ def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.Data
 
 def ranking(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) -> list[str]:
     """Return the methods without privilege, best first, by validation gold reward."""
-    gold = selected_rows(runs, task, "validation").groupby("method")["score"].mean()
+    gold = selected_rows(runs, task, "validation").groupby("method")["reward"].mean()
     methods = [method for method in select_settings(runs, task) if method not in privileged]
     return sorted(methods, key=lambda method: -gold[method])
 
 
 def gold_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """Return gold reward, a row for each seed and a column for each method."""
-    return rows.pivot_table(index="seed", columns="method", values="score")
+    return rows.pivot_table(index="seed", columns="method", values="reward")
 
 
 def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:

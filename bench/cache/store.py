@@ -1,64 +1,34 @@
-"""Artifacts by content hash: each is made once, and is either whole or not there."""
+"""Artifacts by their key: each is made once, and is either whole or not there."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from bench.cache.files import write_json
 from methods.core.models import distributed
 
-LIBRARIES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers", "peft")
 # No artifact takes as long to make (seconds).
 STALE = 86_400
-FIGURES_FILE = "stage.json"
+METRICS_FILE = "stage.json"
 
 
-def digest(**content: Any) -> str:
-    """Return a short hash of plain values and dataclasses, and of the libraries' versions."""
-    content["libraries"] = _versions()
-    text = json.dumps(content, sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__, **dataclasses.asdict(value)}
-    raise TypeError(f"cannot hash {value!r}")
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in LIBRARIES}
-
-
-def source_digest(files: Iterable[Path]) -> str:
-    """Return a hash of source files: a change of code makes anew what the code had made."""
-    return _digest_of(tuple(sorted(set(files))))
-
-
-@cache
-def _digest_of(files: tuple[Path, ...]) -> str:
-    # Read once: a process goes on with the code that it started with.
-    total = hashlib.sha256()
-    for file in files:
-        total.update(file.name.encode())
-        total.update(file.read_bytes())
-    return total.hexdigest()[:20]
+def default_store() -> Store:
+    """Return the store in PREFRONTIER_CACHE, or in .cache in the working directory."""
+    return Store(Path(os.environ.get("PREFRONTIER_CACHE") or ".cache").absolute())
 
 
 @dataclasses.dataclass(frozen=True)
 class Store:
-    """A folder of artifacts, each a folder under its kind and hash."""
+    """A folder of artifacts, each a folder under its kind and key."""
 
     root: Path
 
@@ -71,32 +41,35 @@ class Store:
         return self.folder(kind, key).is_dir()
 
     def make(self, kind: str, key: str, maker: Callable[[Path], Mapping[str, Any]]) -> None:
-        """Make an artifact unless it is there. It keeps its seconds and the figures of its maker.
+        """Make an artifact unless it is there, and keep its seconds and its maker's metrics.
 
-        maker: gets an empty folder to write to.
+        Args:
+            kind: The kind of artifact, the name of a folder.
+            key: The artifact's key.
+            maker: Writes the artifact to an empty folder and returns metrics of it, plain values.
         """
-        if distributed.agreed(self.has(kind, key)):
+        if distributed.broadcast(self.has(kind, key)):
             return
         with self.create(kind, key) as folder:
             started = time.perf_counter()
-            figures = maker(folder)
+            metrics = maker(folder)
             seconds = round(time.perf_counter() - started, 2)
-            write_json(folder / FIGURES_FILE, {"seconds": seconds, **figures})
+            write_json(folder / METRICS_FILE, {"seconds": seconds, **metrics})
 
-    def figures(self, kind: str, key: str) -> dict[str, Any]:
-        """Return what `make` kept: seconds, and what the maker returned."""
-        content: dict[str, Any] = json.loads((self.folder(kind, key) / FIGURES_FILE).read_text())
+    def metrics(self, kind: str, key: str) -> dict[str, Any]:
+        """Return what `make` kept: seconds, and the metrics of the maker."""
+        content: dict[str, Any] = json.loads((self.folder(kind, key) / METRICS_FILE).read_text())
         return content
 
     def workdir(self, key: str) -> Path:
-        """Return a folder that stays until its artifact is made: what a run can go on from."""
+        """Return a folder that stays until its artifact is made, so that work can be resumed."""
         folder = self.root / "work" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def drop_workdir(self, key: str) -> None:
         """Remove a work folder, when no process needs it any more."""
-        distributed.gathered(None)
+        distributed.all_gather(None)
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
     @contextmanager
@@ -111,26 +84,14 @@ class Store:
             yield partial
             if not final.exists() and distributed.is_main():
                 partial.rename(final)
-            distributed.gathered(None)
+            distributed.all_gather(None)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what processes that were killed left half-written, but not what is being made."""
+    """Remove what killed processes left half-written, but not what is being made."""
     for partial in parent.glob(".partial-*"):
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > STALE:
                 shutil.rmtree(partial, ignore_errors=True)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a file whole: to a temporary name first, then renamed."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-
-
-def write_json(file: Path, content: Any) -> None:
-    """Write JSON whole."""
-    write_text(file, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -1,1 +1,1 @@
-"""The suite measured on itself: how often its verdicts are right, on many small worlds."""
+"""The suite measured on itself: how often its verdicts are right, on many small pipelines."""

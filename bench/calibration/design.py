@@ -1,7 +1,7 @@
-"""What a calibration compares: many small worlds, and pairs of methods and settings on them.
+"""What a calibration compares: many small pipelines, and pairs of methods and settings on them.
 
-Each world is a task of its own (its gold reward, its text) and a seed of its own. Which of two
-methods is better is a fact about all worlds; a comparison sees six of them.
+Each pipeline is a task of its own (its gold reward, its text) and a seed of its own. Which of two
+methods is better is a fact about all pipelines; a comparison sees six of them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from bench.calibration.replicas import DPOReplica, PPOReplica
-from bench.evaluation.reference_samples import Ruler
-from bench.pipeline.embedded import EmbeddedWorld
-from bench.pipeline.base import World
+from bench.evaluation.reference_samples import ReferenceSamples
+from bench.pipeline.embedded import EmbeddedPipeline
+from bench.pipeline.base import Pipeline
 from bench.execution.plan import Work
 from bench.execution.run import Run
 from bench.analysis.statistics import SEEDS_FOR_VERDICT
@@ -22,13 +22,13 @@ from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
 from methods.base import Method
 from methods.best_of_n import BestOfN
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 from methods.dpo import DPO
 from methods.ppo import PPO
 from methods.ppo_gold import PPOGold
 from methods.sft import SFT
 
-WORLDS_PER_GROUP = SEEDS_FOR_VERDICT
+INSTANCES_PER_GROUP = SEEDS_FOR_VERDICT
 ITSELF, CRIPPLED, KNOWN = "itself", "crippled", "known order"
 DPO_SETTINGS: dict[str, Any] = {
     "beta": 0.3,
@@ -110,7 +110,7 @@ KNOWN_PAIRS = [
 class Size:
     """How much is compared.
 
-    groups: of six worlds; no two share one. repeats: how often each group compares a method with
+    groups: of six pipelines; no two share one. repeats: how often each group compares a method with
     itself, every time with policies of its own. pairs: how many of each other kind; None is all.
     """
 
@@ -138,59 +138,59 @@ def pairs_of(size: Size) -> list[Pair]:
     return pairs + CRIPPLED_PAIRS[: size.pairs] + KNOWN_PAIRS[: size.pairs]
 
 
-def small_world(number: int) -> Exact:
-    """Return the task of a world: 133 responses to each prompt, trained in a second or two."""
+def small_task(number: int) -> Exact:
+    """Return the task of a pipeline: 133 responses to each prompt, trained in a second or two."""
     return Exact(
-        world=number,
+        pipeline=number,
         length=2,
-        judgements=256,
+        labels=256,
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
         pretraining=Training(2048, 1, 64, 1e-2),
         sft=Training(512, 1, 64, 3e-3),
-        reward=RewardTraining(6, 64, 1e-2),
+        reward_model=RewardTraining(6, 64, 1e-2),
     )
 
 
 @dataclass
 class Design(Work):
-    """The work of a calibration. pairs: what is compared; each has a run per arm and world."""
+    """The work of a calibration. pairs: what is compared; each has a run per arm and pipeline."""
 
     pairs: list[Pair]
 
     @classmethod
     def of(cls, size: Size, store: Store) -> Design:
-        """Lay out worlds and runs, worlds outermost."""
+        """Lay out pipelines and runs, pipelines outermost."""
         pairs = pairs_of(size)
         arms = dict.fromkeys(arm for pair in pairs for arm in (pair.ours, pair.theirs))
-        worlds: list[World] = []
-        rulers: dict[World, Ruler] = {}
+        pipelines: list[Pipeline] = []
+        reference_samples_of: dict[Pipeline, ReferenceSamples] = {}
         runs: list[Run] = []
-        for number in range(size.groups * WORLDS_PER_GROUP):
-            world = EmbeddedWorld(small_world(number), number, "cpu", store)
-            ruler = Ruler(world, SamplingLaw(max_new_tokens=world.task.max_new_tokens), 64)
-            worlds.append(world)
-            rulers[world] = ruler
-            runs += [_run(arm, world, ruler) for arm in arms]
-        return cls(worlds, rulers, runs, pairs)
+        for number in range(size.groups * INSTANCES_PER_GROUP):
+            pipeline = EmbeddedPipeline(small_task(number), number, "cpu", store)
+            reference_samples = ReferenceSamples(pipeline, SamplingParams(max_new_tokens=pipeline.task.max_new_tokens), 64)
+            pipelines.append(pipeline)
+            reference_samples_of[pipeline] = reference_samples
+            runs += [_run(arm, pipeline, reference_samples) for arm in arms]
+        return cls(pipelines, reference_samples_of, runs, pairs)
 
     def sides(self) -> Iterator[tuple[Pair, int, Run, Run]]:
-        """Yield each pair on each world, by its number, with the run of either arm."""
-        found = {(run.world.seed, run.name, run.params): run for run in self.runs}
+        """Yield each pair on each pipeline, by its number, with the run of either arm."""
+        found = {(run.pipeline.seed, run.name, run.params): run for run in self.runs}
         for pair in self.pairs:
-            for world in self.worlds:
+            for pipeline in self.pipelines:
                 ours, theirs = (
-                    found[world.seed, arm.name, arm.params] for arm in (pair.ours, pair.theirs)
+                    found[pipeline.seed, arm.name, arm.params] for arm in (pair.ours, pair.theirs)
                 )
-                yield pair, world.seed, ours, theirs
+                yield pair, pipeline.seed, ours, theirs
 
 
-def _run(arm: Arm, world: World, ruler: Ruler) -> Run:
+def _run(arm: Arm, pipeline: Pipeline, reference_samples: ReferenceSamples) -> Run:
     return Run(
         name=arm.name,
         method=arm.method,
         params=arm.params,
-        world=world,
-        ruler=ruler,
+        pipeline=pipeline,
+        reference_samples=reference_samples,
         budget=1_000_000,
         per_prompt=2,
     )

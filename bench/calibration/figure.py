@@ -11,7 +11,7 @@ import pandas as pd
 from bench.calibration.design import CRIPPLED, ITSELF, KNOWN
 from bench.calibration.summary import share
 from bench.calibration.verdicts import power
-from bench.report.style import RC, Look, panels, save
+from bench.report.charts.style import RC, Look, panels, save
 from bench.analysis.statistics import SIGNIFICANCE
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _by_effect(ax: Axes, known: pd.DataFrame) -> None:
         zorder=1,
     )
     ax.set(title="Where one side is better", ylim=(-0.04, 1.04))
-    ax.set(xlabel="true difference, standard deviations over worlds", ylabel="share of comparisons")
+    ax.set(xlabel="true difference, standard deviations over pipelines", ylabel="share of comparisons")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(True)
 

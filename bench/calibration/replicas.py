@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from methods.base import Context, Policy
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import stream
+from methods.core.models.sampling import derive_seed
 from methods.dpo import DPO
 from methods.ppo import PPO
 
@@ -23,7 +23,7 @@ class DPOReplica(DPO):
     replica: int = 0
 
     def train(self, context: Context) -> Policy:
-        context.seed = stream("replica", self.replica, context.seed)
+        context.seed = derive_seed("replica", self.replica, context.seed)
         return super().train(context)
 
 
@@ -34,5 +34,5 @@ class PPOReplica(PPO):
     replica: int = 0
 
     def train(self, context: Context) -> ModelPolicy:
-        context.seed = stream("replica", self.replica, context.seed)
+        context.seed = derive_seed("replica", self.replica, context.seed)
         return super().train(context)

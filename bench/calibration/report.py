@@ -14,38 +14,38 @@ from bench.report.trust import trust
 from bench.analysis.statistics import Interval
 
 HOW = (
-    "Every world is a task of its own, with its own gold reward, text, base model, SFT policy, "
+    "Every pipeline is a task of its own, with its own gold reward, text, base model, SFT policy, "
     "feedback and reward model. Gold reward is an expectation over all responses, so which of two "
-    "methods is better on a world is known without sampling error; which is better in truth is "
-    "the sign of the mean over all worlds, where its 99% t-interval leaves 0 out. Each comparison "
-    "sees one group of worlds and no other, and goes through the code that trains, measures and "
+    "methods is better on a pipeline is known without sampling error; which is better in truth is "
+    "the sign of the mean over all pipelines, where its 99% t-interval leaves 0 out. Each comparison "
+    "sees one group of pipelines and no other, and goes through the code that trains, measures and "
     "judges in `prefrontier bench`. A method is compared with itself under another name: the same "
     "settings, other random numbers, and no policy serves twice. Comparisons of different pairs "
-    "on the same group share worlds and policies, so only the share of false verdicts has an "
-    "interval. The worlds are small; a larger task may have differences that are less normal."
+    "on the same group share pipelines and policies, so only the share of false verdicts has an "
+    "interval. The pipelines are small; a larger task may have differences that are less normal."
 )
 
 
 def report(pairs: pd.DataFrame, summary: dict[str, Any]) -> str:
     """Return report.md. pairs: from `verdicts.pairs`; summary: from `summary.summarize`."""
     told = trust(summary)
-    coverage, unknown = summary["coverage"], summary["unknown"]
+    response_source, unknown = summary["response_source"], summary["unknown"]
     parts = [
         "# How far to trust the verdicts",
         *told.sentences,
         markdown_table(told.table),
         f"![Share of right and of false verdicts]({NAME}.svg)",
-        f"95% intervals held the true difference in {percent(coverage['count'] / coverage['of'])} "
-        f"of {coverage['of']} comparisons.",
+        f"95% intervals held the true difference in {percent(response_source['count'] / response_source['of'])} "
+        f"of {response_source['of']} comparisons.",
         "## Every pair",
-        "The difference is the first side's gold reward less the second's, over all worlds, with "
-        "its 95% t-interval; the effect is that difference in standard deviations over worlds.",
+        "The difference is the first side's gold reward less the second's, over all pipelines, with "
+        "its 95% t-interval; the effect is that difference in standard deviations over pipelines.",
         markdown_table(pair_table(pairs)),
     ]
     if unknown["pairs"]:
         parts.append(
             f"Not counted as right or wrong: {unknown['comparisons']} comparisons of the pairs of "
-            "unknown order, whose difference is too small for all worlds together to tell."
+            "unknown order, whose difference is too small for all pipelines together to tell."
         )
     return "\n\n".join([*parts, "## How it was done", HOW]) + "\n"
 

@@ -6,28 +6,28 @@ from typing import Any
 
 import pandas as pd
 
-from bench.calibration.design import ITSELF, WORLDS_PER_GROUP
+from bench.calibration.design import ITSELF, INSTANCES_PER_GROUP
 
 
-def summarize(pairs: pd.DataFrame, worlds: int) -> dict[str, Any]:
+def summarize(pairs: pd.DataFrame, pipelines: int) -> dict[str, Any]:
     """Return counts of right, missing and wrong verdicts, and how wide the intervals hold.
 
     pairs: from `verdicts.pairs`. false_verdicts: of a method with itself, with the 95% interval of
     Clopper and Pearson (1934). kinds: for each kind of pair of known truth; `none` is the right
-    answer for a method with itself. unknown: pairs whose order all worlds together cannot tell.
+    answer for a method with itself. unknown: pairs whose order all pipelines together cannot tell.
     """
     kinds = {kind: _counts(own) for kind, own in pairs.groupby("kind", sort=False)}
     itself = kinds[ITSELF]
     unknown = pairs[pairs["truth"] == "unknown"]
     given = pairs[pairs["truth"] != "unknown"]
     return {
-        "worlds": worlds,
-        "worlds_per_comparison": WORLDS_PER_GROUP,
+        "pipelines": pipelines,
+        "worlds_per_comparison": INSTANCES_PER_GROUP,
         "false_verdicts": share(itself["wrong"], itself["comparisons"]),
         "kinds": kinds,
         "unknown": {"pairs": len(unknown), "comparisons": int(unknown["comparisons"].sum())},
-        # No interval of these: pairs on the same worlds hold or miss together.
-        "coverage": {"count": int(given["covered"].sum()), "of": int(given["comparisons"].sum())},
+        # No interval of these: pairs on the same pipelines hold or miss together.
+        "response_source": {"count": int(given["covered"].sum()), "of": int(given["comparisons"].sum())},
     }
 
 

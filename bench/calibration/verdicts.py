@@ -1,4 +1,4 @@
-"""From gold rewards to verdicts: what each comparison says, and what is true of all worlds."""
+"""From gold rewards to verdicts: what each comparison says, and what is true of all pipelines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bench.calibration.design import ITSELF, WORLDS_PER_GROUP, Design
+from bench.calibration.design import ITSELF, INSTANCES_PER_GROUP, Design
 from bench.execution.tables import Problems
 from bench.analysis.statistics import mean_interval, sign_flip_p, verdict
 
@@ -19,30 +19,30 @@ PAIR_COLUMNS = [
     *("kind", "pair", "truth", "difference", "low", "high", "effect"),
     *("comparisons", "better", "worse", "none", "covered"),
 ]
-# The order of two methods counts as known where this interval over all worlds leaves 0 out.
+# The order of two methods counts as known where this interval over all pipelines leaves 0 out.
 TRUTH_LEVEL = 0.99
 
 
 def differences(design: Design, problems: Problems) -> pd.DataFrame:
-    """Return a row for each pair and world: gold reward of the first arm less that of the second.
+    """Return a row for each pair and pipeline: gold reward of the first arm less that of the second.
 
     By enumeration, on test prompts. nan where a run failed. comparison: number of the pair.
     """
     gold = {
-        run.key: float("nan") if run.key in problems else run.figures("test")["score"]
+        run.key: float("nan") if run.key in problems else run.metrics("test")["reward"]
         for run in design.runs
     }
     numbers = {pair: number for number, pair in enumerate(design.pairs)}
     rows = []
-    for pair, world, ours, theirs in design.sides():
+    for pair, pipeline, ours, theirs in design.sides():
         difference = gold[ours.key] - gold[theirs.key]
-        group = world // WORLDS_PER_GROUP
+        group = pipeline // INSTANCES_PER_GROUP
         rows.append([pair.kind, pair.title, numbers[pair], group, difference])
     return pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)
 
 
 def truth(kind: str, differences: Sequence[float]) -> str:
-    """Return what is true of the first method, from its differences on all worlds.
+    """Return what is true of the first method, from its differences on all pipelines.
 
     A method equals itself. Of two others, better or worse where the 99% t-interval leaves 0 out,
     else unknown.
@@ -53,33 +53,33 @@ def truth(kind: str, differences: Sequence[float]) -> str:
     return "better" if interval.low > 0 else "worse" if interval.high < 0 else "unknown"
 
 
-def judge(worlds: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each comparison, by group of worlds. worlds: from `differences`."""
+def judge(pipelines: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each comparison, by group of pipelines. pipelines: from `differences`."""
     truths = {
         (kind, pair): truth(str(kind), own["difference"].dropna().tolist())
-        for (kind, pair), own in worlds.groupby(["kind", "pair"], sort=False)
+        for (kind, pair), own in pipelines.groupby(["kind", "pair"], sort=False)
     }
     rows = []
     by = ["kind", "pair", "comparison", "group"]
-    for (kind, pair, _, group), own in worlds.groupby(by, sort=False):
+    for (kind, pair, _, group), own in pipelines.groupby(by, sort=False):
         found = own["difference"].dropna().tolist()
         interval, p = mean_interval(found), sign_flip_p(found)
-        figures = [interval.mean, interval.low, interval.high, p]
-        rows.append([kind, pair, group, *figures, verdict(found), truths[kind, pair]])
+        metrics = [interval.mean, interval.low, interval.high, p]
+        rows.append([kind, pair, group, *metrics, verdict(found), truths[kind, pair]])
     return pd.DataFrame(rows, columns=CALIBRATION_COLUMNS)
 
 
-def pairs(worlds: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+def pairs(pipelines: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each pair: its truth, and what its comparisons said.
 
-    difference, low, high: over all worlds, with a 95% t-interval. effect: that difference in
-    standard deviations over worlds, 0 for a method with itself. covered: comparisons whose
-    interval holds the difference over all worlds (0 for a method with itself).
+    difference, low, high: over all pipelines, with a 95% t-interval. effect: that difference in
+    standard deviations over pipelines, 0 for a method with itself. covered: comparisons whose
+    interval holds the difference over all pipelines (0 for a method with itself).
     """
     rows = []
     for (kind, pair), own in judged.groupby(["kind", "pair"], sort=False):
-        mine = (worlds["kind"] == kind) & (worlds["pair"] == pair)
-        data = worlds.loc[mine, "difference"].dropna()
+        mine = (pipelines["kind"] == kind) & (pipelines["pair"] == pair)
+        data = pipelines.loc[mine, "difference"].dropna()
         interval = mean_interval(data.tolist())
         true_mean = 0.0 if kind == ITSELF else interval.mean
         spread = float(data.std(ddof=1))
@@ -93,10 +93,10 @@ def pairs(worlds: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
 
-def power(effect: float, worlds: int = WORLDS_PER_GROUP, draws: int = 500) -> float:
+def power(effect: float, pipelines: int = INSTANCES_PER_GROUP, draws: int = 500) -> float:
     """Return how often the verdict is "better" where differences are N(effect, 1).
 
     The same draws serve every effect, so that the curve rises without noise.
     """
-    noise = np.random.default_rng(0).normal(size=(draws, worlds))
+    noise = np.random.default_rng(0).normal(size=(draws, pipelines))
     return float(np.mean([verdict(list(row)) == "better" for row in noise + effect]))

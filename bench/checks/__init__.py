@@ -1,4 +1,4 @@
-"""Is a method what the trainer interface says? Small named checks on a tiny world."""
+"""Is a method what the trainer interface says? Small named checks on a tiny pipeline."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def states(method: Method, context: Context) -> dict[str, Any]:
     declared = {name: repr(value) for name, value in vars(kind).items() if not callable(value)}
     return {
         "method": (dataclasses.asdict(method), vars(method).copy(), declared),
-        "feedback": list(context.judgements),
+        "feedback": list(context.labels),
         "prompts": list(context.prompts),
         "reference": (weights_digest(context.reference.model), folder_digest(context.sft)),
         "reward model": folder_digest(context.reward_folder) if context.reward_folder else None,

@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.checks.observe import Killed, Seen, observed
-from bench.checks.tiny_task import CheckWorld
+from bench.checks.tiny_task import TinyTask
 from methods.base import Method
-from methods.core.training.context import Context, Meter
+from methods.core.training.context import Context, Usage
 from methods.core.models.policy import ModelPolicy, Policy
 
 # Enough to train with; enough to learn by, with a method's default settings.
@@ -33,12 +33,12 @@ class Trained:
     """A training: what came out of it, what it used, its context, and what was seen of it."""
 
     policy: Policy
-    meter: Meter
+    usage: Usage
     context: Context
     seen: Seen
 
 
-# The world's models, and every training's: gone when the process ends.
+# The pipeline's models, and every training's: gone when the process ends.
 _FOLDER: list[TemporaryDirectory[str]] = []
 
 
@@ -50,8 +50,8 @@ def check_folder() -> Path:
 
 
 @cache
-def world() -> CheckWorld:
-    made = CheckWorld(check_folder())
+def pipeline() -> TinyTask:
+    made = TinyTask(check_folder())
     made.prepare()
     return made
 
@@ -74,7 +74,7 @@ class Subject:
     ) -> Trained:
         """Train once. The global random states are different every time."""
         self._count += 1
-        here = world().other_way() if reverse else world()
+        here = pipeline().other_way() if reverse else pipeline()
         own = check_folder() / f"{self.kind.__name__}-{id(self):x}-{self._count}"
         workdir = workdir or own / "work"
         context = here.context(self.kind, seed=seed, budget=budget, workdir=workdir)
@@ -83,7 +83,7 @@ class Subject:
         with one_thread(), observed(method, context, check_folder() / "tmp", kill_at) as seen:
             policy = method.train(context)
         # A copy: who reads the policy later is metered too.
-        return Trained(policy, replace(context.meter), context, seen)
+        return Trained(policy, replace(context.usage), context, seen)
 
     @cached_property
     def short(self) -> Trained:
@@ -107,10 +107,10 @@ class Subject:
 
     @property
     def trains(self) -> bool:
-        return self.short.meter.train_sequences > 0
+        return self.short.usage.train_sequences > 0
 
     def start(self) -> ModelPolicy:
-        return ModelPolicy.load(world().sft, "cpu")
+        return ModelPolicy.load(pipeline().sft, "cpu")
 
 
 @contextmanager

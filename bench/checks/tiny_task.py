@@ -1,7 +1,7 @@
-"""The world that methods are checked in: two answers, of which the first is preferred.
+"""The pipeline that methods are checked in: two answers, of which the first is preferred.
 
 It is made in seconds, and everything in it is real: an SFT policy fine-tuned to give both answers,
-a reward model trained on the preference, judgements of every kind.
+a reward model trained on the preference, labels of every kind.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from bench.pipeline.reward_model import train_reward_model
 from bench.tasks.base import Architecture, RewardTraining
 from methods.base import Method
 from methods.core.training.context import Context, Reward
-from methods.core.feedback import Choice, Judgement, Pair, Ranking, Thumb
+from methods.core.feedback import Choice, Label, Pair, Ranking, Unpaired
 from methods.core.trl.sft import train_on_responses
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import RewardModel
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 from methods.core.training.trainer import trainer_arguments
 
 WORDS = ["a", "b", "c", "d"]
 PROMPTS = ["a", "b", "a b c", "d d d d d d"]
 GOOD, BAD, OTHER = (f"{letter} </answer>" for letter in "abc")
-LAW = SamplingLaw(max_new_tokens=3)
-JUDGEMENTS = 256
+LAW = SamplingParams(max_new_tokens=3)
+LABELS = 256
 SIZE = Architecture(layers=2, hidden=32, heads=2, intermediate=64)
 
 
 @dataclass(frozen=True)
-class CheckWorld:
+class TinyTask:
     """A policy that answers `a` as often as `b`, and an annotator who prefers `a`.
 
     reversed: the annotator prefers `b`.
@@ -50,7 +50,7 @@ class CheckWorld:
     def reward_folder(self) -> Path:
         return self.folder / ("reward_reversed" if self.reversed else "reward")
 
-    def other_way(self) -> CheckWorld:
+    def other_way(self) -> TinyTask:
         return replace(self, reversed=not self.reversed)
 
     def prepare(self) -> None:
@@ -60,17 +60,17 @@ class CheckWorld:
         if not self.reward_folder.exists():
             self._make_reward_model()
 
-    def judgements(self, kind: str) -> list[Judgement]:
-        """Return the annotator's judgements; none for what a method does not learn from."""
+    def labels(self, kind: str) -> list[Label]:
+        """Return the annotator's labels; none for what a method does not learn from."""
         good, bad = (BAD, GOOD) if self.reversed else (GOOD, BAD)
-        prompts = [PROMPTS[i % len(PROMPTS)] for i in range(JUDGEMENTS)]
-        makers: dict[str, Callable[[int, str], Judgement]] = {
+        prompts = [PROMPTS[i % len(PROMPTS)] for i in range(LABELS)]
+        makers: dict[str, Callable[[int, str], Label]] = {
             "pairs": lambda i, prompt: Pair(prompt, good, bad),
             "choices": lambda i, prompt: Choice(prompt, good, (OTHER, bad)),
             "rankings": lambda i, prompt: Ranking(prompt, (good, OTHER, bad)),
             # Of each prompt as many up as down.
-            "thumbs": lambda i, prompt: (
-                Thumb(prompt, good, True) if i // len(PROMPTS) % 2 else Thumb(prompt, bad, False)
+            "unpaired": lambda i, prompt: (
+                Unpaired(prompt, good, True) if i // len(PROMPTS) % 2 else Unpaired(prompt, bad, False)
             ),
         }
         return [makers[kind](i, p) for i, p in enumerate(prompts)] if kind in makers else []
@@ -87,8 +87,8 @@ class CheckWorld:
         return Context(
             sft=self.sft,
             prompts=list(PROMPTS),
-            judgements=self.judgements(method.feedback),
-            law=LAW,
+            labels=self.labels(method.feedback),
+            sampling=LAW,
             budget=budget,
             seed=seed,
             workdir=workdir,
@@ -114,7 +114,7 @@ class CheckWorld:
         ModelPolicy(model, tokenizer).save(self.sft)
 
     def _make_reward_model(self) -> None:
-        pairs = self.judgements("pairs")
+        pairs = self.labels("pairs")
         choices = [Choice(p.prompt, p.chosen, (p.rejected,)) for p in pairs if isinstance(p, Pair)]
         choices += [Choice(c.prompt, c.chosen, (OTHER,)) for c in choices]
         training = RewardTraining(4, 32, 2e-3)

@@ -9,7 +9,7 @@ from bench.checks.observe import weights_digest
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, Trained
 from bench.checks.tiny_task import LAW, PROMPTS
-from methods.core.feedback import Choice, Ranking, Thumb
+from methods.core.feedback import Choice, Ranking, Unpaired
 from methods.core.models.policy import ModelPolicy, Policy
 
 GENERATED = 8
@@ -70,10 +70,10 @@ def other_seed_other_policy(subject: Subject) -> None:
 
 @check()
 def offline_asks_nothing(subject: Subject) -> None:
-    """A method that learns from judgements calls neither the reward nor the generator."""
+    """A method that learns from labels calls neither the reward nor the generator."""
     if subject.kind.feedback == "reward":
         raise DoesNotApply("it learns from the reward")
-    if calls := subject.short.meter.reward_calls:
+    if calls := subject.short.usage.reward_calls:
         raise Failed(f"it asked for {calls} rewards")
     if count := subject.short.seen.generations:
         raise Failed(f"it called the generator {count} times")
@@ -83,12 +83,12 @@ def offline_asks_nothing(subject: Subject) -> None:
 def keeps_to_the_budget(subject: Subject) -> None:
     """It uses no more training examples or episodes than the budget."""
     for trained in (subject.short, subject.long):
-        budget, meter = trained.context.budget, trained.meter
+        budget, usage = trained.context.budget, trained.usage
         if subject.kind.feedback == "reward":
-            used = {"responses": meter.responses_sampled, "rewards": meter.reward_calls}
+            used = {"responses": usage.responses_sampled, "rewards": usage.reward_calls}
         else:
-            used = {"sequences": meter.train_sequences}
-            budget *= _responses_per_judgement(trained)
+            used = {"sequences": usage.train_sequences}
+            budget *= _responses_per_label(trained)
         for what, count in used.items():
             if count > budget:
                 raise Failed(f"it used {count} {what} where the budget allows {budget}")
@@ -114,8 +114,8 @@ def resumes(subject: Subject) -> None:
         raise Failed("the policy differs from that of an uninterrupted training")
     if resumed.context.curves != subject.long.context.curves:
         raise Failed("its curves differ from those of an uninterrupted training")
-    costs = dataclasses.asdict(subject.long.meter)
-    for name, count in dataclasses.asdict(resumed.meter).items():
+    costs = dataclasses.asdict(subject.long.usage)
+    for name, count in dataclasses.asdict(resumed.usage).items():
         if name != "train_seconds" and count != costs[name]:
             raise Failed(f"it says {count} {name}, and {costs[name]} without a stop")
 
@@ -143,10 +143,10 @@ def _unchanged(subject: Subject, *names: str) -> None:
         raise Failed(f"training changes the {changed[0]}")
 
 
-def _responses_per_judgement(trained: Trained) -> int:
-    first = next(iter(trained.context.judgements), None)
+def _responses_per_label(trained: Trained) -> int:
+    first = next(iter(trained.context.labels), None)
     match first:
-        case Thumb() | None:
+        case Unpaired() | None:
             return 1
         case Choice(_, _, rejected):
             return 1 + len(rejected)

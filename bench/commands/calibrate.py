@@ -1,4 +1,4 @@
-"""`prefrontier calibrate`: from many small worlds to results/calibration."""
+"""`prefrontier calibrate`: from many small pipelines to results/calibration."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     from bench.execution.manifest import circumstances
     from bench.execution.progress import Progress
     from bench.execution.plan import default_jobs, default_store, execute
-    from bench.execution.executors import Workers, quiet
+    from bench.execution.executors import LocalExecutor, silence_libraries
 
-    quiet()
+    silence_libraries()
     console = Console(highlight=False)
     started = time.time()
     store, size = default_store(), QUICK if quick else FULL
     check_writable(store.root)
     design = Design.of(size, store)
-    workers = Workers(jobs or default_jobs("cpu"))
+    workers = LocalExecutor(jobs or default_jobs("cpu"))
     to_make, to_do = len(design.unready()), len(design.unfinished())
     console.print(
         f"[bold]prefrontier[/] calibrate on cpu, {workers.jobs} at a time\n"
-        f"  {len(design.worlds)} worlds, {to_make} to make; {len(design.runs)} runs, {to_do} to do",
+        f"  {len(design.pipelines)} pipelines, {to_make} to make; {len(design.runs)} runs, {to_do} to do",
         soft_wrap=True,
     )
     try:
@@ -52,19 +52,19 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
         return 130
     about = circumstances(started, "cpu", command_line()) | {
         "size": dataclasses.asdict(size),
-        "world": dataclasses.asdict(design.worlds[0].task),
+        "pipeline": dataclasses.asdict(design.pipelines[0].task),
         "runs": len(design.runs),
         "failed_runs": len(problems),
         "cached_runs": len(design.runs) - to_do,
     }
-    _write(folder, differences(design, problems), len(design.worlds), about, console)
+    _write(folder, differences(design, problems), len(design.pipelines), about, console)
     if problems:
-        console.print(f"[red]{len(problems)} runs failed[/]: their worlds are left out")
+        console.print(f"[red]{len(problems)} runs failed[/]: their pipelines are left out")
     return 1 if problems else 0
 
 
 def _write(
-    folder: Path, worlds: pd.DataFrame, count: int, about: dict[str, object], console: Console
+    folder: Path, pipelines: pd.DataFrame, count: int, about: dict[str, object], console: Console
 ) -> None:
     """Write all files of the folder, and say what they say."""
     from bench.calibration.figure import write_figure
@@ -73,10 +73,10 @@ def _write(
     from bench.calibration.verdicts import judge, pairs
     from bench.report.trust import trust
     from bench.execution.tables import write_csv
-    from bench.cache.store import write_json, write_text
+    from bench.cache.files import write_json, write_text
 
-    judged = judge(worlds)
-    found = pairs(worlds, judged)
+    judged = judge(pipelines)
+    found = pairs(pipelines, judged)
     summary = summarize(found, count)
     write_csv(folder / "calibration.csv", judged)
     write_csv(folder / "pairs.csv", found)

@@ -28,15 +28,15 @@ def run_checks(names: Sequence[str]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Imported here: these bring in torch, and a wrong name should not wait for it.
     from bench.checks import CHECKS, run_check
-    from bench.execution.executors import quiet
+    from bench.execution.executors import silence_libraries
 
-    quiet()
+    silence_libraries()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     failed = len(broken)
     for name, why in broken.items():
         console.print(f"{name} cannot be imported: {why}", style="red", markup=False)
     for name, kind in kinds.items():
-        with console.status(f"{name} is trained on a tiny world"):
+        with console.status(f"{name} is trained on a tiny pipeline"):
             outcomes = [run_check(one, kind) for one in CHECKS.values()]
         console.print(table(name, outcomes))
         failed += any(outcome.verdict == "fails" for outcome in outcomes)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.config.llm_judge import LLM_JUDGE_FILE, LLMJudge
+from bench.config.llm_judge import LLMJudge
+from bench.results.schema import LLM_JUDGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     from rich.console import Console
 
     from bench.judging.folder import judge_folder, read_rows
-    from bench.execution.plan import default_store
+    from bench.cache.store import default_store
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     try:
@@ -30,7 +31,7 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     except KeyboardInterrupt:
         console.print("interrupted: the answers are kept; the same command goes on from here")
         return 130
-    file = folder / LLM_JUDGE_FILE
+    file = folder / LLM_JUDGE.file
     rows = read_rows(file)
     rows = rows[rows["judge"] == settings.model]
     for task, own in rows.groupby("task", sort=False):
@@ -101,12 +102,12 @@ def with_error(rows: pd.DataFrame) -> str:
 
 
 def numbers(cells: Iterable[str]) -> list[float]:
-    """Return the figures in cells of llm_judge.csv, which are empty where there is none."""
+    """Return the metrics in cells of llm_judge.csv, which are empty where there is none."""
     return [float(cell) for cell in cells if cell]
 
 
 def mean(cells: Iterable[str]) -> float:
-    """Return the mean of the figures in cells; not a number without any."""
+    """Return the mean of the metrics in cells; not a number without any."""
     found = numbers(cells)
     return sum(found) / len(found) if found else math.nan
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import methods
 from bench.config.catalog import GROUP, catalog, find_method
-from bench.commands.run import check_writable
+from bench.cache.files import check_writable
 from bench.commands.copied_source import copied_source
 from bench.errors import UserError
-from bench.cache.store import write_text
+from bench.cache.files import write_text
 from methods.base import Method
 
 # A method that hands its training to this has no loss in its file that could be changed.

@@ -10,14 +10,6 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bench.errors import UserError
 
-LLM_JUDGE_FILE = "llm_judge.csv"
-LLM_JUDGE_COLUMNS = [
-    "judge",
-    *("task", "method", "params", "seed", "opponent"),
-    *("prompts", "wins", "ties", "losses", "unparsable", "failed"),
-    *("win_rate", "win_rate_sem", "win_rate_lc", "first_preferred", "consistent"),
-    *("calls", "cached", "prompt_tokens", "completion_tokens", "cost"),
-]
 OPENAI = "https://api.openai.com/v1"
 # A client must be given something, and a server without keys takes anything.
 NO_KEY = "none"

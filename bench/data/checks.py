@@ -9,7 +9,7 @@ from bench.data.forms import Form, form_of
 from bench.data.record import Record
 from bench.data.rows import Row
 from bench.errors import UserError
-from methods.core.feedback import Judgement
+from methods.core.feedback import Label
 
 SHOWN = 5
 
@@ -24,7 +24,7 @@ class BadRow(NamedTuple):
 class Checked(NamedTuple):
     """What the rows say, the lines that say it, and the rows that say nothing."""
 
-    judgements: list[Judgement]
+    labels: list[Label]
     lines: list[int]
     bad: list[BadRow]
 
@@ -34,11 +34,11 @@ def check_rows(
     columns: Mapping[str, str],
     *,
     plain: bool,
-    extra: Callable[[Judgement], str | None] | None = None,
+    extra: Callable[[Label], str | None] | None = None,
 ) -> Checked:
-    """Return the judgements of the rows, all of the first good row's form.
+    """Return the labels of the rows, all of the first good row's form.
 
-    extra: says what else is wrong with a judgement, None where nothing is.
+    extra: says what else is wrong with a label, None where nothing is.
     """
     checked = Checked([], [], [])
     first: Form | None = None
@@ -49,25 +49,25 @@ def check_rows(
             form = form_of(row.fields, columns)
             if first is not None and form is not first:
                 raise ValueError(f"{form.one} among {first.many}")
-            judgement = form.read(Record(row.fields, columns, plain))
-            if extra is not None and (wrong := extra(judgement)):
+            label = form.read(Record(row.fields, columns, plain))
+            if extra is not None and (wrong := extra(label)):
                 raise ValueError(wrong)
         except ValueError as error:
             checked.bad.append(BadRow(row.line, str(error)))
             continue
         first = form
-        checked.judgements.append(judgement)
+        checked.labels.append(label)
         checked.lines.append(row.line)
     return checked
 
 
 def require_enough(where: str, checked: Checked, largest_share: float) -> None:
     """Raise UserError where no row is left, or a larger share than that is left out."""
-    left_out, rows = len(checked.bad), len(checked.judgements) + len(checked.bad)
-    if checked.judgements and left_out <= largest_share * rows:
+    left_out, rows = len(checked.bad), len(checked.labels) + len(checked.bad)
+    if checked.labels and left_out <= largest_share * rows:
         return
     kinds = "; ".join(kind.strip() for kind in _kinds(checked.bad))
-    if not checked.judgements:
+    if not checked.labels:
         raise UserError(f"{where}: no row of {rows:,} can be used: {kinds}")
     raise UserError(
         f"{where}: {left_out:,} of {rows:,} rows cannot be used: {kinds}. At most a share of "
@@ -77,7 +77,7 @@ def require_enough(where: str, checked: Checked, largest_share: float) -> None:
 
 def in_words(where: str, checked: Checked) -> list[str]:
     """Return lines for people: how many rows are used, and what is wrong with how many others."""
-    used, left_out = len(checked.judgements), len(checked.bad)
+    used, left_out = len(checked.labels), len(checked.bad)
     summary = f"{where}: {used:,} of {used + left_out:,} rows used"
     return [f"{summary}, {left_out:,} left out" if left_out else summary, *_kinds(checked.bad)]
 

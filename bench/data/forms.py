@@ -1,4 +1,4 @@
-"""What a row says: the forms in which preferences are published, as judgements.
+"""What a row says: the forms in which preferences are published, as labels.
 
 What is wrong with a row is a ValueError in a few words without anything of the row: they are
 counted.
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 from bench.data.dialogues import dialogue_turns, is_dialogue, part_texts, part_turns, shared_start
 from bench.data.record import Record, check_answers, to_text
 from bench.data.turns import prompt_turns, whole_prompt
-from methods.core.feedback import Judgement, Pair, Ranking, Thumb
+from methods.core.feedback import Label, Pair, Ranking, Unpaired
 from methods.core.models.text import Turns
 
-Judged = Pair | Ranking | Thumb
+Judged = Pair | Ranking | Unpaired
 
 
 class Form(NamedTuple):
-    """One way to write a judgement. one, many: what such rows are called; needs: its columns."""
+    """One way to write a label. one, many: what such rows are called; needs: its columns."""
 
     one: str
     many: str
@@ -27,9 +27,9 @@ class Form(NamedTuple):
     read: Callable[[Record], Judged]
 
 
-def to_judgement(
+def to_label(
     fields: Mapping[str, Any], columns: Mapping[str, str] = {}, *, plain: bool = False
-) -> Judgement:
+) -> Label:
     """Return what a row says. Raises ValueError with what is wrong with the row.
 
     columns: our names to theirs, where they differ. plain: the answer goes on in the prompt's text,
@@ -93,10 +93,10 @@ def _to_pair(turns: Turns, chosen: str, rejected: str) -> Pair:
     return Pair(to_text(turns, chosen, rejected), chosen, rejected)
 
 
-def _thumb(record: Record) -> Thumb:
+def _thumb(record: Record) -> Unpaired:
     front, response = record.answer(record.get("completion"), "completion")
     turns = whole_prompt(record.prompt(), [front])
-    return Thumb(to_text(turns, response), response, record.binary("label"))
+    return Unpaired(to_text(turns, response), response, record.binary("label"))
 
 
 def _ranking(record: Record) -> Ranking:
@@ -146,7 +146,7 @@ def _to_summarize(record: Record, info: Mapping[str, Any]) -> str:
 FORMS = (
     Form("a pair", "pairs", ("prompt", "chosen", "rejected"), _pair),
     Form("a pair without a prompt", "pairs without a prompt", ("chosen", "rejected"), _bare_pair),
-    Form("a thumb", "thumbs", ("prompt", "completion", "label"), _thumb),
+    Form("a unpaired", "unpaired", ("prompt", "completion", "label"), _thumb),
     Form("a ranking", "rankings", ("prompt", "responses"), _ranking),
     Form(
         "a pair of SHP",

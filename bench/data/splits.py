@@ -1,4 +1,4 @@
-"""Who gets which judgements: by their prompts, so that nothing is learned that is tested."""
+"""Who gets which labels: by their prompts, so that nothing is learned that is tested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from bench.data.dialogues import dialogue_turns, is_dialogue
-from methods.core.feedback import Judgement, Pair, Ranking, Thumb
+from methods.core.feedback import Label, Pair, Ranking, Unpaired
 from methods.core.models.text import to_turns
 
 
@@ -57,43 +57,43 @@ def first_words(prompt: str) -> str:
     return said[0] if said else prompt
 
 
-def split(judgements: Iterable[Judgement], shares: Shares) -> dict[str, list[Judgement]]:
-    """Return the judgements of each part, in their order."""
-    parts: dict[str, list[Judgement]] = {name: [] for name in asdict(shares)}
-    for judgement in judgements:
-        parts[split_of(judgement.prompt, shares)].append(judgement)
+def split(labels: Iterable[Label], shares: Shares) -> dict[str, list[Label]]:
+    """Return the labels of each part, in their order."""
+    parts: dict[str, list[Label]] = {name: [] for name in asdict(shares)}
+    for label in labels:
+        parts[split_of(label.prompt, shares)].append(label)
     return parts
 
 
 class Duplicates(NamedTuple):
     """repeated: rows that say what an earlier one said; contradicting: others that say its reverse.
 
-    The reverse of a thumb is the same response with the other thumb.
+    The reverse of a unpaired is the same response with the other unpaired.
     """
 
     repeated: int
     contradicting: int
 
 
-def duplicates(judgements: Iterable[Judgement]) -> Duplicates:
-    """Return how many judgements repeat an earlier one, and how many others contradict one."""
-    seen: set[Judgement] = set()
+def duplicates(labels: Iterable[Label]) -> Duplicates:
+    """Return how many labels repeat an earlier one, and how many others contradict one."""
+    seen: set[Label] = set()
     repeated = contradicting = 0
-    for judgement in judgements:
-        if judgement in seen:
+    for label in labels:
+        if label in seen:
             repeated += 1
-        elif _reverse(judgement) in seen:
+        elif _reverse(label) in seen:
             contradicting += 1
-        seen.add(judgement)
+        seen.add(label)
     return Duplicates(repeated, contradicting)
 
 
-def _reverse(judgement: Judgement) -> Judgement | None:
-    match judgement:
+def _reverse(label: Label) -> Label | None:
+    match label:
         case Pair(prompt, chosen, rejected):
             return Pair(prompt, rejected, chosen)
         case Ranking(prompt, responses):
             return Ranking(prompt, responses[::-1])
-        case Thumb(prompt, response, up):
-            return Thumb(prompt, response, not up)
+        case Unpaired(prompt, completion, liked):
+            return Unpaired(prompt, completion, not liked)
     return None

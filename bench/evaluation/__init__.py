@@ -1,1 +1,1 @@
-"""How a policy is measured: one sampling law, KL, win rates, the limit."""
+"""How a policy is measured: one sampling sampling, KL, win rates, the frontier."""

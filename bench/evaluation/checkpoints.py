@@ -1,35 +1,33 @@
-"""What training did to a policy on its way: each kept checkpoint, measured as the final one is."""
+"""The policies on their way: each kept checkpoint, measured as the final policy is."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from bench.evaluation.measure import Row, measure
-from bench.evaluation.reference_samples import Ruler
-from methods.core.training.context import CHECKPOINT_FILE
+from bench.evaluation.draw import Row
+from bench.evaluation.measure import measure
+from bench.evaluation.reference_samples import ReferenceSamples
 from methods.core.models.policy import load_policy
-
-COLUMNS = (
-    "score",
-    "proxy_reward",
-    "kl",
-    "response_tokens",
-    "entropy",
-    "chosen_logp_change",
-    "rejected_logp_change",
-)
+from methods.core.training.context import CHECKPOINT_FILE
 
 
-def measure_checkpoints(ruler: Ruler, folder: Path, per_prompt: int) -> list[Row]:
-    """Return a row for each checkpoint in the folder, in the order of training: step, figures.
+def measure_checkpoints(
+    reference_samples: ReferenceSamples, folder: Path, per_prompt: int
+) -> list[Row]:
+    """Measure the checkpoints in a folder on test prompts: nothing is chosen by them.
 
-    On test prompts, for they are shown and nothing is chosen by them. total: the last step.
+    Args:
+        reference_samples: Those of the pipeline.
+        folder: Checkpoints by number.
+        per_prompt: Responses to each prompt.
+
+    Returns:
+        A row for each, in the order of training: step, total (the last step), and the metrics.
     """
     rows = []
     for checkpoint in sorted(folder.glob("*"), key=lambda path: int(path.name)):
-        policy = load_policy(checkpoint, ruler.world.device)
-        figures = measure(ruler, policy, "test", per_prompt).figures
-        points = json.loads((checkpoint / CHECKPOINT_FILE).read_text())
-        rows.append({**points, **{name: figures[name] for name in COLUMNS}})
+        policy = load_policy(checkpoint, reference_samples.pipeline.device)
+        metrics = measure(reference_samples, policy, "test", per_prompt).metrics
+        rows.append({**json.loads((checkpoint / CHECKPOINT_FILE).read_text()), **metrics})
     return rows

@@ -1,4 +1,4 @@
-"""Every response of a world that is small enough, and a policy's probability of each."""
+"""Every response of a pipeline that is small enough, and a policy's probability of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.models.policy import ModelPolicy, Policy
-from methods.core.models.sampling import SamplingLaw, make_batch
+from methods.core.models.sampling import SamplingParams, make_batch
 from methods.core.models.text import decode_responses, encode_prompts
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def all_texts(tokenizer: PreTrainedTokenizerBase, length: int) -> list[str]:
     return decode_responses(tokenizer, listed)
 
 
-def model_logprobs(policy: ModelPolicy, prompts: list[str], law: SamplingLaw) -> ndarray:
+def model_logprobs(policy: ModelPolicy, prompts: list[str], sampling: SamplingParams) -> ndarray:
     """Return log-probabilities [prompts, R] of all responses under a model policy, in float64.
 
     One pass over the longest prefixes gives the next-token probabilities at all shorter ones.
     """
-    tokenizer, length = policy.tokenizer, law.max_new_tokens
+    tokenizer, length = policy.tokenizer, sampling.max_new_tokens
     vocabulary, end = len(tokenizer), tokenizer.eos_token_id
     others = np.array([token for token in range(vocabulary) if token != end])
     prefixes = list(itertools.product(others.tolist(), repeat=length - 1))
@@ -58,7 +58,7 @@ def model_logprobs(policy: ModelPolicy, prompts: list[str], law: SamplingLaw) ->
             batch = make_batch(
                 [ids] * len(part), responses, tokenizer.pad_token_id, policy.model.device
             )
-            steps.append(policy.next_token_logprobs(batch, law).double().cpu().numpy())
+            steps.append(policy.next_token_logprobs(batch, sampling).double().cpu().numpy())
         rows.append(_expand(np.concatenate(steps), others, end, length))
     return np.stack(rows)
 
@@ -79,21 +79,21 @@ def listed_logprobs(
     policy: Policy,
     prompts: list[str],
     texts: list[str],
-    law: SamplingLaw,
+    sampling: SamplingParams,
     reference: ndarray,
-    scores: ndarray,
+    rewards: ndarray,
 ) -> ndarray | None:
     """Return log-probabilities [prompts, R] of all responses under any policy, or None.
 
-    reference: those of the SFT policy; scores: the learned rewards, which best of n picks by.
+    reference: those of the SFT policy; rewards: the learned rewards, which best of n picks by.
     """
     if isinstance(policy, ModelPolicy):
-        return model_logprobs(policy, prompts, law)
+        return model_logprobs(policy, prompts, sampling)
     if isinstance(policy, BestOfNPolicy):
         ratio = [
             best_of_n_probabilities(np.exp(ref), score, policy.n)
-            for ref, score in zip(reference, scores, strict=True)
+            for ref, score in zip(reference, rewards, strict=True)
         ]
         return np.log(np.maximum(np.stack(ratio), 1e-300))
-    rows = [policy.logprobs([prompt] * len(texts), texts, law) for prompt in prompts]
+    rows = [policy.logprobs([prompt] * len(texts), texts, sampling) for prompt in prompts]
     return None if any(row is None for row in rows) else np.array(rows)

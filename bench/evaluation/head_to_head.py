@@ -7,14 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from bench.evaluation.measure import Measured, Row
+from bench.evaluation.draw import Row
+from bench.evaluation.measure import Measured
 from bench.evaluation.reference_samples import lengths
 from bench.evaluation.win_rate import sem, weighted_win_rate
-from bench.pipeline.base import World
+from bench.pipeline.base import Pipeline
 
 
-class Duel(NamedTuple):
-    """How often a policy's score beats another's on a prompt, ties half; mean tokens."""
+class HeadToHead(NamedTuple):
+    """A comparison of two policies on one prompt.
+
+    Attributes:
+        win_rate: How often the first has more reward; ties count half.
+        tokens: Mean length of its responses.
+        opponent_tokens: Mean length of the other's.
+    """
 
     win_rate: float
     tokens: float
@@ -22,9 +29,15 @@ class Duel(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One side of duels: scores [prompts, n] and their weights, mean tokens for each prompt."""
+    """One side of a head-to-head.
 
-    scores: ndarray
+    Attributes:
+        rewards: [prompts, n].
+        tokens: Mean length of the responses to each prompt.
+        weights: Of the rewards, [prompts, n]; None where all count alike.
+    """
+
+    rewards: ndarray
     tokens: list[float]
     weights: ndarray | None = None
 
@@ -32,41 +45,42 @@ class Side(NamedTuple):
 def side_of(measured: Measured) -> Side:
     """Return a policy as a side; lengths are those of the sampled responses."""
     tokens = np.array([row["response_tokens"] for row in measured.samples], dtype=float)
-    means = tokens.reshape(len(measured.scores), -1).mean(1)
-    return Side(measured.scores, list(means), measured.weights)
+    means = tokens.reshape(len(measured.rewards), -1).mean(1)
+    return Side(measured.rewards, list(means), measured.weights)
 
 
-def chosen_side(world: World) -> Side | None:
+def chosen_side(pipeline: Pipeline) -> Side | None:
     """Return the responses that people chose for the test prompts, or None where none were."""
     chosen: dict[str, str] = {}
-    for pair in world.held_out_pairs("test"):
+    for pair in pipeline.held_out_pairs("test"):
         chosen.setdefault(pair.prompt, pair.chosen)
-    prompts = world.prompts("test")
-    if world.task.scored_by == "gold" or not set(prompts) <= set(chosen):
+    prompts = pipeline.prompts("test")
+    if pipeline.task.reward_source == "gold" or not set(prompts) <= set(chosen):
         return None
     responses = [chosen[prompt] for prompt in prompts]
-    tokens = lengths(world.sft().tokenizer, responses, world.task.max_new_tokens)
-    return Side(np.array(world.score(prompts, responses))[:, None], [float(n) for n in tokens])
+    tokens = lengths(pipeline.sft().tokenizer, responses, pipeline.task.max_new_tokens)
+    return Side(np.array(pipeline.reward(prompts, responses))[:, None], [float(n) for n in tokens])
 
 
-def head_to_head(ours: Side, theirs: Side) -> list[Duel]:
+def head_to_head(side: Side, opponent: Side) -> list[HeadToHead]:
     """Compare two sides on each prompt; win rates are exact where all responses are listed."""
     rates = [
         weighted_win_rate(
-            ours.scores[i],
-            theirs.scores[i],
-            None if ours.weights is None else ours.weights[i],
-            None if theirs.weights is None else theirs.weights[i],
+            side.rewards[i],
+            opponent.rewards[i],
+            None if side.weights is None else side.weights[i],
+            None if opponent.weights is None else opponent.weights[i],
         )
-        for i in range(len(ours.scores))
+        for i in range(len(side.rewards))
     ]
-    return [Duel(*row) for row in zip(rates, ours.tokens, theirs.tokens, strict=True)]
+    rows = zip(rates, side.tokens, opponent.tokens, strict=True)
+    return [HeadToHead(*row) for row in rows]
 
 
-def win_rate_chosen(world: World, measured: Measured) -> Row:
+def win_rate_chosen(pipeline: Pipeline, measured: Measured) -> Row:
     """Return the win rate on test prompts against the responses that people chose."""
-    chosen = chosen_side(world)
+    chosen = chosen_side(pipeline)
     if chosen is None:
         return {}
-    rates = [duel.win_rate for duel in head_to_head(side_of(measured), chosen)]
+    rates = [row.win_rate for row in head_to_head(side_of(measured), chosen)]
     return {"win_rate_chosen": float(np.mean(rates)), "win_rate_chosen_sem": sem(rates)}

@@ -1,8 +1,8 @@
-"""Samples of the reference and of trained policies together: a limit that reaches further.
+"""Samples of the reference pooled with those of trained policies: a frontier to a larger KL.
 
-The reference seldom says what the optimum at a large KL says; a policy that moved that far says it
-often. Each sample counts by how much more likely the reference says it than the mixture that it was
-drawn from, so that the limit stays that of the reference.
+The reference seldom gives the responses of the optimum at a large KL; a policy that moved that far
+gives them often. Each sample counts by how much likelier it is under the reference than under the
+mixture that it was drawn from, so that the frontier stays that of the reference.
 """
 
 from __future__ import annotations
@@ -16,112 +16,130 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from bench.evaluation.frontier import Basis, Limit
-from bench.evaluation.reference_samples import Ruler, lengths
-from bench.pipeline.base import ROOT
-from bench.cache.store import digest, source_digest
+from bench.cache.code import code_digest
+from bench.cache.keys import digest
+from bench.evaluation.optimal.frontier import Frontiers, OptimalFrontier
+from bench.evaluation.reference_samples import ReferenceSamples, measured
 from methods.core.models.policy import Policy, load_policy
-from methods.core.models.sampling import SamplingLaw, stream
+from methods.core.models.sampling import SamplingParams, derive_seed
 
-SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("mixture", "ruler")]
-# Samples of each policy for each test prompt; of the reference they are those that the ruler keeps.
+KIND = "pooled_samples"
+# Samples of each policy for each test prompt; of the reference they are those kept as text.
 FROM_POLICY = 256
-KIND = "mixture"
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """A ruler that lists nothing, and the folders of the policies that are sampled besides."""
+class PooledSamples:
+    """Reference samples and samples of trained policies.
 
-    ruler: Ruler
+    Attributes:
+        reference_samples: Samples, no list of all responses.
+        policies: Folders of the policies.
+    """
+
+    reference_samples: ReferenceSamples
     policies: tuple[Path, ...]
 
     @property
     def key(self) -> str:
+        """The key of the artifact."""
         return digest(
-            ruler=self.ruler.key,
+            reference_samples=self.reference_samples.key,
             policies=[folder.name for folder in self.policies],
-            code=source_digest(SOURCES),
+            code=code_digest(__name__),
         )
 
     @property
     def folder(self) -> Path:
-        return self.ruler.world.store.folder(KIND, self.key)
+        """Where the artifact lies, or will."""
+        return self._store.folder(KIND, self.key)
+
+    @property
+    def _store(self) -> Any:
+        return self.reference_samples.pipeline.store
 
     def exists(self) -> bool:
-        return self.ruler.world.store.has(KIND, self.key)
+        """Return whether they have been made."""
+        return bool(self._store.has(KIND, self.key))
 
     def make(self) -> None:
-        """Sample the policies, score everything under each of them and the reference, and keep."""
-        self.ruler.world.store.make(KIND, self.key, self._make)
+        """Sample the policies and keep all log-probabilities, unless they are there."""
+        self._store.make(KIND, self.key, self._make)
 
-    def figures(self) -> dict[str, Any]:
-        """Return what making it took: seconds."""
-        return self.ruler.world.store.figures(KIND, self.key)
+    def metrics(self) -> dict[str, Any]:
+        """Return what making them took: seconds."""
+        return dict(self._store.metrics(KIND, self.key))
 
     def _make(self, folder: Path) -> dict[str, Any]:
-        np.savez_compressed(folder / "mixture.npz", **self._sample())  # type: ignore[arg-type]
+        np.savez_compressed(folder / "samples.npz", **self._sample())  # type: ignore[arg-type]
         return {}
 
     def _sample(self) -> dict[str, ndarray]:
-        world, law = self.ruler.world, self.ruler.law
-        prompts = world.prompts("test")
-        policies = [load_policy(folder, world.device) for folder in self.policies]
-        parts = [self._kept(), *(self._draw(i, policy) for i, policy in enumerate(policies))]
+        pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
+        prompts = pipeline.prompts("test")
+        policies = [load_policy(folder, pipeline.device) for folder in self.policies]
+        parts = [self._of_reference(), *(self._of_policy(i, p) for i, p in enumerate(policies))]
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
-        texts = arrays.pop("text")
-        scored = [all_logprobs(by, prompts, texts, law) for by in (world.sft(), *policies)]
-        return arrays | {"logprobs": np.stack(scored)}
+        texts = arrays.pop("texts")
+        logprobs = [all_logprobs(p, prompts, texts, sampling) for p in (pipeline.sft(), *policies)]
+        return arrays | {"logprobs": np.stack(logprobs)}
 
-    def _kept(self) -> dict[str, ndarray]:
-        """Return the reference's samples of which the ruler keeps the text."""
-        ruler, text = self.ruler, np.array(self.ruler.kept(), dtype=object)
-        scores = {"scores": ruler.scores, "proxy": ruler.proxy, "tokens": ruler.tokens}
-        return {"text": text} | {
-            name: of("test")[:, : text.shape[1]] for name, of in scores.items()
-        }
-
-    def _draw(self, number: int, policy: Policy) -> dict[str, ndarray]:
-        """Return samples of a policy, likewise."""
-        world, prompts = self.ruler.world, self.ruler.world.prompts("test")
-        asked = [prompt for prompt in prompts for _ in range(FROM_POLICY)]
-        seed = stream("mixture", number, world.seed)
-        drawn = policy.generate(asked, seed, self.ruler.law)
+    def _of_reference(self) -> dict[str, ndarray]:
+        """Return the reference samples that are kept as text, each column [prompts, n]."""
+        samples = self.reference_samples
+        texts = np.array(samples.kept_texts(), dtype=object)
         columns = {
-            "text": np.array(drawn, dtype=object),
-            "scores": np.array(world.score(asked, drawn)),
-            "proxy": np.array(world.reward_model()(asked, drawn), dtype=np.float32),
-            "tokens": lengths(world.sft().tokenizer, drawn, self.ruler.law.max_new_tokens),
+            "rewards": samples.rewards("test"),
+            "proxy_rewards": samples.proxy_rewards("test"),
+            "tokens": samples.tokens("test"),
         }
+        return {"texts": texts} | {n: column[:, : texts.shape[1]] for n, column in columns.items()}
+
+    def _of_policy(self, number: int, policy: Policy) -> dict[str, ndarray]:
+        """Return samples of a policy, each column [prompts, n]."""
+        pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
+        prompts = pipeline.prompts("test")
+        repeated = [prompt for prompt in prompts for _ in range(FROM_POLICY)]
+        responses = policy.generate(
+            repeated, derive_seed("mixture", number, pipeline.seed), sampling
+        )
+        columns = measured(pipeline, repeated, responses, sampling)
+        columns |= {"texts": np.array(responses, dtype=object)}
         return {name: column.reshape(len(prompts), -1) for name, column in columns.items()}
 
     @cached_property
-    def basis(self) -> Basis:
-        """What the limit on test prompts rests on."""
-        with np.load(self.folder / "mixture.npz") as kept:
-            arrays = dict(kept)
-        total = arrays["scores"].shape[1]
-        others = [FROM_POLICY] * len(self.policies)
-        limit = Limit.from_mixture(
-            arrays["scores"], arrays["logprobs"], [total - sum(others), *others]
+    def frontiers(self) -> Frontiers:
+        """The optimal frontiers of reward and proxy reward on test prompts."""
+        with np.load(self.folder / "samples.npz") as saved:
+            arrays = dict(saved)
+        total = arrays["rewards"].shape[1]
+        counts = [FROM_POLICY] * len(self.policies)
+        frontier = OptimalFrontier.from_mixture(
+            arrays["rewards"], arrays["logprobs"], [total - sum(counts), *counts]
         )
         # As far as all of the reference's samples are allowed to reach, these are too.
-        alone = self.ruler.basis.limit
-        limit = replace(limit, farthest=max(limit.farthest, alone.farthest))
-        return Basis(limit, limit.of(arrays["proxy"]), arrays["tokens"])
+        alone = self.reference_samples.frontiers.reward
+        frontier = replace(frontier, farthest=max(frontier.farthest, alone.farthest))
+        return Frontiers(frontier, frontier.of(arrays["proxy_rewards"]), arrays["tokens"])
 
     def __getstate__(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-def all_logprobs(policy: Policy, prompts: list[str], texts: ndarray, law: SamplingLaw) -> ndarray:
-    """Return log-probabilities [prompts, N] of all texts. Raise ValueError where it has none."""
+def all_logprobs(
+    policy: Policy, prompts: list[str], texts: ndarray, sampling: SamplingParams
+) -> ndarray:
+    """Return the log-probability of each text, [prompts, N] (nats).
+
+    Raises:
+        ValueError: The policy has no log-probabilities.
+    """
     # Those of like length together: less padding to read.
     order = np.argsort([len(text) for text in texts.flat], kind="stable")
-    asked = np.repeat(np.array(prompts, dtype=object), texts.shape[1])
-    found = policy.logprobs(asked[order].tolist(), texts.ravel()[order].tolist(), law)
-    if found is None:
+    repeated = np.repeat(np.array(prompts, dtype=object), texts.shape[1])
+    logprobs = policy.logprobs(repeated[order].tolist(), texts.ravel()[order].tolist(), sampling)
+    if logprobs is None:
         raise ValueError(f"a {type(policy).__name__} has no log-probabilities")
     values = np.empty(texts.size)
-    values[order] = found
+    values[order] = logprobs
     return values.reshape(texts.shape)

@@ -1,9 +1,8 @@
-"""The ruler of a task and seed: what every policy is measured against, made once.
+"""Reference samples: what the optimal frontier and win rates of a pipeline rest on, made once.
 
-Where all responses can be listed: all of them, with their score (the gold reward, or a judge's),
-proxy reward and reference log-probability. Elsewhere: samples of the SFT policy for every prompt
-with score and proxy reward, from which the limit, win rates and regrets are drawn. Both with their
-lengths in tokens.
+Where all responses can be listed: all of them, with their reward (gold, or a judge's), proxy reward
+and reference log-probability. Elsewhere: samples of the SFT policy for every prompt with reward and
+proxy reward. Both with their lengths in tokens.
 """
 
 from __future__ import annotations
@@ -18,156 +17,182 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from bench.cache.code import code_digest
+from bench.cache.files import write_json
+from bench.cache.keys import digest
 from bench.evaluation.enumeration import all_texts, model_logprobs
-from bench.evaluation.frontier import Basis, Limit
-from bench.pipeline.base import ROOT, World
-from bench.cache.store import digest, source_digest, write_json
+from bench.evaluation.optimal.frontier import Frontiers, OptimalFrontier
+from bench.pipeline.base import Pipeline
 from bench.tasks.base import Split
-from methods.core.models.sampling import SamplingLaw, stream
+from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import encode_responses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SOURCES = [ROOT / "bench" / "evaluation" / f"{name}.py" for name in ("ruler", "enumeration")]
+KIND = "reference_samples"
+# Samples of each validation prompt, and those of a test prompt that win rates are taken against.
 POOL = 256
-# Of the test prompts' samples, as many are kept as text: what a mixture takes (mixture.py).
+# Of the test prompts' samples, as many are kept as text: those that are pooled with policies'.
 KEPT = 16_384
-KIND = "ruler"
 
 
 @dataclass(frozen=True)
-class Ruler:
-    """A world, the sampling law, and how many samples the limit is drawn from.
+class ReferenceSamples:
+    """Samples of a pipeline's SFT policy, or the list of all responses.
 
-    limit_policies: of how many trained policies samples are taken besides, to carry it further.
+    Attributes:
+        pipeline: Whose SFT policy is sampled.
+        sampling: How.
+        frontier_samples: How many responses to each test prompt.
+        frontier_policies: How many trained policies are sampled besides, to estimate the frontier
+            at a larger KL.
     """
 
-    world: World
-    law: SamplingLaw
-    limit_samples: int
-    limit_policies: int = 0
+    pipeline: Pipeline
+    sampling: SamplingParams
+    frontier_samples: int
+    frontier_policies: int = 0
 
     @property
     def key(self) -> str:
+        """The key of the artifact."""
         return digest(
-            reward_model=self.world.key("reward_model"),
-            scorer=self.world.scorer,
-            law=self.law,
-            samples=0 if self.listed else self.limit_samples,
-            code=source_digest(SOURCES),
+            reward_model=self.pipeline.key("reward_model"),
+            reward=self.pipeline.reward_key,
+            sampling=self.sampling,
+            samples=0 if self.listed else self.frontier_samples,
+            code=code_digest(__name__),
         )
 
     @property
     def folder(self) -> Path:
-        return self.world.store.folder(KIND, self.key)
+        """Where the artifact lies, or will."""
+        return self.pipeline.store.folder(KIND, self.key)
 
     @property
     def listed(self) -> bool:
         """Whether all responses are listed, so that nothing is estimated."""
-        return self.world.task.enumerable and self.law.is_softmax
+        return self.pipeline.task.enumerable and self.sampling.is_softmax
 
     @property
-    def can_be_extended(self) -> bool:
-        """Whether samples of policies help: if wanted, nothing is listed and all is possible."""
-        return self.limit_policies > 0 and not self.listed and self.law.is_softmax
+    def can_be_pooled(self) -> bool:
+        """Whether samples of trained policies are wanted, and of use."""
+        return self.frontier_policies > 0 and not self.listed and self.sampling.is_softmax
 
     def exists(self) -> bool:
-        return self.world.store.has(KIND, self.key)
+        """Return whether they have been made."""
+        return self.pipeline.store.has(KIND, self.key)
 
     def make(self) -> None:
-        """Sample or list, score, and keep."""
-        self.world.store.make(KIND, self.key, self._make)
+        """Sample or list, measure, and keep, unless they are there."""
+        self.pipeline.store.make(KIND, self.key, self._make)
 
-    def figures(self) -> dict[str, Any]:
-        """Return what making it took: seconds."""
-        return self.world.store.figures(KIND, self.key)
+    def metrics(self) -> dict[str, Any]:
+        """Return what making them took: seconds."""
+        return self.pipeline.store.metrics(KIND, self.key)
 
     def _make(self, folder: Path) -> dict[str, Any]:
         arrays = self._list() if self.listed else self._sample(folder)
-        np.savez_compressed(folder / "ruler.npz", **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
         return {}
 
     def _list(self) -> dict[str, ndarray]:
-        world, task = self.world, self.world.task
-        policy, reward = world.sft(), world.reward_model()
-        prompts = world.prompts("test")
-        texts = all_texts(policy.tokenizer, task.max_new_tokens)
-        proxy = [reward([prompt] * len(texts), texts) for prompt in prompts]
-        tokens = lengths(policy.tokenizer, texts, task.max_new_tokens)
+        pipeline, most = self.pipeline, self.pipeline.task.max_new_tokens
+        policy, reward_model = pipeline.sft(), pipeline.reward_model()
+        prompts = pipeline.prompts("test")
+        texts = all_texts(policy.tokenizer, most)
+        repeated = [[prompt] * len(texts) for prompt in prompts]
+        proxy = [reward_model(same, texts) for same in repeated]
         return {
-            "scores": np.array([world.score([prompt] * len(texts), texts) for prompt in prompts]),
-            "proxy": np.array(proxy, dtype=np.float32),
-            "logprobs": model_logprobs(policy, prompts, self.law),
-            "tokens": np.tile(tokens, (len(prompts), 1)),
+            "rewards": np.array([pipeline.reward(same, texts) for same in repeated]),
+            "proxy_rewards": np.array(proxy, dtype=np.float32),
+            "logprobs": model_logprobs(policy, prompts, self.sampling),
+            "tokens": np.tile(lengths(policy.tokenizer, texts, most), (len(prompts), 1)),
         }
 
     def _sample(self, folder: Path) -> dict[str, ndarray]:
-        world = self.world
-        policy, reward = world.sft(), world.reward_model()
+        pipeline, policy = self.pipeline, self.pipeline.sft()
         arrays: dict[str, ndarray] = {}
         splits: tuple[Split, ...] = ("validation", "test")
         for split in splits:
-            prompts = world.prompts(split)
-            count = self.limit_samples if split == "test" else min(POOL, self.limit_samples)
-            asked = [prompt for prompt in prompts for _ in range(count)]
-            responses = policy.generate(asked, stream("reference", split, world.seed), self.law)
-            columns = {
-                "scores": np.array(world.score(asked, responses)),
-                "proxy": np.array(reward(asked, responses), dtype=np.float32),
-                "tokens": lengths(policy.tokenizer, responses, self.law.max_new_tokens),
-            }
+            prompts = pipeline.prompts(split)
+            count = self.frontier_samples if split == "test" else min(POOL, self.frontier_samples)
+            repeated = [prompt for prompt in prompts for _ in range(count)]
+            seed = derive_seed("reference", split, pipeline.seed)
+            responses = policy.generate(repeated, seed, self.sampling)
+            columns = measured(pipeline, repeated, responses, self.sampling)
             shape = (len(prompts), count)
-            arrays |= {f"{name}_{split}": own.reshape(shape) for name, own in columns.items()}
+            arrays |= {f"{name}_{split}": column.reshape(shape) for name, column in columns.items()}
             if split == "test":
-                kept = [responses[i * count : (i + 1) * count] for i in range(len(prompts))]
+                by_prompt = [responses[i * count : (i + 1) * count] for i in range(len(prompts))]
                 most = KEPT // len(prompts)
-                write_json(folder / "responses.json", [own[:most] for own in kept])
+                write_json(folder / "responses.json", [texts[:most] for texts in by_prompt])
         return arrays
 
     @cached_property
     def _arrays(self) -> dict[str, ndarray]:
-        with np.load(self.folder / "ruler.npz") as arrays:
+        with np.load(self.folder / "samples.npz") as arrays:
             return dict(arrays)
 
-    def scores(self, split: str) -> ndarray:
-        """Return the scores [prompts, n] of the SFT policy's samples, or of all responses."""
-        return self._arrays["scores" if self.listed else f"scores_{split}"]
+    def _column(self, name: str, split: str) -> ndarray:
+        return self._arrays[name if self.listed else f"{name}_{split}"]
 
-    def proxy(self, split: str) -> ndarray:
-        """Return their proxy rewards, likewise."""
-        return self._arrays["proxy" if self.listed else f"proxy_{split}"]
+    def rewards(self, split: str) -> ndarray:
+        """Return the rewards of the SFT policy's samples, or of all responses, [prompts, n]."""
+        return self._column("rewards", split)
+
+    def proxy_rewards(self, split: str) -> ndarray:
+        """Return their proxy rewards, [prompts, n]."""
+        return self._column("proxy_rewards", split)
 
     def tokens(self, split: str) -> ndarray:
-        """Return their lengths in tokens, likewise."""
-        return self._arrays["tokens" if self.listed else f"tokens_{split}"]
+        """Return their lengths in tokens, [prompts, n]."""
+        return self._column("tokens", split)
 
-    def kept(self) -> list[list[str]]:
+    def kept_texts(self) -> list[list[str]]:
         """Return the first samples of each test prompt as text."""
         texts: list[list[str]] = json.loads((self.folder / "responses.json").read_text())
         return texts
 
     @property
     def logprobs(self) -> ndarray:
-        """Return the reference's log-probabilities [prompts, R] of all responses."""
+        """The reference's log-probabilities of all responses, [prompts, R], where they are listed."""
         return self._arrays["logprobs"]
 
     @cached_property
-    def basis(self) -> Basis:
-        """What the limit on test prompts rests on."""
-        scores = self.scores("test")
-        listed = self.listed
-        limit = Limit.from_list(scores, self.logprobs) if listed else Limit.from_samples(scores)
-        return Basis(limit, limit.of(self.proxy("test")), self.tokens("test"))
+    def frontiers(self) -> Frontiers:
+        """The optimal frontiers of reward and proxy reward on test prompts."""
+        rewards = self.rewards("test")
+        if self.listed:
+            frontier = OptimalFrontier.from_list(rewards, self.logprobs)
+        else:
+            frontier = OptimalFrontier.from_samples(rewards)
+        return Frontiers(frontier, frontier.of(self.proxy_rewards("test")), self.tokens("test"))
 
     def __getstate__(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def measured(
+    pipeline: Pipeline, prompts: list[str], responses: list[str], sampling: SamplingParams
+) -> dict[str, ndarray]:
+    """Return rewards, proxy rewards and lengths in tokens of responses, each [N]."""
+    return {
+        "rewards": np.array(pipeline.reward(prompts, responses)),
+        "proxy_rewards": np.array(pipeline.reward_model()(prompts, responses), dtype=np.float32),
+        "tokens": lengths(pipeline.sft().tokenizer, responses, sampling.max_new_tokens),
+    }
 
 
 def lengths(tokenizer: PreTrainedTokenizerBase, responses: list[str], most: int) -> ndarray:
-    """Return the length of each response in tokens, the end token included.
+    """Return the length of each response in tokens, the end token included, [N].
 
-    most: of any. A response may have been sampled in other tokens than its text is read in.
+    Args:
+        tokenizer: The policies' tokenizer.
+        responses: [N].
+        most: The longest length. A response may have been sampled in other tokens than its text is
+            read in.
     """
-    found = [len(ids) for ids in encode_responses(tokenizer, responses)]
-    return np.minimum(np.array(found, dtype=np.int32), most)
+    counts = [len(ids) for ids in encode_responses(tokenizer, responses)]
+    return np.minimum(np.array(counts, dtype=np.int32), most)

@@ -1,4 +1,4 @@
-"""Processes that work side by side; one that dies takes nothing else down."""
+"""Executors: processes that work side by side; one that dies takes nothing else down."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
+
+from methods.core.models import distributed
 
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
 # time, which must clear them again: a fifth of a small model's time. Workers keep them.
@@ -23,7 +25,13 @@ IDLE_SECONDS = 300
 
 
 class Outcome(NamedTuple):
-    """How a job ended. status: ok, failed or diverged; error: why not ok; seconds: it took."""
+    """How a job ended.
+
+    Attributes:
+        status: ok, failed or diverged.
+        error: Why it is not ok, in one line.
+        seconds: What it took.
+    """
 
     status: str
     error: str
@@ -31,9 +39,12 @@ class Outcome(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A function that answers an outcome, and what it is called with, in a process of its own.
+    """Work for a process of its own.
 
-    after: takes in the outcome, here, and answers with the jobs that can be done now.
+    Attributes:
+        work: Called with the argument; returns the fields of an outcome.
+        argument: What it is called with.
+        after: Called here with the outcome; returns the jobs that can be done now.
     """
 
     work: Callable[[Any], tuple[str, str, float]]
@@ -42,11 +53,20 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Workers:
-    """How many processes work side by side, and with how many threads each."""
+class LocalExecutor:
+    """Worker processes on this machine.
+
+    Attributes:
+        jobs: How many work side by side.
+        threads: Of each.
+    """
 
     jobs: int
     threads: int = 1
+
+    def describe(self) -> str:
+        """Return in a few words how jobs are done."""
+        return f"{self.jobs} at a time"
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Do all jobs, in order, then what follows from them. A death fails its own job only."""
@@ -80,21 +100,35 @@ class Workers:
         return done.result()
 
 
-class Together:
-    """Processes that `accelerate launch` started do all jobs together, one after the other."""
+class DistributedExecutor:
+    """Processes that `accelerate launch` started do each job jointly, one after the other."""
 
     jobs = 1
 
+    def describe(self) -> str:
+        """Return in a few words how jobs are done."""
+        return f"{distributed.world_size()} processes for each training"
+
     def run(self, jobs: Iterable[Job]) -> None:
-        """Do all jobs, in order, then what follows from them. All processes must be given them."""
+        """Do all jobs, in order, then what follows from them. All processes must be given them.
+
+        Raises:
+            RuntimeError: A job failed: the other processes may be anywhere in it.
+        """
         waiting = deque(jobs)
         while waiting:
             job = waiting.popleft()
             outcome = Outcome(*job.work(job.argument))
             if outcome.status == "failed":
-                # The others may be anywhere in the same job: there is no going on together.
-                raise RuntimeError(f"{outcome.error}; the same command goes on from here")
+                raise RuntimeError(f"{outcome.error}; the same command resumes the run")
             waiting.extend(job.after(outcome))
+
+
+def default_jobs(device: str) -> int:
+    """Return as many workers as the machine has cores for on a CPU, and one on a GPU."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(count: int) -> Any:
@@ -105,7 +139,7 @@ def _pool(count: int) -> Any:
 
 
 def _do(threads: int, work: Callable[[Any], tuple[str, str, float]], argument: Any) -> Outcome:
-    quiet()
+    silence_libraries()
     import torch
 
     torch.set_num_threads(threads)
@@ -124,8 +158,8 @@ def _freeze() -> None:
     gc.freeze()
 
 
-def quiet() -> None:
-    """Turn off the libraries' progress bars, warnings and downloads."""
+def silence_libraries() -> None:
+    """Turn off the libraries' progress bars, warnings and telemetry."""
     import warnings
 
     os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

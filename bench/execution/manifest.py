@@ -14,62 +14,69 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.catalog import find_method, learns_from, title
-from bench.pipeline.recorded import RecordedWorld
-from bench.pipeline.base import ROOT
+from bench.pipeline.base import Pipeline
 from bench.execution.plan import Plan
 from bench.execution.run import Run
-from bench.cache.store import LIBRARIES
+from bench.cache.keys import LIBRARIES
 from methods.core.models import distributed
 
+ROOT = Path(__file__).parents[2]
 
-def manifest(plan: Plan, done: list[Run], started: float, command: str) -> dict[str, Any]:
-    """Return what is needed to judge and to repeat the run, and where its models lie."""
+
+def manifest(plan: Plan, finished: list[Run], started: float, command: str) -> dict[str, Any]:
+    """Return what is needed to judge and to repeat a run, and where its models lie.
+
+    Args:
+        plan: What was run.
+        finished: The runs that are ok.
+        started: When the command was started, seconds since the epoch.
+        command: The command as the user may repeat it.
+    """
     experiment = plan.experiment
-    ends = {w.name: w.end for w in plan.worlds}
-    recorded = {w.name: w for w in plan.worlds if isinstance(w, RecordedWorld)}
-    judges = {name: world.judge_in_words for name, world in recorded.items()}
-    data = {name: world.figures("feedback") for name, world in recorded.items()}
     return {
         "name": experiment.name,
         **circumstances(started, plan.device, command),
         "runs": len(plan.runs),
         "cached_runs": plan.cached,
-        "tasks": {
-            name: {
-                "title": name,
-                "task": task.name,
-                "about": (type(task).__doc__ or name).splitlines()[0],
-                "enumerable": task.enumerable,
-                "scored_by": task.scored_by,
-                "judge": judges.get(name),
-                "data": data.get(name),
-                "end": ends.get(name),
-                "dials": dataclasses.asdict(task),
-            }
-            for name, task in experiment.worlds.items()
-        },
+        "tasks": {pipeline.name: _describe_task(pipeline) for pipeline in plan.pipelines},
         "methods": {name: describe_method(name) for name in experiment.methods},
         "cache": "PREFRONTIER_CACHE, or .cache where the command was run",
-        "policies": [
-            dict(zip(("task", "method", "params", "seed"), run.identity, strict=True))
-            | {"folder": f"policy/{run.train_key}"}
-            for run in done
-        ],
+        "policies": [run.identity | {"folder": f"policy/{run.train_key}"} for run in finished],
         "stages": [
             {
-                "task": w.name,
-                "seed": w.seed,
+                "task": pipeline.name,
+                "seed": pipeline.seed,
                 "stage": stage,
-                "folder": f"{stage}/{w.key(stage)}",
+                "folder": f"{stage}/{pipeline.key(stage)}",
             }
-            for w in plan.worlds
-            for stage in w.stages
+            for pipeline in plan.pipelines
+            for stage in pipeline.stages
         ],
     }
 
 
+def _describe_task(pipeline: Pipeline) -> dict[str, Any]:
+    task = pipeline.task
+    return {
+        "title": pipeline.name,
+        "task": task.name,
+        "about": (type(task).__doc__ or pipeline.name).splitlines()[0],
+        "enumerable": task.enumerable,
+        "reward_source": task.reward_source,
+        "end": pipeline.end,
+        "options": dataclasses.asdict(task),
+        **pipeline.describe(),
+    }
+
+
 def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
-    """Return when, where and with what a command was run that ends now."""
+    """Return when, where and with what a command was run that ends now.
+
+    Args:
+        started: When the command was started, seconds since the epoch.
+        device: "cpu" or "cuda".
+        command: The command as the user may repeat it.
+    """
     finished = time.time()
     return {
         "command": command,
@@ -77,7 +84,7 @@ def circumstances(started: float, device: str, command: str) -> dict[str, Any]:
         "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finished)),
         "seconds": round(finished - started, 1),
         "device": device,
-        "processes": distributed.count(),
+        "processes": distributed.world_size(),
         "hardware": hardware(device),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("prefrontier", *LIBRARIES)},
@@ -95,6 +102,7 @@ def calibration(folder: Path) -> dict[str, Any] | None:
 
 
 def describe_method(name: str) -> dict[str, Any]:
+    """Return what a method is and learns from."""
     kind = find_method(name, "methods")
     return {
         "title": title(kind),
@@ -105,6 +113,7 @@ def describe_method(name: str) -> dict[str, Any]:
 
 
 def hardware(device: str) -> dict[str, Any]:
+    """Return processor, cores, memory (GiB) and GPU of this machine."""
     import psutil
 
     gpu = None

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from rich.console import Console
 
 # First guesses of how long a kind of job takes, relative to each other; measured ones replace them.
-GUESS = {"shared stages": 60.0, "sft": 4.0, "dpo": 12.0, "best_of_n": 12.0, "limit": 30.0}
+GUESS = {"shared stages": 60.0, "sft": 4.0, "dpo": 12.0, "best_of_n": 12.0, "optimal frontier": 30.0}
 DEFAULT_GUESS = 25.0
 
 
@@ -26,7 +26,7 @@ class Progress:
         self.started = time.perf_counter()
 
     def start(self, stages: int, runs: list[str]) -> None:
-        """Take in what will be done: how many worlds to prepare, and the runs' methods."""
+        """Take in what will be done: how many pipelines to prepare, and the runs' methods."""
         self.left = Counter({"shared stages": stages}) + Counter(runs)
         self.total = self.left.total()
 

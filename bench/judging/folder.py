@@ -10,8 +10,9 @@ from bench.errors import UserError
 from bench.judging.cache import Answers, request_key
 from bench.judging.client import Replies, ask_all
 from bench.judging.comparisons import Comparison, Match, matches, read_pairs
-from bench.judging.metrics import Judged, Usage, figures
-from bench.config.llm_judge import LLM_JUDGE_COLUMNS, LLM_JUDGE_FILE, LLMJudge
+from bench.judging.metrics import Judged, Usage, metrics
+from bench.config.llm_judge import LLMJudge
+from bench.results.schema import LLM_JUDGE
 from bench.judging.template import load_template
 from bench.judging.verdicts import SAME, Vote, parse
 
@@ -47,7 +48,7 @@ def judge_folder(folder: Path, settings: LLMJudge, cache: Path, console: Console
     answers = Answers(cache / "judge")
     replies = ask_all(questions, settings, answers, console)
     rows = judged_rows(found, asked, settings, answers, replies)
-    write_rows(folder / LLM_JUDGE_FILE, settings.model, rows)
+    write_rows(folder / LLM_JUDGE.file, settings.model, rows)
     return 1 if replies.failed else 0
 
 
@@ -74,8 +75,8 @@ def judged_rows(
         judged = [Judged(*row.comparison, vote(row, answers)) for row in own]
         used = usage(keys, keys & uncounted, judge, answers)
         uncounted -= keys
-        values = match._asdict() | figures(judged) | used._asdict() | {"judge": judge.model}
-        yield [values[column] for column in LLM_JUDGE_COLUMNS]
+        values = match._asdict() | metrics(judged) | used._asdict() | {"judge": judge.model}
+        yield [values[column] for column in LLM_JUDGE.names]
 
 
 def vote(asked: Asked, answers: Answers) -> Vote:
@@ -104,9 +105,9 @@ def write_rows(file: Path, judge: str, rows: Iterable[list[object]]) -> None:
     """Write a judge's rows in place of those that it had; other judges' rows stay as they are."""
     import pandas as pd
 
-    from bench.cache.store import write_text
+    from bench.cache.files import write_text
 
-    own = pd.DataFrame(list(rows), columns=LLM_JUDGE_COLUMNS)
+    own = pd.DataFrame(list(rows), columns=LLM_JUDGE.names)
     # Else a missing seed would make the others floats.
     own["seed"] = own["seed"].astype("Int64")
     text = own.to_csv(index=False, float_format="%.8g")
@@ -122,6 +123,6 @@ def read_rows(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not file.exists() or not file.stat().st_size:
-        return pd.DataFrame(columns=LLM_JUDGE_COLUMNS)
+        return pd.DataFrame(columns=LLM_JUDGE.names)
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
-    return rows.reindex(columns=LLM_JUDGE_COLUMNS, fill_value="")
+    return rows.reindex(columns=LLM_JUDGE.names, fill_value="")

@@ -1,4 +1,4 @@
-"""From the votes of one side's comparisons to its figures."""
+"""From the votes of one side's comparisons to its metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.judging.verdicts import Vote
 
 # As in the report: where equal length is further out than this, it would be an extrapolation.
 TAIL = 0.05
-Figures = dict[str, float | int]
+Metrics = dict[str, float | int]
 
 
 class Judged(NamedTuple):
@@ -32,7 +32,7 @@ class Usage(NamedTuple):
     cost: float
 
 
-def figures(judged: Sequence[Judged]) -> Figures:
+def metrics(judged: Sequence[Judged]) -> Metrics:
     """Return the win rates over the opponent and what they rest on, as columns of llm_judge.csv.
 
     prompts = wins + ties + losses + unparsable + failed, and only the first three are in the win

@@ -1,36 +1,25 @@
-"""The shared stages of one task and seed: made once, in order, kept by content hash."""
+"""The pipeline of one task at one seed: stages that all methods share, each made once."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
+from bench.cache.code import code_digest, own_digest
+from bench.cache.keys import digest
 from bench.cache.store import Store
+from bench.pipeline.labels import read_labels
 from bench.tasks.base import Split, Task
-from methods.core.feedback import Judgement, Kind, Pair, derive, read_judgement
+from methods.core.feedback import FeedbackKind, Label, Pair, derive
 from methods.core.models.loading import Loading
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import TextReward, load_reward
 
 T = TypeVar("T")
-HELD_OUT_PAIRS = 256
-ROOT = Path(__file__).parents[2]
-SOURCES = [
-    *(ROOT / "bench" / "pipeline").glob("*.py"),
-    *(
-        ROOT / "methods" / "core" / f"{name}.py"
-        for name in (
-            *("feedback", "fine_tuning", "loading", "order", "policy", "reward"),
-            *("sampling", "text", "training"),
-        )
-    ),
-    ROOT / "bench" / "tasks" / "base.py",
-]
 
 
 @lru_cache(maxsize=2)
@@ -41,19 +30,43 @@ def load_shared_policy(folder: Path, device: str) -> ModelPolicy:
 
 @lru_cache(maxsize=3)
 def load_shared_reward(folder: Path, device: str) -> TextReward:
-    """Return a reward, likewise."""
+    """Return a reward model that is shared by what reads it."""
     return load_reward(folder, device)
 
 
-@dataclass(frozen=True)
-class World(ABC):
-    """A task at a seed, on a device, and where its stages lie.
+class Stage(NamedTuple):
+    """What makes an artifact that all methods share, and what it depends on.
 
-    stages: in the order in which they are made. alias: what the experiment calls the task, where
-    one task is there with several dials.
+    Attributes:
+        make: Writes the artifact to an empty folder and returns metrics of it. Its module and all
+            that this imports count in the artifact's key.
+        after: The stages that it starts from.
+        options: The task's options that it reads, beyond those of earlier stages.
+        seeded: Whether it differs from seed to seed.
+        on_device: Whether it differs from device to device.
     """
 
-    stages: ClassVar[tuple[str, ...]]
+    make: Callable[[Any, Path], dict[str, Any]]
+    after: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    seeded: bool = True
+    on_device: bool = True
+
+
+@dataclass(frozen=True)
+class Pipeline(ABC):
+    """A task at a seed, on a device, and where its stages lie.
+
+    Attributes:
+        stages: What is made, in this order.
+        task: The task with its options.
+        seed: Varies the random instance, or the training alone where the data are recorded.
+        device: "cpu" or "cuda".
+        store: Where the artifacts lie.
+        alias: The experiment's name for the task, where it has one task with several options.
+    """
+
+    stages: ClassVar[Mapping[str, Stage]]
 
     task: Task
     seed: int
@@ -61,38 +74,107 @@ class World(ABC):
     store: Store
     alias: str = ""
 
+    @classmethod
+    def open(cls, task: Any, seed: int, device: str, store: Store, alias: str = "") -> Self:
+        """Return the pipeline of a task.
+
+        Raises:
+            UserError: Data or models that the task names cannot be had.
+        """
+        return cls(task, seed, device, store, alias)
+
+    @classmethod
+    def fit_options(cls, task: Any) -> dict[str, Any]:
+        """Return options that the task's model makes necessary; none by default."""
+        return {}
+
     @property
     def name(self) -> str:
+        """The task's name in the experiment."""
         return self.alias or self.task.name
 
-    @abstractmethod
     def key(self, stage: str) -> str:
-        """Return the stage's content hash: its dials, its seed and its code."""
+        """Return the key of a stage's artifact: a hash of options, inputs, seed and code."""
+        spec = self.stages[stage]
+        own_modules = [
+            kind.__module__ for kind in type(self).__mro__ if issubclass(kind, Pipeline)
+        ]
+        return digest(
+            stage=stage,
+            task=self.task.name,
+            options={name: getattr(self.task, name) for name in self.stage_options(stage)},
+            inputs=self.inputs(stage),
+            after=[self.key(earlier) for earlier in spec.after],
+            seed=self.seed if spec.seeded else None,
+            device=self.device if spec.on_device else None,
+            code=[
+                code_digest(spec.make.__module__, type(self.task).__module__),
+                own_digest(*own_modules),
+            ],
+        )
 
-    @abstractmethod
-    def makers(self) -> dict[str, Callable[[Path], dict[str, Any]]]:
-        """Return what makes each stage in an empty folder, and answers with its figures."""
+    def stage_options(self, stage: str) -> Sequence[str]:
+        """Return the names of the task's options that a stage reads."""
+        return self.stages[stage].options
+
+    def inputs(self, stage: str) -> dict[str, Any]:
+        """Return what else a stage reads: hashes of files that the task names."""
+        return {}
+
+    def folder(self, stage: str) -> Path:
+        """Return where a stage's artifact lies, or will."""
+        return self.store.folder(stage, self.key(stage))
+
+    def missing(self) -> list[str]:
+        """Return the stages that have yet to be made."""
+        return [stage for stage in self.stages if not self.store.has(stage, self.key(stage))]
+
+    def make(self, stage: str) -> None:
+        """Make one stage, unless it is there."""
+        self.store.make(stage, self.key(stage), partial(self.stages[stage].make, self))
+
+    def prepare(self) -> None:
+        """Make what is missing, in order."""
+        for stage in self.stages:
+            self.make(stage)
+
+    def metrics(self, stage: str) -> dict[str, Any]:
+        """Return what a stage says of itself: its seconds, and what its maker measured."""
+        return self.store.metrics(stage, self.key(stage))
+
+    def fit(self, stage: str, train: Callable[..., T], *args: Any, seed: int | None = None) -> T:
+        """Train for a stage, in a work folder of its own.
+
+        Args:
+            stage: The stage that is being made.
+            train: Called with the arguments, device, seed and workdir.
+            args: Positional arguments of `train`.
+            seed: Of the training; the pipeline's by default.
+
+        Returns:
+            What `train` returns.
+        """
+        workdir = self.store.workdir(f"trainer-{self.key(stage)}")
+        used_seed = self.seed if seed is None else seed
+        trained = train(*args, device=self.device, seed=used_seed, workdir=workdir)
+        self.store.drop_workdir(workdir.name)
+        return trained
 
     @abstractmethod
     def prompts(self, split: Split) -> list[str]:
         """Return the prompts of a split."""
 
     @abstractmethod
-    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        """Return what policies are measured by: the gold reward, or where there is none a judge's.
+    def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        """Return the reward that policies are measured by: gold, or a judge's where none is known.
 
-        No method sees it, but for those that declare themselves privileged.
+        Only methods that declare themselves privileged see it.
         """
 
     @property
     @abstractmethod
-    def asked(self) -> Kind:
-        """What people, or the simulated annotator, were asked for."""
-
-    @property
-    def scorer(self) -> str:
-        """A hash of what gives the scores and to which prompts, beyond the task's own code."""
-        return ""
+    def feedback_kind(self) -> FeedbackKind:
+        """The kind of labels that people, or the simulated annotator, gave."""
 
     @property
     @abstractmethod
@@ -100,8 +182,13 @@ class World(ABC):
         """The end token of the policies, as text."""
 
     @property
+    def reward_key(self) -> str:
+        """A hash of what gives the reward and to which prompts, beyond the task's own code."""
+        return ""
+
+    @property
     def temperature(self) -> float:
-        """How much of the score one unit of a learned reward stands for."""
+        """How many units of the gold reward one unit of the learned reward stands for."""
         return 1.0
 
     @property
@@ -110,66 +197,41 @@ class World(ABC):
         return Loading()
 
     def read_data(self) -> list[str]:
-        """Read what comes from elsewhere; return what there is to say of it. Raises UserError."""
+        """Read what comes from elsewhere and return a summary of it, line by line.
+
+        Raises:
+            UserError: The data cannot be used.
+        """
         return []
 
-    def folder(self, stage: str) -> Path:
-        return self.store.folder(stage, self.key(stage))
-
-    def missing(self) -> list[str]:
-        """Return the stages that are yet to be made."""
-        return [stage for stage in self.stages if not self.store.has(stage, self.key(stage))]
-
-    def prepare(self) -> None:
-        """Make what is missing, in order."""
-        for stage, maker in self.makers().items():
-            self.store.make(stage, self.key(stage), maker)
-
-    def figures(self, stage: str) -> dict[str, Any]:
-        """Return what the stage wrote about itself: seconds, and the reward model's accuracy."""
-        return self.store.figures(stage, self.key(stage))
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest says of this kind of pipeline beyond its task."""
+        return {"judge": None, "data": None}
 
     def sft(self) -> ModelPolicy:
         """Return the SFT policy. It is shared by what reads it: nothing may train it."""
         return load_shared_policy(self.folder("sft"), self.device)
 
     def reward_model(self) -> TextReward:
+        """Return the reward model. It is shared, too."""
         return load_shared_reward(self.folder("reward_model"), self.device)
 
-    def feedback(self, kind: Kind) -> list[Judgement]:
-        """Return what the annotator said of train prompts, as this kind.
+    def labels(self, split: str, kind: FeedbackKind) -> list[Label]:
+        """Return the labels of a split as they were given, none where there are none."""
+        return read_labels(self.folder("feedback"), split, kind)
 
-        Thumbs were asked for; the others come from the one question that was asked.
+    def feedback(self, kind: FeedbackKind) -> list[Label]:
+        """Return the labels on train prompts, as this kind.
+
+        Unpaired labels were asked for as such; all others derive from the kind that was given.
         """
-        asked: Kind = "thumbs" if kind == "thumbs" else self.asked
-        return derive(self.judgements_of("train", asked), kind)
+        given = kind if kind == "unpaired" else self.feedback_kind
+        return derive(self.labels("train", given), kind)
 
-    def judgements(self, kind: Kind) -> int:
-        """Return how many judgements of the annotator this feedback cost."""
-        return int(self.figures("feedback")["thumbs" if kind == "thumbs" else "judgements"])
+    def label_count(self, kind: FeedbackKind) -> int:
+        """Return how many labels of the annotator this kind of feedback took."""
+        return int(self.metrics("feedback")["unpaired" if kind == "unpaired" else "labels"])
 
     def held_out_pairs(self, split: Split) -> list[Pair]:
         """Return preference pairs on validation or test prompts."""
-        return self.judgements_of(split, "pairs")  # type: ignore[return-value]
-
-    def judgements_of(self, split: str, kind: Kind) -> list[Judgement]:
-        """Return the judgements of a split as they are kept; none where there are none."""
-        file = self.folder("feedback") / f"{split}.{kind}.jsonl"
-        if not file.exists():
-            return []
-        # By "\n" alone: other ends of lines may stand within a text.
-        lines = file.read_text(encoding="utf-8").split("\n")
-        return [read_judgement(kind, json.loads(line)) for line in lines if line]
-
-    def fit(self, stage: str, train: Callable[..., T], *args: Any, seed: int | None = None) -> T:
-        """Train for a stage, in a work folder of its own; at the world's seed, or another."""
-        workdir = self.store.workdir(f"trainer-{self.key(stage)}")
-        own = self.seed if seed is None else seed
-        trained = train(*args, device=self.device, seed=own, workdir=workdir)
-        self.store.drop_workdir(workdir.name)
-        return trained
-
-
-def write_judgements(file: Path, judgements: Sequence[Judgement]) -> None:
-    lines = [json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in judgements]
-    file.write_text("".join(lines), encoding="utf-8")
+        return cast(list[Pair], self.labels(split, "pairs"))

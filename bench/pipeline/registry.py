@@ -1,23 +1,32 @@
-"""Which kind of world a task makes."""
+"""Which kind of pipeline a kind of task has: one line for each."""
 
 from __future__ import annotations
 
-from bench.pipeline.embedded import EmbeddedWorld
-from bench.pipeline.recorded import RecordedWorld
-from bench.pipeline.sentiment import SentimentWorld
-from bench.pipeline.sources import find_sources, find_texts
-from bench.pipeline.base import World
 from bench.cache.store import Store
+from bench.pipeline.base import Pipeline
+from bench.pipeline.embedded import EmbeddedPipeline
+from bench.pipeline.recorded import RecordedPipeline
+from bench.pipeline.sentiment import SentimentPipeline
 from bench.tasks.base import Embedded, Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
 
+PIPELINES: dict[type[Task], type[Pipeline]] = {
+    Embedded: EmbeddedPipeline,
+    Recorded: RecordedPipeline,
+    Sentiment: SentimentPipeline,
+}
 
-def make_world(task: Task, seed: int, device: str, store: Store, alias: str = "") -> World:
-    """Return the world of a task at a seed. Raises UserError where its data are not to be had."""
-    if isinstance(task, Recorded):
-        return RecordedWorld(task, seed, device, store, alias, find_sources(task))
-    if isinstance(task, Sentiment):
-        return SentimentWorld(task, seed, device, store, alias, find_texts(task))
-    assert isinstance(task, Embedded)
-    return EmbeddedWorld(task, seed, device, store, alias)
+
+def pipeline_class(task: Task) -> type[Pipeline]:
+    """Return the kind of pipeline that a task has."""
+    return next(PIPELINES[kind] for kind in type(task).__mro__ if kind in PIPELINES)
+
+
+def make_pipeline(task: Task, seed: int, device: str, store: Store, alias: str = "") -> Pipeline:
+    """Return the pipeline of a task at a seed.
+
+    Raises:
+        UserError: Data or models that the task names cannot be had.
+    """
+    return pipeline_class(task).open(task, seed, device, store, alias)

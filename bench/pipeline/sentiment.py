@@ -1,48 +1,31 @@
-"""The stages of the sentiment task: texts of people, a pretrained model, a classifier as gold."""
+"""Pipelines of the sentiment task: people's texts, a pretrained model, a classifier as gold."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from hashlib import sha256
-from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from bench.data.reading import read_rows
+from bench.cache.store import Store
 from bench.data.splits import split_of
-from bench.errors import UserError
-from bench.pipeline.base_model import load_model, load_tokenizer
-from bench.pipeline.recorded_feedback import drawn
-from bench.pipeline.simulated import SimulatedWorld
-from bench.pipeline.sources import Sources
-from bench.pipeline.base import ROOT, SOURCES
-from bench.cache.store import digest, source_digest, write_json
+from bench.pipeline.base import Stage
+from bench.pipeline.simulated import SimulatedPipeline
+from bench.pipeline.sources import Sources, find_texts
+from bench.pipeline.stages import base_model, feedback, reward_model, sft, texts
+from bench.pipeline.stages.recorded_feedback import drawn
+from bench.pipeline.stages.texts import read_texts
+from bench.pipeline.stages.tokenizers import load_tokenizer
+from bench.pipeline.summary import sentiment_summary
 from bench.tasks.base import Example, Split
 from bench.tasks.sentiment import Sentiment
 from methods.core.models.loading import Loading
-from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import Classifier
-from methods.core.models.sampling import stream
-
-CODE = [
-    *SOURCES,
-    *(ROOT / "bench" / "data").glob("*.py"),
-    ROOT / "bench" / "tasks" / "sentiment.py",
-]
-TEXTS = (
-    *("split", "column", "rows", "shortest", "longest", "response_tokens", "shares"),
-    "eval_prompts",
-)
-FEEDBACK = ("classifier", "judgements", "question", "annotator", "coverage")
 
 
 @lru_cache(maxsize=1)
-def load_classifier(
-    folder: str, device: str, end: str, label: str, probability: bool
-) -> Classifier:
+def load_gold(folder: str, device: str, end: str, label: str, probability: bool) -> Classifier:
     """Return the gold reward, once in each process."""
     return Classifier.load(
         Path(folder), device, end=end, label=label, plain=True, probability=probability
@@ -50,43 +33,65 @@ def load_classifier(
 
 
 @dataclass(frozen=True)
-class SentimentWorld(SimulatedWorld):
-    """The sentiment task at a seed. sources: where texts and models were found."""
+class SentimentPipeline(SimulatedPipeline):
+    """The sentiment task at a seed.
 
-    stages: ClassVar = ("texts", "base_model", "sft", "feedback", "reward_model")
+    Attributes:
+        sources: Where texts and models were found.
+    """
+
+    stages: ClassVar = {
+        "texts": Stage(
+            texts.make_sentiment,
+            (),
+            (
+                *("split", "column", "rows", "shortest", "longest"),
+                *("response_tokens", "shares", "eval_prompts"),
+            ),
+            seeded=False,
+            on_device=False,
+        ),
+        "base_model": Stage(base_model.make_sentiment, ("texts",), ("loading",), seeded=False),
+        "sft": Stage(sft.make_simulated, ("base_model",), ("sft",)),
+        "feedback": Stage(
+            feedback.make_simulated,
+            ("sft",),
+            ("classifier", "labels", "feedback_format", "annotator", "response_source"),
+        ),
+        "reward_model": Stage(reward_model.make_simulated, ("feedback",), ("reward_model",)),
+    }
 
     task: Sentiment
     sources: Sources = field(default=Sources())
 
-    def key(self, stage: str) -> str:
-        dials = {
-            "texts": TEXTS,
-            "base_model": ("loading",),
-            "sft": ("sft",),
-            "feedback": FEEDBACK,
-            "reward_model": ("reward",),
-        }[stage]
-        own: dict[str, Any] = {name: getattr(self.task, name) for name in dials}
+    @classmethod
+    def open(cls, task: Sentiment, seed: int, device: str, store: Store, alias: str = "") -> Self:
+        return cls(task, seed, device, store, alias, find_texts(task))
+
+    def inputs(self, stage: str) -> dict[str, Any]:
         if stage == "texts":
-            own |= {"data": self.sources.data, "model": self.sources.model.hash}
-        else:
-            before = self.stages[self.stages.index(stage) - 1]
-            own |= {"before": self.key(before), "device": self.device}
-        if stage in ("sft", "feedback", "reward_model"):
-            own["seed"] = self.seed
-        if stage == "feedback":
-            own["gold"] = self.sources.judge_classifier.hash
-        return digest(stage=stage, task=self.task.name, **own, code=source_digest(CODE))
+            return {"data": self.sources.data, "model": self.sources.model.hash}
+        return {"gold": self.sources.judge_classifier.hash} if stage == "feedback" else {}
 
-    def makers(self) -> dict[str, Callable[[Path], dict[str, Any]]]:
-        return {"texts": self._make_texts, **super().makers()}
+    def prompts(self, split: Split) -> list[str]:
+        prompts = [example.prompt for example in self._examples(split)]
+        return prompts if split == "train" else drawn(prompts, self.task.eval_prompts)
 
-    def read_data(self) -> list[str]:
-        self.store.make("texts", self.key("texts"), self._make_texts)
-        counts = self.figures("texts")
-        splits = ("train", "validation", "test")
-        parts = [f"{counts[split]:,} to {split}" for split in splits]
-        return [f"{self.task.data}: beginnings of texts: {', '.join(parts)}"]
+    def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        option, folder = self.task.classifier, self.sources.judge_classifier.folder
+        gold = load_gold(folder, self.device, self.end, option.label, option.probability)
+        return gold(prompts, responses)
+
+    def demonstrations(self) -> list[Example]:
+        return self._examples("train")[: self.task.sft.examples]
+
+    def _examples(self, split: Split) -> list[Example]:
+        shares = self.task.shares
+        return [example for example in self._texts if split_of(example.prompt, shares) == split]
+
+    @cached_property
+    def _texts(self) -> list[Example]:
+        return read_texts(self.folder("texts"))
 
     @property
     def loading(self) -> Loading:
@@ -94,60 +99,13 @@ class SentimentWorld(SimulatedWorld):
 
     @property
     def end(self) -> str:
-        return str(self._tokenizer.eos_token)
-
-    def prompts(self, split: Split) -> list[str]:
-        own = [example.prompt for example in self._texts if self._split(example) == split]
-        return own if split == "train" else drawn(own, self.task.eval_prompts)
-
-    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        dial = self.task.classifier
-        folder = self.sources.judge_classifier.folder
-        gold = load_classifier(folder, self.device, self.end, dial.label, dial.probability)
-        return gold(prompts, responses)
-
-    def demonstrations(self) -> list[Example]:
-        train = [example for example in self._texts if self._split(example) == "train"]
-        return train[: self.task.sft.examples]
-
-    def make_base_model(self, folder: Path) -> dict[str, Any]:
-        source = Path(self.sources.model.folder)
-        model = load_model(source, self._tokenizer, self.task.loading.dtype)
-        ModelPolicy(model, self._tokenizer).save(folder)
-        return {}
-
-    def _split(self, example: Example) -> str:
-        return split_of(example.prompt, self.task.shares)
+        return str(self.tokenizer.eos_token)
 
     @cached_property
-    def _tokenizer(self) -> Any:
+    def tokenizer(self) -> Any:
+        """The policies' tokenizer."""
         return load_tokenizer(Path(self.sources.model.folder), plain=True)
 
-    @cached_property
-    def _texts(self) -> list[Example]:
-        content = json.loads((self.folder("texts") / "texts.json").read_text(encoding="utf-8"))
-        return [Example(*row) for row in content]
-
-    def _make_texts(self, folder: Path) -> dict[str, Any]:
-        """Cut each text into its beginning and what comes next; each beginning once."""
-        task, tokenizer = self.task, self._tokenizer
-        found: dict[str, Example] = {}
-        for row in islice(read_rows(task.data, task.split), task.rows or None):
-            text = (row.fields or {}).get(task.column)
-            if not isinstance(text, str):
-                raise UserError(f"{task.data}: line {row.line}: no text in column '{task.column}'")
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-            lengths = range(task.shortest, task.longest + 1)
-            at = lengths[stream("beginning", sha256(text.encode()).hexdigest()) % len(lengths)]
-            rest = ids[at : at + task.response_tokens]
-            if len(rest) == 0:
-                continue
-            ended = len(ids) - at < task.response_tokens
-            beginning, continued = tokenizer.decode(ids[:at]), tokenizer.decode(rest)
-            response = continued + (self.end if ended else "")
-            found.setdefault(beginning, Example(beginning, response))
-        splits = [self._split(example) for example in found.values()]
-        if missing := {"train", "validation", "test"} - set(splits):
-            raise UserError(f"{task.data}: too few texts: none for {', '.join(sorted(missing))}")
-        write_json(folder / "texts.json", list(found.values()))
-        return {split: splits.count(split) for split in ("train", "validation", "test")}
+    def read_data(self) -> list[str]:
+        self.make("texts")
+        return sentiment_summary(self.task, self.metrics("texts"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bench.data.reading import fingerprint
 from bench.errors import UserError
-from bench.pipeline.base_model import SIZES
 from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
+from bench.tasks.sizes import SIZES
 
 # Safetensors and what describes them: neither pickles nor code.
 WANTED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
@@ -73,15 +73,7 @@ def find_model(name: str) -> Source:
 
 def needs_hub(task: Task) -> bool:
     """Return whether anything of the task has to come from the hub."""
-    if isinstance(task, Recorded):
-        classifiers = [task.reward_classifier, task.judge_classifier]
-        names = [task.model, task.judge_model, *(one.model for one in classifiers)]
-    elif isinstance(task, Sentiment):
-        names = [task.model, task.classifier.model]
-    else:
-        return False
-    models = [name for name in names if name and name not in SIZES]
-    return any(not Path(name).exists() for name in [*models, task.data])
+    return not all(Path(name).exists() for name in task.external_sources())
 
 
 def _fetched(name: str) -> Path:

@@ -18,7 +18,7 @@ Gains = Mapping[str, pd.DataFrame]
 
 
 def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
-    """Return for each task the gold gain over SFT as a share of the limit's largest gain.
+    """Return for each task the gold gain over SFT as a share of the frontier's largest gain.
 
     Rows are seeds, columns methods; selected settings on test prompts. The largest gain is that of
     the seed's own curve in frontier.csv, from its start to its end.
@@ -26,9 +26,9 @@ def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:
     found = {}
     for task in results.tasks:
         rows = selected_rows(results.runs, task)
-        gold = rows.pivot_table(index="seed", columns="method", values="score")
-        limit = results.frontier[results.frontier["task"] == task].dropna(subset=["kl", "reward"])
-        ends = limit.sort_values("kl").groupby("seed")["reward"].agg(["first", "last"])
+        gold = rows.pivot_table(index="seed", columns="method", values="reward")
+        frontier = results.frontier[results.frontier["task"] == task].dropna(subset=["kl", "reward"])
+        ends = frontier.sort_values("kl").groupby("seed")["reward"].agg(["first", "last"])
         largest = (ends["last"] - ends["first"]).reindex(gold.index)
         if "sft" in gold.columns:
             gains = gold.sub(gold["sft"], axis=0).div(largest.where(largest > 0), axis=0)
@@ -67,7 +67,7 @@ def normalized_gain(gains: Gains, method: str) -> str:
 def improvement(gains: Gains, method: str, other: str) -> str:
     """Return the probability of improvement; a dash of a method over itself.
 
-    The two methods' seeds are drawn together: they share their worlds.
+    The two methods' seeds are drawn together: they share their pipelines.
     """
     if method == other:
         return MISSING

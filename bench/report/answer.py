@@ -16,7 +16,7 @@ from bench.results.loading import Results
 from bench.analysis.selection import contrast, ranking, select_settings, selected_rows
 from bench.analysis.statistics import Interval
 
-# A mean efficiency just above 1 is sampling error; further above, the limit is wrong.
+# A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02
 MOST_REGRETS = 6
 # More names than this are counted, not listed.
@@ -111,7 +111,7 @@ def _cost(rows: pd.DataFrame, ranked: list[str]) -> str:
     parts = [
         f"{method} took {_training(_cost_of(rows, method, 'train_seconds'))}, "
         f"{_count(rows, method, 'responses_sampled')} sampled responses and "
-        f"{_count(rows, method, 'judgements')} judgements"
+        f"{_count(rows, method, 'labels')} labels"
         for method in ranked[:2]
         if method != "sft"
     ]
@@ -130,7 +130,7 @@ def _privileged(results: Results, rows: pd.DataFrame) -> list[str]:
         sentences.append(
             f"{method}, trained on the gold reward itself and so no contender, gets "
             f"{_mean(rows, method, 'score')} at {_mean(rows, method, 'kl')} nats"
-            + (f": {percent(share)} of the limit's gain there." if math.isfinite(share) else ".")
+            + (f": {percent(share)} of the frontier's gain there." if math.isfinite(share) else ".")
         )
     return sentences
 
@@ -145,7 +145,7 @@ def _regrets(results: Results, task: str) -> str:
         shown = {*ranking(results.runs, task, results.privileged)[:2], *results.privileged}
         parts = parts[parts.index.isin(shown)]
     said = [
-        f"{method} lost {number(own['regret_optimizer'])} to its optimizer"
+        f"{method} lost {number(own['optimization_error'])} to its optimizer"
         + ("" if method in results.privileged else _signal(own))
         for method, own in parts.iterrows()
     ]
@@ -155,8 +155,8 @@ def _regrets(results: Results, task: str) -> str:
 
 
 def _signal(own: pd.Series) -> str:
-    meeting = own["regret_meeting"]
-    text = f" and {number(own['regret_signal'])} to the learned reward"
+    meeting = own["interaction"]
+    text = f" and {number(own['reward_model_error'])} to the learned reward"
     if meeting < 0:
         return f"{text}, less {number(-meeting)} where the two meet"
     return f"{text}, and {number(meeting)} more where the two meet"
@@ -178,7 +178,7 @@ def _warnings(results: Results, task: str, rows: pd.DataFrame) -> list[str]:
     high = rows.groupby("method", sort=False)["efficiency"].mean()
     warnings += [
         f"{method} seems to have {percent(share)} of what is possible. More "
-        "than 100% is no triumph: the limit is estimated too low there."
+        "than 100% is no triumph: the frontier is estimated too low there."
         for method, share in high[high > EFFICIENCY_ALARM].items()
     ]
     return warnings

@@ -1,4 +1,4 @@
-"""What each method used, and how many judgements a learned reward saved."""
+"""What each method used, and how many labels a learned reward saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.results.loading import Results, method_order
 from bench.analysis.selection import RUN_KEY, ok_rows, selected_rows
 
 COSTS = (
-    "judgements",
+    "labels",
     "prompts_seen",
     "responses_sampled",
     "reward_calls",
@@ -25,18 +25,18 @@ MOST_SENTENCES = 4
 
 
 class Asked(NamedTuple):
-    """How often a learned reward answered, and for how many judgements; means over seeds.
+    """How often a learned reward answered, and for how many labels; means over seeds.
 
     calls: over all settings of a seed, which share one reward model.
     """
 
     calls: float
-    judgements: float
+    labels: float
 
     @property
     def saved(self) -> float:
-        """Judgements saved; below 0 where asking the annotator each time had been cheaper."""
-        return self.calls - self.judgements
+        """Labels saved; below 0 where asking the annotator each time had been cheaper."""
+        return self.calls - self.labels
 
 
 def asked(results: Results, task: str) -> dict[str, Asked]:
@@ -47,13 +47,13 @@ def asked(results: Results, task: str) -> dict[str, Asked]:
     found = {}
     for method in method_order(runs):
         own = runs[runs["method"] == method].groupby("seed")
-        calls, judgements = own["reward_calls"].sum(), own["judgements"].max()
-        found[method] = Asked(float(calls.mean()), float(judgements.mean()))
+        calls, labels = own["reward_calls"].sum(), own["labels"].max()
+        found[method] = Asked(float(calls.mean()), float(labels.mean()))
     return {method: own for method, own in found.items() if own.calls > 0}
 
 
 def cost_table(results: Results, task: str) -> pd.DataFrame:
-    """Return what each method's selected setting used, and its judgements saved over all.
+    """Return what each method's selected setting used, and its labels saved over all.
 
     Medians over seeds: a machine that was busy for a while does not count.
     """
@@ -69,7 +69,7 @@ def cost_table(results: Results, task: str) -> pd.DataFrame:
             }
             | {"train seconds": seconds(used[method]["train_seconds"])}
             | {"tokens per second": count(per_second(used[method]))}
-            | {"judgements saved, all settings": saved.get(method, MISSING)}
+            | {"labels saved, all settings": saved.get(method, MISSING)}
             for method in method_order(medians.reset_index())
         ]
     )
@@ -94,11 +94,11 @@ def savings(results: Results, task: str) -> list[str]:
 def _saving(label: str, own: Asked) -> str:
     text = (
         f"{label}: per seed, over all settings, its reward model answered {count(own.calls)} times "
-        f"for {count(own.judgements)} judgements"
+        f"for {count(own.labels)} labels"
     )
     if own.saved < 0:
         return (
             f"{text}. Asking the annotator each time would have been cheaper, by "
-            f"{count(-own.saved)} judgements."
+            f"{count(-own.saved)} labels."
         )
-    return f"{text}: {count(own.saved)} judgements saved."
+    return f"{text}: {count(own.saved)} labels saved."

@@ -1,4 +1,4 @@
-"""Gain against what it took: settings tried, responses, tokens, seconds, judgements."""
+"""Gain against what it took: settings tried, responses, tokens, seconds, labels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from bench.report.effort import best_of_k_gains
-from bench.report.facets import FEW, facet_panels
+from bench.report.charts.facets import FEW, facet_panels
 from bench.results.loading import Results
 from bench.analysis.selection import contrast_of, gold_by_seed, selected_rows
-from bench.report.style import Look, legend, looks, panels
+from bench.report.charts.style import Look, legend, looks, panels
 from bench.analysis.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ AXES = {
     "responses_sampled": "responses sampled",
     "train_tokens": "training tokens",
     "train_seconds": "training, seconds",
-    "judgements": "judgements asked for",
+    "labels": "labels asked for",
 }
 # Intervals at the same place must not hide each other: a hair aside, in points and in settings.
 ASIDE_POINTS = 2.5
@@ -114,7 +114,7 @@ def _half(interval: Interval) -> float:
 
 
 def _around(gains: list[Interval]) -> tuple[float, float]:
-    """Return limits that hold 0 and all intervals: matplotlib cannot tell where points moved to."""
+    """Return frontiers that hold 0 and all intervals: matplotlib cannot tell where points moved to."""
     known = [gain for gain in gains if math.isfinite(gain.mean)]
     low = min(0.0, *(gain.mean - _half(gain) for gain in known)) if known else 0.0
     high = max(0.0, *(gain.mean + _half(gain) for gain in known)) if known else 0.0

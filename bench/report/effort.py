@@ -17,7 +17,7 @@ BUDGETS = (1.0, 2.0, 4.0)
 def effort_table(runs: pd.DataFrame, frontier: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return, for each method but SFT, what its settings together are worth."""
     own = runs[runs["task"] == task]
-    limit = frontier[frontier["task"] == task]
+    frontier = frontier[frontier["task"] == task]
     methods = [method for method in method_order(own) if method != "sft"]
     tried = {method: own.loc[own["method"] == method, "params"].nunique() for method in methods}
     most = max(tried.values(), default=0)
@@ -25,7 +25,7 @@ def effort_table(runs: pd.DataFrame, frontier: pd.DataFrame, task: str) -> pd.Da
         [
             {
                 "method": method,
-                "area under the frontier": percent(_area(own, limit, method)),
+                "area under the frontier": percent(_area(own, frontier, method)),
                 **_over_settings(settings_means(own, method), most),
                 "collapsed": _collapsed(own, method),
             }
@@ -43,13 +43,13 @@ def settings_means(own: pd.DataFrame, method: str) -> pd.DataFrame:
     rows = rows[rows["method"] == method]
     seeds = rows.groupby("params")["seed"].transform("nunique")
     rows = rows[seeds == seeds.max()]
-    means = rows.groupby(["params", "split"])[["kl", "score"]].mean().unstack("split")
+    means = rows.groupby(["params", "split"])[["kl", "reward"]].mean().unstack("split")
     empty = pd.Series(dtype=float)
     return pd.DataFrame(
         {
             "kl": means.get(("kl", "test"), empty),
-            "test": means.get(("score", "test"), empty),
-            "validation": means.get(("score", "validation"), empty),
+            "test": means.get(("reward", "test"), empty),
+            "validation": means.get(("reward", "validation"), empty),
         }
     ).dropna(subset=["test", "validation"])
 
@@ -62,10 +62,10 @@ def best_of_k_gains(own: pd.DataFrame, method: str) -> pd.DataFrame:
     """
     rows = ok_rows(own)
     test = rows[rows["split"] == "test"]
-    start = test[test["method"] == "sft"].set_index("seed")["score"]
+    start = test[test["method"] == "sft"].set_index("seed")["reward"]
     validation = settings_means(own, method)["validation"]
     gold = test[test["method"] == method].pivot_table(
-        index="params", columns="seed", values="score"
+        index="params", columns="seed", values="reward"
     )
     gains = gold.reindex(validation.index).sub(start, axis="columns").dropna(axis="columns")
     curves = {seed: best_of_k(validation.tolist(), gains[seed].tolist()) for seed in gains.columns}
@@ -84,14 +84,14 @@ def _over_settings(means: pd.DataFrame, most: int) -> dict[str, str]:
     return cells | {f"best of {k}": number(value) for k, value in enumerate(expected, start=1)}
 
 
-def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float:
+def _area(own: pd.DataFrame, frontier: pd.DataFrame, method: str) -> float:
     """Return the mean share over seeds, or nan unless every seed has one."""
     rows = ok_rows(own)
     rows = rows[(rows["method"] == method) & (rows["split"] == "test")].dropna(subset=["kl"])
     shares = []
-    for seed, line in limit.groupby("seed"):
+    for seed, line in frontier.groupby("seed"):
         mine, line = rows[rows["seed"] == seed], line.sort_values("kl")
-        points = list(zip(mine["kl"], mine["score"], strict=True))
+        points = list(zip(mine["kl"], mine["reward"], strict=True))
         along = list(zip(line["kl"], line["reward"], strict=True))
         shares.append(area_share(points, along, along[0][1]) if points else math.nan)
     return sum(shares) / len(shares) if shares else math.nan
@@ -100,9 +100,9 @@ def _area(own: pd.DataFrame, limit: pd.DataFrame, method: str) -> float:
 def _collapsed(own: pd.DataFrame, method: str) -> str:
     """Count the runs that failed, or ended below the SFT policy of their seed."""
     test = own[own["split"] == "test"]
-    start = test[test["method"] == "sft"].set_index("seed")["score"]
+    start = test[test["method"] == "sft"].set_index("seed")["reward"]
     rows = test[test["method"] == method]
     if start.empty:
         return MISSING
-    gains = rows["score"].where(rows["status"] == "ok") - rows["seed"].map(start)
+    gains = rows["reward"].where(rows["status"] == "ok") - rows["seed"].map(start)
     return f"{collapses(gains.tolist())}/{len(rows)}"

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.report.display import MISSING, count, number, percent
 from bench.results.loading import CHOSEN, Results, described, method_order
 from bench.analysis.selection import selected_rows
-from bench.report.wins import at_equal_length, duels_of
+from bench.report.wins import at_equal_length, head_to_head_of
 
 COIN = 0.5
 KINDS = {"judge": "the judge", "reward_model": "the reward model that methods learn from"}
@@ -112,11 +112,11 @@ def people_table(results: Results, task: str) -> pd.DataFrame:
     """
     if task not in results.judged:
         return pd.DataFrame()
-    rows, duels = selected_rows(results.runs, task), duels_of(results, task)
+    rows, head_to_head = selected_rows(results.runs, task), head_to_head_of(results, task)
     lines = []
     for method in method_order(rows):
         own = rows[rows["method"] == method]
-        against = duels[(duels["method"] == method) & (duels["opponent"] == CHOSEN)]
+        against = head_to_head[(head_to_head["method"] == method) & (head_to_head["opponent"] == CHOSEN)]
         lines.append(
             {
                 "method": method,

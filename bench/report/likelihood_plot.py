@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.analysis.averages import mean_curve
-from bench.report.facets import facet_panels
+from bench.report.charts.facets import facet_panels
 from bench.results.loading import Results
 from bench.analysis.selection import of_selected
-from bench.report.style import looks
+from bench.report.charts.style import looks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

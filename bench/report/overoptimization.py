@@ -74,7 +74,7 @@ def gains(results: Results, task: str) -> pd.DataFrame:
     points = points[(points["method"] != "sft") & points["seed"].isin(start.index)]
     frame = points[["method", "params", "strength", "seed", "final"]].assign(
         d=np.sqrt(points["kl"].clip(lower=0)),
-        gold=points["score"] - points["seed"].map(start["score"]),
+        gold=points["reward"] - points["seed"].map(start["reward"]),
         proxy=points["proxy_reward"] - points["seed"].map(start["proxy_reward"]),
     )
     return frame.dropna(subset=["d", "gold"]).reset_index(drop=True)

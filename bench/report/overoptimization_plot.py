@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.report.overoptimization import SMALLEST, fits, gains, turning_kl
 from bench.results.loading import Results
-from bench.report.style import looks, panels
+from bench.report.charts.style import looks, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ def _title(results: Results, task: str, method: str, lines: int) -> str:
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:
-    """Return limits that hold the gains of all panels, a few far-off ones apart."""
+    """Return frontiers that hold the gains of all panels, a few far-off ones apart."""
     values = pd.concat([points["gold"], points["proxy"]]).dropna()
     low, high = float(values.quantile(0.005)), float(values.quantile(0.995))
     return min(0.0, low) - 0.1 * (high - low), high + 0.15 * (high - low)

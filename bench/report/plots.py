@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.averages import mean_curve, seed_curves
 from bench.report.cost_plots import cost, effort
-from bench.report.facets import FEW
+from bench.report.charts.facets import FEW
 from bench.report.frontier_plot import frontier
 from bench.report.likelihood_plot import likelihood
 from bench.report.overoptimization_plot import overoptimization
@@ -18,7 +18,7 @@ from bench.report.ranking_plot import ranking
 from bench.report.regret_plot import regret
 from bench.results.loading import Results
 from bench.analysis.selection import of_selected
-from bench.report.style import RC, Look, legend, looks, panels, save
+from bench.report.charts.style import RC, Look, legend, looks, panels, save
 from bench.report.win_rates_plot import win_rates
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """All methods in one order over all tasks and seeds, and how sure it is. Exploratory.
 
-A world is a task with a seed. In each the methods are ranked by gold reward on test prompts, which
+A pipeline is a task with a seed. In each the methods are ranked by gold reward on test prompts, which
 is the same order as by any gain over SFT, so that tasks need no common scale. What is ranked is
-the mean over worlds, every task counted alike.
+the mean over pipelines, every task counted alike.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def contenders(results: Results) -> list[str]:
     ]
 
 
-def world_ranks(results: Results) -> dict[str, pd.DataFrame]:
+def seed_ranks(results: Results) -> dict[str, pd.DataFrame]:
     """Return for each task the ranks of the contenders, 1 is best: rows seeds, columns methods.
 
     Selected settings on test prompts. Equals share the mean of their ranks; who has no figure in a
-    world, since its run failed, comes last there.
+    pipeline, since its run failed, comes last there.
     """
     methods, ranks = contenders(results), {}
     for task in results.tasks:
@@ -65,7 +65,7 @@ def mean_ranks(
 ) -> list[Ranked]:
     """Return the methods by mean rank, best first, with percentile intervals.
 
-    Seeds are drawn anew within each task, the same ones for all methods, which share their worlds.
+    Seeds are drawn anew within each task, the same ones for all methods, which share their pipelines.
     """
     tables = [own.to_numpy() for own in ranks.values()]
     if not tables:
@@ -79,12 +79,12 @@ def mean_ranks(
         # Sums of the same ranks in another order differ by rounding; they must count as equal.
         first = np.isclose(drawn, drawn.min(axis=1, keepdims=True))
         best = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
-    worlds = sum(len(table) for table in tables)
+    pipelines = sum(len(table) for table in tables)
     order = np.argsort(found, kind="stable")
     return [
         Ranked(
             methods[i],
-            Interval(float(found[i]), float(low[i]), float(high[i]), worlds),
+            Interval(float(found[i]), float(low[i]), float(high[i]), pipelines),
             float(best[i]),
             {task: float(own[methods[i]].mean()) for task, own in ranks.items()},
         )
@@ -105,7 +105,7 @@ def _drawn(tables: Sequence[ndarray], resamples: int) -> ndarray:
 
 def ranking_table(results: Results) -> pd.DataFrame:
     """Return the methods in order, those that are not ranked last; empty with fewer than two."""
-    ranked = mean_ranks(world_ranks(results))
+    ranked = mean_ranks(seed_ranks(results))
     if len(ranked) < 2:
         return pd.DataFrame()
     gains = normalized_gains(results)
@@ -143,9 +143,9 @@ def _with_interval(own: Interval) -> str:
 def _gains(results: Results, gains: Mapping[str, pd.DataFrame], method: str) -> dict[str, str]:
     own = results.runs[results.runs["method"] == method]
     of = own.drop_duplicates(["task", "seed"])
-    finished = sum(int(selected_rows(own, task)["score"].notna().sum()) for task in results.tasks)
+    finished = sum(int(selected_rows(own, task)["reward"].notna().sum()) for task in results.tasks)
     return {
         "normalized gain (IQM)": normalized_gain(gains, method),
         "probability of improvement over SFT": improvement(gains, method, "sft"),
-        "worlds": f"{finished}/{len(of)}",
+        "pipelines": f"{finished}/{len(of)}",
     }

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.report.display import percent
-from bench.report.ranking import mean_ranks, world_ranks
+from bench.report.ranking import mean_ranks, seed_ranks
 from bench.results.loading import Results
-from bench.report.style import BACKGROUND, looks, panels
+from bench.report.charts.style import BACKGROUND, looks, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ def ranking(results: Results) -> Figure | None:
     """Mean ranks over all tasks and seeds; behind them, thin, those on each task."""
     from matplotlib.lines import Line2D
 
-    ranked = mean_ranks(world_ranks(results))
+    ranked = mean_ranks(seed_ranks(results))
     if len(ranked) < METHODS_TO_DRAW:
         return None
     figure, [[ax]] = panels(1, 1, 8.4, 0.27 * len(ranked) + 0.9)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.report.display import setting
-from bench.report.facets import FEW
+from bench.report.charts.facets import FEW
 from bench.results.loading import Results
 from bench.analysis.selection import of_selected, select_settings
-from bench.report.style import panels
+from bench.report.charts.style import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Dark to light, so that they differ in gray too.
 PARTS = {
-    "regret_optimizer": ("the optimizer", "#1f4e79"),
-    "regret_signal": ("the learned reward", "#d9822b"),
-    "regret_meeting": ("where the two meet", "#c9ced6"),
+    "optimization_error": ("the optimizer", "#1f4e79"),
+    "reward_model_error": ("the learned reward", "#d9822b"),
+    "interaction": ("where the two meet", "#c9ced6"),
 }
 
 

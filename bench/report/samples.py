@@ -48,7 +48,7 @@ def _samples(results: Results, rows: pd.DataFrame) -> list[Sample]:
         Sample(
             method,
             str(firsts[method]["response"]) or MISSING,
-            number(firsts[method]["score"]),
+            number(firsts[method]["reward"]),
             number(firsts[method]["proxy"]),
             number(firsts[method]["kl"]),
         )

@@ -24,7 +24,7 @@ from bench.analysis.selection import contrast, of_selected, ok_rows, select_sett
 from bench.analysis.statistics import mean_interval
 
 OF_MAIN = (
-    "score",
+    "reward",
     "proxy_reward",
     "kl",
     "efficiency",
@@ -53,7 +53,7 @@ def main_table(runs: pd.DataFrame, task: str, privileged: Collection[str] = ()) 
             {
                 "method": marked(method, method in privileged),
                 "setting": setting(chosen[method]) if method in chosen else MISSING,
-                "gold reward": plus_minus(figure["score"]),
+                "gold reward": plus_minus(figure["reward"]),
                 "gain over SFT": MISSING if method == "sft" else signed(gain),
                 "proxy reward": number(figure["proxy_reward"].mean),
                 "KL (nats)": number(figure["kl"].mean),
@@ -123,7 +123,7 @@ def shape_table(optimum: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.Data
     return frame[known] if len(own) else pd.DataFrame()
 
 
-def objective_table(objective: pd.DataFrame, task: str) -> pd.DataFrame:
+def regret_table(objective: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return the share of the best J that each method and strength reached, and the regret."""
     own = objective[(objective["task"] == task) & objective["share"].notna()]
     lines = []
@@ -135,9 +135,9 @@ def objective_table(objective: pd.DataFrame, task: str) -> pd.DataFrame:
                 "share of the optimum": percent(rows["share"].mean()),
                 "worst seed": percent(rows["share"].min()),
                 "regret": number((rows["optimum"] - rows["objective"]).mean()),
-                "optimizer": number(rows["regret_optimizer"].mean()),
-                "learned reward": number(rows["regret_signal"].mean()),
-                "where they meet": number(rows["regret_meeting"].mean()),
+                "optimizer": number(rows["optimization_error"].mean()),
+                "learned reward": number(rows["reward_model_error"].mean()),
+                "where they meet": number(rows["interaction"].mean()),
                 "seeds": str(len(rows)),
             }
             for strength, rows in own[own["method"] == method].groupby("strength")
@@ -145,8 +145,8 @@ def objective_table(objective: pd.DataFrame, task: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def limit_table(frontier: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Return how far each task's limit is drawn, and on how many effective samples it rests."""
+def frontier_table(frontier: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return how far each task's frontier is drawn, and on how many effective samples it rests."""
     lines = []
     for task, own in frontier.groupby("task", sort=False):
         ends = own.sort_values("kl").groupby("seed").tail(1)
@@ -172,7 +172,7 @@ def temperature_table(temperatures: pd.DataFrame, runs: pd.DataFrame, task: str)
         {
             "method": str(method),
             "temperature": f"{temperature:g}",
-            "gold reward": number(rows["score"].mean()),
+            "gold reward": number(rows["reward"].mean()),
             "win rate vs SFT": percent(rows["win_rate_sft"].mean()),
         }
         for (temperature, method), rows in own.groupby(["temperature", "method"], sort=False)
@@ -197,8 +197,8 @@ def settings_table(runs: pd.DataFrame, task: str) -> pd.DataFrame:
                     "selected": SELECTED if chosen.get(method) == params else "",
                     "method": method,
                     "setting": setting(params),
-                    "validation gold": number(validation["score"].mean()),
-                    "test gold": number(test["score"].mean()),
+                    "validation gold": number(validation["reward"].mean()),
+                    "test gold": number(test["reward"].mean()),
                     "KL (nats)": number(test["kl"].mean()),
                     "efficiency": percent(complete_mean(test["efficiency"])),
                     "seeds": _seeds(runs, task, method, params),

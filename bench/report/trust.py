@@ -41,9 +41,9 @@ def _sentences(calibration: dict[str, Any]) -> list[str]:
         sum(kind[key] for kind in told) for key in ("right", "none", "wrong", "comparisons")
     )
     sentences = [
-        f"On {count(calibration['worlds'])} small worlds in which every response is listed, the "
+        f"On {count(calibration['pipelines'])} small pipelines in which every response is listed, the "
         f"suite compared methods with themselves {count(false['of'])} times, "
-        f"{calibration['worlds_per_comparison']} worlds each, and in {count(false['count'])} of "
+        f"{calibration['worlds_per_comparison']} pipelines each, and in {count(false['count'])} of "
         f"them ({_share(false['share'])}, 95% interval {_share(false['low'])} to "
         f"{_share(false['high'])}) called one better than the other, which is false; the test "
         f"allows {SIGNIFICANCE:.0%}.",

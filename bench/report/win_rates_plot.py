@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.report.facets import FEW
+from bench.report.charts.facets import FEW
 from bench.results.loading import Results
-from bench.report.style import panels
+from bench.report.charts.style import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,8 @@ DARK = 0.3
 
 def win_rates(results: Results) -> Figure | None:
     """How often the method in the row beats the one in the column, mean over seeds."""
-    duels = results.head_to_head.dropna(subset=["win_rate"])
-    tasks = [task for task in results.tasks if (duels["task"] == task).any()]
+    head_to_head = results.head_to_head.dropna(subset=["win_rate"])
+    tasks = [task for task in results.tasks if (head_to_head["task"] == task).any()]
     if not tasks:
         return None
     many = len(results.methods) > FEW
@@ -32,7 +32,7 @@ def win_rates(results: Results) -> Figure | None:
     rows, columns = (len(tasks), 1) if many else (1, len(tasks))
     figure, axes = panels(rows, columns, size, (0.94 if many else 0.84) * size)
     for ax, task in zip((ax for line in axes for ax in line), tasks, strict=True):
-        own = duels[duels["task"] == task]
+        own = head_to_head[head_to_head["task"] == task]
         table = own.pivot_table(index="method", columns="opponent", values="win_rate")
         order = [m for m in results.methods if m in table.index or m in table.columns]
         if many:

@@ -28,9 +28,9 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
         for m in results.methods
         if m != "sft" and {(m, "sft"), ("sft", m)}.isdisjoint(pairs)
     ]
-    duels, lines = duels_of(results, task), []
+    head_to_head, lines = head_to_head_of(results, task), []
     for method, other in pairs:
-        own = duels[(duels["method"] == method) & (duels["opponent"] == other)]
+        own = head_to_head[(head_to_head["method"] == method) & (head_to_head["opponent"] == other)]
         if own.empty:
             continue
         error = two_way_error(
@@ -50,10 +50,10 @@ def win_rate_table(results: Results, task: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def duels_of(results: Results, task: str) -> pd.DataFrame:
+def head_to_head_of(results: Results, task: str) -> pd.DataFrame:
     """Return the task's comparisons, prompt by prompt."""
-    duels = results.head_to_head
-    return duels[duels["task"] == task].dropna(subset=["win_rate"])
+    head_to_head = results.head_to_head
+    return head_to_head[head_to_head["task"] == task].dropna(subset=["win_rate"])
 
 
 def _percent(share: float) -> str:
@@ -75,12 +75,12 @@ def strength_table(results: Results, task: str) -> tuple[pd.DataFrame, str]:
 
     Empty where fewer than three methods were compared.
     """
-    duels = duels_of(results, task)
-    found = set(duels["method"]) & set(duels["opponent"])
+    head_to_head = head_to_head_of(results, task)
+    found = set(head_to_head["method"]) & set(head_to_head["opponent"])
     methods = [method for method in results.methods if method in found]
     if len(methods) < METHODS_FOR_SCALE:
         return pd.DataFrame(), ""
-    cells = _cells(duels[duels["method"].isin(methods) & duels["opponent"].isin(methods)], methods)
+    cells = _cells(head_to_head[head_to_head["method"].isin(methods) & head_to_head["opponent"].isin(methods)], methods)
     strengths = strength_intervals(cells)
     order = sorted(range(len(methods)), key=lambda i: -strengths[i].mean)
     table = pd.DataFrame(
@@ -100,16 +100,16 @@ def strength_table(results: Results, task: str) -> tuple[pd.DataFrame, str]:
     return table, f"These strengths give back every win rate to within {100 * error:.1f} points."
 
 
-def _cells(duels: pd.DataFrame, methods: list[str]) -> np.ndarray:
+def _cells(head_to_head: pd.DataFrame, methods: list[str]) -> np.ndarray:
     """Return win rates [methods, methods, seeds, prompts], nan where not measured."""
     keys = ("method", "opponent", "seed", "prompt")
-    known = [methods, methods, list(duels["seed"].unique()), list(duels["prompt"].unique())]
+    known = [methods, methods, list(head_to_head["seed"].unique()), list(head_to_head["prompt"].unique())]
     places = [
-        duels[key].map({name: i for i, name in enumerate(names)}).to_numpy(dtype=int)
+        head_to_head[key].map({name: i for i, name in enumerate(names)}).to_numpy(dtype=int)
         for key, names in zip(keys, known, strict=True)
     ]
     cells = np.full([len(names) for names in known], np.nan)
-    cells[tuple(places)] = duels["win_rate"]
+    cells[tuple(places)] = head_to_head["win_rate"]
     return cells
 
 

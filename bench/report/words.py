@@ -49,17 +49,17 @@ WORDS = {
         "are no tests: with so many of them some will seem to differ by chance."
     ),
     "overall": (
-        "In each world, a task with a seed, the methods are ranked by gold reward on test prompts, "
+        "In each pipeline, a task with a seed, the methods are ranked by gold reward on test prompts, "
         "at their selected settings; the order is that of the mean rank, every task counted alike. "
-        "Who failed in a world comes last there. Intervals, and how often a method has the best "
+        "Who failed in a pipeline comes last there. Intervals, and how often a method has the best "
         "mean rank, are from drawing the seeds of each task anew; with few seeds they are too "
         "narrow, and with one seed on any task there are none. A rank says nothing of how far "
         "apart two methods are. This is a summary and no verdict: those are for declared "
         "contrasts. Privileged methods, and those that were not run on every task, take no rank."
     ),
     "across": (
-        "The normalized gain is that over SFT as a share of the largest gain on the limit for that "
-        "task and seed, tasks without a limit left out: the interquartile mean over all runs. "
+        "The normalized gain is that over SFT as a share of the largest gain on the frontier for that "
+        "task and seed, tasks without a frontier left out: the interquartile mean over all runs. "
         "Brackets are 95% bootstrap intervals over seeds within each task. Worlds are those that "
         "the method finished, of all."
     ),
@@ -71,16 +71,16 @@ WORDS = {
         "Small dots are seeds, large markers the mean of a setting, lines join a method's settings "
         "in order of strength, rings mark the selected ones. Many methods are split by what they "
         "learn from. No policy can be above the "
-        "limit of its seed (thin; bold is their mean): what remains between a method and the curve "
+        "frontier of its seed (thin; bold is their mean): what remains between a method and the curve "
         "at its KL is what a better method could still win."
     ),
-    "limit": (
-        "Where not every response can be listed, the limit is estimated from samples of the SFT "
+    "frontier": (
+        "Where not every response can be listed, the frontier is estimated from samples of the SFT "
         "policy and, where that reaches further, of trained policies that moved far. It is drawn, "
         "and used, only as far as bias and two standard errors stay within 2% of its gain over "
         "SFT, 5 effective samples are left for each prompt, and either the KL is below log n - 3 "
         "for n samples of the SFT policy or a sampled policy has been that far. A task without a "
-        "line has too few samples for any of it (limit_samples in the experiment). Means over "
+        "line has too few samples for any of it (frontier_samples in the experiment). Means over "
         "seeds."
     ),
     "win_rates": (
@@ -109,11 +109,11 @@ WORDS = {
     ),
     "cost": (
         "What training took at the selected setting, median over seeds. What all methods share "
-        "(base model, SFT, feedback, reward model) is listed further down. Judgements are the "
+        "(base model, SFT, feedback, reward model) is listed further down. Labels are the "
         "answers an annotator gave to what the method learned from; for a privileged method, each "
         "gold reward. A method that trains nothing pays each time it answers (best-of-n: n "
-        "responses for one), which is not counted here. Judgements saved sets what the annotator "
-        "was asked once against how often the reward model answered in training, one judgement for "
+        "responses for one), which is not counted here. Labels saved sets what the annotator "
+        "was asked once against how often the reward model answered in training, one label for "
         "each answer."
     ),
     "effort_figure": (
@@ -163,7 +163,7 @@ WORDS = {
     ),
     "effort": (
         "Over all settings of a method. The area under its frontier (the best gold within each KL "
-        "budget, the SFT policy's where no setting is within it) is a share of the limit's area. "
+        "budget, the SFT policy's where no setting is within it) is a share of the frontier's area. "
         "Gold at a KL budget is that of the setting which validation would choose among those "
         "within it. Best of k is the test gold to expect had only k of the settings been tried, "
         "and the best of them chosen on validation. Collapsed runs failed, or ended below the SFT "
@@ -181,14 +181,14 @@ WORDS = {
             "in nats, the end token included. At 0 it is the SFT policy.",
         ),
         (
-            "limit",
+            "frontier",
             "the highest mean gold reward that any policy can have at that KL. It depends on the "
             "task and the SFT policy alone, on no method.",
         ),
         (
             "efficiency",
-            "the gain over SFT as a share of the limit's gain at the same KL. Above 100% the limit "
-            "is wrong, not the method good. Empty where the limit cannot be trusted.",
+            "the gain over SFT as a share of the frontier's gain at the same KL. Above 100% the frontier "
+            "is wrong, not the method good. Empty where the frontier cannot be trusted.",
         ),
         (
             "win rate vs SFT",
@@ -197,7 +197,7 @@ WORDS = {
         ),
         (
             "effective samples",
-            "on how many samples for each prompt the limit rests at a KL (Kish's formula): the "
+            "on how many samples for each prompt the frontier rests at a KL (Kish's formula): the "
             "further from the SFT policy, the fewer of its samples count.",
         ),
         ("gold and proxy", "the true reward, and the reward model's estimate of it."),
@@ -210,7 +210,7 @@ WORDS = {
         ("distinct-2", "the share of two-word sequences that are different: diversity."),
         (
             "seeds",
-            "finished of started. A seed is a world of its own (base model, SFT policy, feedback, "
+            "finished of started. A seed is a pipeline of its own (base model, SFT policy, feedback, "
             "reward model), the same for every method.",
         ),
     ],

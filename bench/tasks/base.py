@@ -10,6 +10,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
+from methods.core.feedback import DERIVABLE, FeedbackKind
+
 Split = Literal["train", "validation", "test"]
 
 PAD, UNKNOWN, END = "<pad>", "<unk>", "</answer>"
@@ -64,7 +66,7 @@ class Annotator:
     sigmoid((gold(a) - gold(b)) / temperature). With probability flip_rate one of the others is
     taken instead. Responses closer in gold than tie_margin are a tie, decided by chance. A ranking
     is a choice of the best, then of the best of the rest (Plackett-Luce). A single response gets a
-    thumb up as if it were chosen over one of the judged responses' mean gold.
+    unpaired up as if it were chosen over one of the judged responses' mean gold.
     """
 
     temperature: Annotated[float, Gt(0)] = 1.0
@@ -73,85 +75,102 @@ class Annotator:
 
 
 @dataclass(frozen=True)
-class Question:
+class FeedbackFormat:
     """What the annotator is asked: the better of a pair, the best of several, or their order.
 
-    among: how many responses there are to choose among, or to rank. Methods that learn from single
-    responses are given thumbs from the same annotator, on the first response of each question, or
+    responses: how many there are to choose among, or to rank. Methods that learn from single
+    responses are given unpaired from the same annotator, on the first response of each question, or
     on the first n - 1 where n are ranked.
     """
 
     kind: Literal["pairs", "choices", "rankings"] = "pairs"
-    among: Annotated[int, Ge(2)] = 2
+    responses: Annotated[int, Ge(2)] = 2
 
     def __post_init__(self) -> None:
-        if self.kind == "pairs" and self.among != 2:
-            raise ValueError("question.among must be 2 for pairs; more for choices and rankings")
+        if self.kind == "pairs" and self.responses != 2:
+            raise ValueError("feedback_format.responses must be 2 for pairs; more for choices and rankings")
 
     @property
-    def judgements(self) -> int:
+    def labels(self) -> int:
         """How many decisions an answer is: a ranking of n is n - 1 choices."""
-        return self.among - 1 if self.kind == "rankings" else 1
+        return self.responses - 1 if self.kind == "rankings" else 1
 
 
 @dataclass(frozen=True)
-class Coverage:
+class ResponseSource:
     """Which policy the judged responses are sampled from: the reference itself by default.
 
-    What that policy hardly ever says no judgement is about. temperature: above 1 it says more.
-    tilt: if set, half of the responses are drawn anew from the samples for their prompt, with
+    What that policy hardly ever says no label is about. temperature: above 1 it says more.
+    tilting: if set, half of the responses are drawn anew from the samples for their prompt, with
     weights exp(gold / tilt): about as the optimum at that KL strength would say them.
     """
 
     policy: Literal["sft", "base_model"] = "sft"
     temperature: Annotated[float, Gt(0)] = 1.0
-    tilt: Annotated[float, Gt(0)] | None = None
+    tilting: Annotated[float, Gt(0)] | None = None
 
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What methods are compared on. Its fields are its dials, which methods do not see.
+    """What methods are compared on. Its fields are its options, which methods do not see.
 
-    scored_by: what policies are measured by, the gold reward or a judge. enumerable: whether all
-    responses can be listed. sft, reward: how the shared stages train.
+    Attributes:
+        name: The task's name in experiments.
+        reward_source: What gives the reward that policies are measured by.
+        enumerable: Whether all responses can be listed.
+        takes_data: Whether `--data` and `--model` set its options `data` and `model`.
+        sft: How the SFT policy trains.
+        reward_model: How the reward model trains.
     """
 
     name: ClassVar[str]
-    scored_by: ClassVar[Literal["gold", "judge"]]
+    reward_source: ClassVar[Literal["gold", "judge"]]
     enumerable: ClassVar[bool] = False
+    takes_data: ClassVar[bool] = False
 
     sft: Training = Training(4096, 1, 64, 2e-3)
-    reward: RewardTraining = RewardTraining(3, 32, 2e-3)
+    reward_model: RewardTraining = RewardTraining(3, 32, 2e-3)
 
     @property
     @abstractmethod
     def max_new_tokens(self) -> int:
         """The longest response, in tokens, its end token included."""
 
+    def external_sources(self) -> list[str]:
+        """Return the names of data and models that come from files, folders or the hub."""
+        return []
+
+    def feedback_kinds(self) -> tuple[FeedbackKind, ...] | None:
+        """Return the kinds of feedback that methods can have; None where the data decide."""
+        return None
+
 
 @dataclass(frozen=True)
 class Simulated(Task):
     """A task with a gold reward, whose annotator is simulated.
 
-    judgements: how many the annotator makes. question: what of. coverage: on which responses.
+    labels: how many the annotator makes. question: what of. response_source: on which responses.
     """
 
-    scored_by: ClassVar = "gold"
+    reward_source: ClassVar = "gold"
 
-    judgements: Annotated[int, Gt(0)] = 4096
-    question: Question = Question()
+    labels: Annotated[int, Gt(0)] = 4096
+    feedback_format: FeedbackFormat = FeedbackFormat()
     annotator: Annotator = Annotator()
-    coverage: Coverage = Coverage()
+    response_source: ResponseSource = ResponseSource()
+
+    def feedback_kinds(self) -> tuple[FeedbackKind, ...]:
+        return (*DERIVABLE[self.feedback_format.kind], "unpaired")
 
     def __post_init__(self) -> None:
-        if self.judgements < self.question.judgements:
-            least = self.question.judgements
-            raise ValueError(f"judgements must be at least {least}, those of one question")
+        if self.labels < self.feedback_format.labels:
+            least = self.feedback_format.labels
+            raise ValueError(f"labels must be at least {least}, those of one question")
 
 
 @dataclass(frozen=True)
 class Embedded(Simulated):
-    """A world that needs nothing from elsewhere: it makes its text, and its gold is a program.
+    """A pipeline that needs nothing from elsewhere: it makes its text, and its gold is a program.
 
     architecture, pretraining: of the base model.
     """
@@ -162,8 +181,8 @@ class Embedded(Simulated):
     def __post_init__(self) -> None:
         super().__post_init__()
         depth = self.architecture.layers
-        if self.reward.layers is not None and self.reward.layers > depth:
-            raise ValueError(f"reward.layers must be at most architecture.layers, {depth}")
+        if self.reward_model.layers is not None and self.reward_model.layers > depth:
+            raise ValueError(f"reward_model.layers must be at most architecture.layers, {depth}")
 
     @abstractmethod
     def words(self) -> list[str]:

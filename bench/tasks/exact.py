@@ -1,8 +1,8 @@
-"""exact: a world so small that every response is listed, so that nothing need be estimated.
+"""exact: a instance so small that every response is listed, so that nothing need be estimated.
 
 A response is up to four letters; the tokens are few enough that every sequence of them can be
 scored (16,105 for each of the 8 prompts), special tokens included. What the enumeration gives,
-optimum, KL, regret, has no sampling error: it is the ruler that the rest is checked with. The
+optimum, KL, regret, has no sampling error: it is the reference_samples that the rest is checked with. The
 same 8 prompts serve to train, choose and test: there is nothing to generalize to.
 """
 
@@ -38,15 +38,15 @@ class Exact(Embedded):
     name: ClassVar[str] = "exact"
     enumerable: ClassVar[bool] = True
 
-    world: Annotated[int, Ge(0)] = 0
+    instance: Annotated[int, Ge(0)] = 0
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
     overlap: Annotated[float, Ge(-1), Le(1)] = 0.0
-    judgements: Annotated[int, Gt(0)] = 8192
+    labels: Annotated[int, Gt(0)] = 8192
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)
-    reward: RewardTraining = RewardTraining(4, 256, 1e-2)
+    reward_model: RewardTraining = RewardTraining(4, 256, 1e-2)
 
     @property
     def max_new_tokens(self) -> int:
@@ -86,7 +86,7 @@ class Exact(Embedded):
     @cached_property
     def _chains(self) -> dict[str, dict[str, list[float]]]:
         """For each prompt, the weights of the next letter after each letter."""
-        random = Random(f"chains {self.world}")
+        random = Random(f"chains {self.instance}")
         return {p: {a: [random.expovariate(1) for _ in LETTERS] for a in LETTERS} for p in PROMPTS}
 
     @cached_property
@@ -98,7 +98,7 @@ class Exact(Embedded):
     @cached_property
     def _scores(self) -> dict[tuple[object, ...], float]:
         """Scores of (prompt, place, letter), and of (letter, next letter) whatever the prompt."""
-        random = Random(f"scores {self.world}")
+        random = Random(f"scores {self.instance}")
         places = [(p, i, a) for p in PROMPTS for i in range(self.length) for a in LETTERS]
         neighbors = [(a, b) for a in LETTERS for b in LETTERS]
         return {key: random.gauss(0, 0.6) for key in places} | {

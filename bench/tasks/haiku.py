@@ -110,13 +110,13 @@ class Haiku(Embedded):
     right: Share = 0.7
     season: Share = 0.7
     subject: Share = 0.8
-    # Few judgements do not teach to count.
-    judgements: Annotated[int, Gt(0)] = 12288
+    # Few labels do not teach to count.
+    labels: Annotated[int, Gt(0)] = 12288
     # With two heads, whether it learns what a season's words are is a matter of the seed.
     architecture: Architecture = Architecture(heads=4)
     pretraining: Training = Training(32768, 1, 32, 6e-3)
     sft: Training = Training(6144, 1, 64, 2e-3)
-    reward: RewardTraining = RewardTraining(4, 64, 3e-3)
+    reward_model: RewardTraining = RewardTraining(4, 64, 3e-3)
 
     @property
     def max_new_tokens(self) -> int:

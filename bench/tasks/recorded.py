@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le
 from bench.data.forms import COLUMNS
 from bench.data.splits import Shares
 from bench.tasks.base import RewardTraining, Task, Training
+from bench.tasks.sizes import pretrained_elsewhere
 from methods.core.models.loading import Loading
 
 
@@ -32,7 +33,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Recorded(Task):
-    """Recorded preferences: pairs, rankings or thumbs of people.
+    """Recorded preferences: pairs, rankings or unpaired of people.
 
     data: a file (JSONL, CSV, Parquet), a folder of the datasets library, or a hub id; split: of the
     latter. columns: what ours are called there. text: "chat" where prompts are turns, "plain" where
@@ -49,7 +50,8 @@ class Recorded(Task):
     """
 
     name: ClassVar = "recorded"
-    scored_by: ClassVar = "judge"
+    reward_source: ClassVar = "judge"
+    takes_data: ClassVar = True
 
     data: str = ""
     split: str = "train"
@@ -66,7 +68,7 @@ class Recorded(Task):
     response_tokens: Annotated[int, Gt(1)] = 64
     pretraining: Training = Training(100_000, 4, 16, 4e-3)
     sft: Training = Training(20_000, 2, 16, 1e-3)
-    reward: RewardTraining = RewardTraining(2, 16, 1e-3)
+    reward_model: RewardTraining = RewardTraining(2, 16, 1e-3)
     judge_model: str = ""
     judge: RewardTraining = RewardTraining(2, 16, 1e-3)
     reward_classifier: Classifier = Classifier()
@@ -81,3 +83,7 @@ class Recorded(Task):
     @property
     def max_new_tokens(self) -> int:
         return self.response_tokens
+
+    def external_sources(self) -> list[str]:
+        classifiers = [self.reward_classifier.model, self.judge_classifier.model]
+        return [self.data, *pretrained_elsewhere([self.model, self.judge_model, *classifiers])]

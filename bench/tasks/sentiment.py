@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, Gt
 
 from bench.data.splits import Shares
-from bench.tasks.base import Annotator, Question, RewardTraining, Simulated, Training
+from bench.tasks.base import Annotator, FeedbackFormat, RewardTraining, Simulated, Training
 from bench.tasks.recorded import Classifier
+from bench.tasks.sizes import pretrained_elsewhere
 from methods.core.models.loading import Loading
 
 
@@ -46,12 +47,12 @@ class Sentiment(Simulated):
     eval_prompts: Annotated[int, Gt(1)] = 64
     loading: Loading = Loading()
     # Four continuations of each beginning, put in order: six pairs.
-    judgements: Annotated[int, Gt(0)] = 75_000
-    question: Question = Question("rankings", 4)
+    labels: Annotated[int, Gt(0)] = 75_000
+    feedback_format: FeedbackFormat = FeedbackFormat("rankings", 4)
     # The classifier's own order, and no other.
     annotator: Annotator = Annotator(temperature=1e-4)
     sft: Training = Training(25_000, 1, 64, 1e-5)
-    reward: RewardTraining = RewardTraining(3, 64, 1e-5)
+    reward_model: RewardTraining = RewardTraining(3, 64, 1e-5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,3 +62,6 @@ class Sentiment(Simulated):
     @property
     def max_new_tokens(self) -> int:
         return self.response_tokens
+
+    def external_sources(self) -> list[str]:
+        return [self.data, *pretrained_elsewhere([self.model, self.classifier.model])]

@@ -52,10 +52,10 @@ class Groups(Online):
             steps_per_generation=self.minibatches,
             num_iterations=self.epochs,
             num_generations=self.group,
-            max_completion_length=context.law.max_new_tokens,
+            max_completion_length=context.sampling.max_new_tokens,
             # Prompts come in the order that is drawn here.
             shuffle_dataset=False,
-            # Responses that were cut off count: the law cuts them, and the reward sees it.
+            # Responses that were cut off count: the sampling cuts them, and the reward sees it.
             mask_truncated_completions=False,
             beta=self.kl_coef,
             epsilon=self.clip,
@@ -64,8 +64,8 @@ class Groups(Online):
 
 
 def curve(entry: dict[str, float]) -> dict[str, float]:
-    """Return the figures of a training curve; TRL's KL and entropy are per token, ours are not."""
+    """Return the metrics of a training curve; TRL's KL and entropy are per token, ours are not."""
     length = entry["completions/mean_length"]
     # Without a weight the KL is not computed.
-    figures = {name: entry[name] * length for name in ("kl", "entropy") if name in entry}
-    return figures | {"reward": entry["reward"], "response_tokens": length}
+    metrics = {name: entry[name] * length for name in ("kl", "entropy") if name in entry}
+    return metrics | {"reward": entry["reward"], "response_tokens": length}

@@ -11,7 +11,7 @@ from methods.core.trl.sft import train_on_responses
 from methods.toolkit.online import Online
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.rollout import best_of_each, draw_prompts, finite_rewards
-from methods.core.models.sampling import stream
+from methods.core.models.sampling import derive_seed
 from methods.core.training.trainer import Schedule, every_step, whole_batches
 
 
@@ -53,8 +53,8 @@ class Imitation(Online):
     ) -> None:
         """Sample n responses to each prompt and train on the best of them."""
         asked = [prompt for prompt in prompts for _ in range(self.n)]
-        seed = stream("imitation", context.seed, number)
-        responses = policy.generate(asked, seed, context.law)
+        seed = derive_seed("imitation", context.seed, number)
+        responses = policy.generate(asked, seed, context.sampling)
         scores = finite_rewards(context, asked, responses)
         best = best_of_each(scores, self.n)
         steps = schedule.steps(schedule.examples)

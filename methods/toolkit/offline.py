@@ -1,4 +1,4 @@
-"""Methods that train on judgements as they are given: the fields that they share."""
+"""Methods that train on labels as they are given: the fields that they share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Context, Count, Method, Policy, Positive, Share
-from methods.core.training.pairwise import PairLogprobs, ThumbLogprobs, fit_pairs, fit_thumbs
+from methods.core.training.pairwise import PairLogprobs, UnpairedLogprobs, fit_pairs, fit_unpaired
 from methods.core.training.trainer import Schedule
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ __all__ = [
     "PairLoss",
     "Scheduled",
     "Tensor",
-    "ThumbLogprobs",
-    "ThumbLoss",
+    "UnpairedLogprobs",
+    "UnpairedLoss",
 ]
 
 
@@ -56,7 +56,7 @@ class PairLoss(Offline):
     """A method that is a loss on pairs."""
 
     feedback: ClassVar = "pairs"
-    several_processes: ClassVar = True
+    distributed: ClassVar = True
 
     @abstractmethod
     def loss(self, logprobs: PairLogprobs) -> Tensor:
@@ -67,15 +67,15 @@ class PairLoss(Offline):
 
 
 @dataclass(frozen=True)
-class ThumbLoss(Offline):
+class UnpairedLoss(Offline):
     """A method that is a loss on single responses that were liked or not."""
 
-    feedback: ClassVar = "thumbs"
-    several_processes: ClassVar = True
+    feedback: ClassVar = "unpaired"
+    distributed: ClassVar = True
 
     @abstractmethod
-    def loss(self, logprobs: ThumbLogprobs) -> Tensor:
+    def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
         """Return the loss of each response, [B]."""
 
     def train(self, context: Context) -> Policy:
-        return fit_thumbs(context, self.loss, self.schedule)
+        return fit_unpaired(context, self.loss, self.schedule)

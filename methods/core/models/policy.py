@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
 from methods.core.models.sampling import (
     Batch,
-    SamplingLaw,
-    Share,
+    SamplingParams,
+    BatchSlice,
     make_batch,
     next_token_logprobs,
     sample,
-    stream,
+    derive_seed,
     token_logprobs,
 )
 from methods.core.models.text import decode_responses, encode_prompts, encode_responses
@@ -35,12 +35,12 @@ class Policy(ABC):
     """A way of answering prompts: `generate`, `logprobs`, `save`, `load`."""
 
     @abstractmethod
-    def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         """Return one response for each prompt."""
 
     @abstractmethod
     def logprobs(
-        self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
     ) -> list[float] | None:
         """Return the log-probability (nats) of each whole response, or None where it has none."""
 
@@ -82,23 +82,23 @@ class ModelPolicy(Policy):
         # Logits are what fills memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
 
-    def generate(self, prompts: Sequence[str], seed: int, law: SamplingLaw) -> list[str]:
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         texts = [""] * len(prompts)
-        for places, batch in self.sampled(prompts, seed, law):
+        for places, batch in self.sampled(prompts, seed, sampling):
             for place, text in zip(places, self.decode(batch), strict=True):
                 texts[place] = text
         return texts
 
     def sampled(
-        self, prompts: Sequence[str], seed: int, law: SamplingLaw
+        self, prompts: Sequence[str], seed: int, sampling: SamplingParams
     ) -> Iterator[tuple[list[int], Batch]]:
         """Yield responses to all prompts in batches, with the places of their prompts."""
         ids = encode_prompts(self.tokenizer, prompts)
         for number, places in enumerate(
-            self._parts([len(row) + law.max_new_tokens for row in ids])
+            self._parts([len(row) + sampling.max_new_tokens for row in ids])
         ):
-            own = stream("batch", seed, number)
-            batch, _ = sample(self.model, self.tokenizer, [ids[i] for i in places], law, own)
+            own = derive_seed("batch", seed, number)
+            batch, _ = sample(self.model, self.tokenizer, [ids[i] for i in places], sampling, own)
             yield places, batch
 
     def _parts(self, lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -115,35 +115,35 @@ class ModelPolicy(Policy):
             order = order[size:]
 
     def sample(
-        self, prompts: Sequence[str], seed: int, law: SamplingLaw, share: Share | None = None
+        self, prompts: Sequence[str], seed: int, sampling: SamplingParams, batch_slice: BatchSlice | None = None
     ) -> tuple[Batch, torch.Tensor]:
         """Return one batch of responses as tokens, with their log-probabilities [B, T]."""
         ids = encode_prompts(self.tokenizer, prompts)
-        return sample(self.model, self.tokenizer, ids, law, seed, share)
+        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice)
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
         return decode_responses(self.tokenizer, response_ids(batch))
 
     def logprobs(
-        self, prompts: Sequence[str], responses: Sequence[str], law: SamplingLaw
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
     ) -> list[float]:
         import torch
 
         sums = [0.0] * len(responses)
         with torch.inference_mode():
             for places, batch in self.batches(prompts, responses):
-                found = token_logprobs(self.model, batch, law).double().sum(1).tolist()
+                found = token_logprobs(self.model, batch, sampling).double().sum(1).tolist()
                 for place, value in zip(places, found, strict=True):
                     sums[place] = value
         return sums
 
-    def next_token_logprobs(self, batch: Batch, law: SamplingLaw) -> torch.Tensor:
+    def next_token_logprobs(self, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
         """Return log-probabilities [B, T, V] before each response token (no gradient)."""
         import torch
 
         with torch.inference_mode():
-            return next_token_logprobs(self.model, batch, law)
+            return next_token_logprobs(self.model, batch, sampling)
 
     def batches(
         self, prompts: Sequence[str], responses: Sequence[str]

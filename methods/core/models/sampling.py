@@ -1,4 +1,4 @@
-"""The sampling law, and batches of prompts and responses as tensors."""
+"""The sampling sampling, and batches of prompts and responses as tensors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 if TYPE_CHECKING:
     import torch
@@ -15,20 +15,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SamplingLaw:
-    """How responses are drawn. One law holds for every method and every figure of a run.
+class SamplingParams:
+    """How responses are sampled: the same for every method and every metric of a run.
 
-    temperature: 0 is greedy. top_k: 0 is no cut. max_new_tokens: the end token counts.
+    Attributes:
+        temperature: 0 is greedy.
+        top_k: Only so many of the likeliest tokens; 0 is all.
+        top_p: Only the likeliest tokens that hold this probability; 1 is all.
+        max_new_tokens: The longest response, in tokens, its end token included.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
+    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
     max_new_tokens: Annotated[int, Gt(0)] = 32
 
     @property
     def is_softmax(self) -> bool:
-        """Whether the law is a softmax over all tokens, so that every log-probability is finite."""
-        return self.temperature > 0 and self.top_k == 0
+        """Whether it is a softmax over all tokens, so that every log-probability is finite."""
+        return self.temperature > 0 and self.top_k == 0 and self.top_p == 1
 
 
 @dataclass
@@ -79,13 +84,13 @@ def make_batch(
     return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
 
 
-def stream(*purpose: str | int) -> int:
+def derive_seed(*purpose: str | int) -> int:
     """Return a seed for a purpose, so that no two purposes draw the same random numbers."""
     name = " ".join(map(str, purpose))
     return int.from_bytes(sha256(name.encode()).digest()[:4])
 
 
-class Share(NamedTuple):
+class BatchSlice(NamedTuple):
     """Which rows of a batch are drawn here, where processes share it: from `first`, of `total`."""
 
     first: int
@@ -96,13 +101,13 @@ def sample(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
-    law: SamplingLaw,
+    sampling: SamplingParams,
     seed: int,
-    share: Share | None = None,
+    batch_slice: BatchSlice | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """Draw one response for each prompt, with transformers' own `generate`.
 
-    Returns the batch and the log-probabilities [B, T] of the sampled tokens under the law, taken
+    Returns the batch and the log-probabilities [B, T] of the sampled tokens under the sampling, taken
     while sampling (nats; 0 past the end). The global random state is left as it was. share: what
     the rows are of a larger batch; they come out as they would if all of it were drawn here.
     """
@@ -112,12 +117,12 @@ def sample(
     device = model.device
     start = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
     config = GenerationConfig(
-        max_new_tokens=law.max_new_tokens,
+        max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    draw = _Draw(law, share or Share(0, len(prompts)))
+    draw = _Draw(sampling, batch_slice or BatchSlice(0, len(prompts)))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
@@ -133,22 +138,22 @@ def sample(
 
 
 class _Draw:
-    """Makes a search for the largest score draw from the law, and keeps the log-probabilities.
+    """Makes a search for the largest score draw from the sampling, and keeps the log-probabilities.
 
     The largest of p / e, with e from an exponential distribution, is a draw from p. It is what
     torch.multinomial does, with the noise of all rows of the batch, so that rows that are drawn in
     another process come out the same.
     """
 
-    def __init__(self, law: SamplingLaw, share: Share) -> None:
-        self.law, self.share = law, share
+    def __init__(self, sampling: SamplingParams, batch_slice: BatchSlice) -> None:
+        self.sampling, self.batch_slice = sampling, batch_slice
         self.logprobs: list[torch.Tensor] = []
 
     def __call__(self, _: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        logprobs = law_logprobs(logits, self.law)
+        logprobs = vocabulary_logprobs(logits, self.sampling)
         rows, words = logits.shape
-        noise = logprobs.new_empty(self.share.total, words).exponential_()
-        weights = logprobs.exp() / noise[self.share.first : self.share.first + rows]
+        noise = logprobs.new_empty(self.batch_slice.total, words).exponential_()
+        weights = logprobs.exp() / noise[self.batch_slice.first : self.batch_slice.first + rows]
         self.logprobs.append(logprobs.gather(1, weights.argmax(-1, keepdim=True)))
         return weights
 
@@ -166,23 +171,30 @@ def _finish(
     return Batch(ids, mask, start.width), logprobs.masked_fill(after_end, 0.0)
 
 
-def law_logprobs(logits: torch.Tensor, law: SamplingLaw) -> torch.Tensor:
-    """Return log-probabilities over the vocabulary under the law, in float32."""
+def vocabulary_logprobs(logits: torch.Tensor, sampling: SamplingParams) -> torch.Tensor:
+    """Return log-probabilities over the vocabulary under the sampling, in float32."""
     import torch
 
     logits = logits.float()
-    if law.temperature == 0:
+    if sampling.temperature == 0:
         chosen = logits.argmax(-1, keepdim=True)
         return torch.full_like(logits, -torch.inf).scatter(-1, chosen, 0.0)
-    logits = logits / law.temperature
-    if law.top_k:
-        least = logits.topk(min(law.top_k, logits.shape[-1])).values[..., -1:]
+    logits = logits / sampling.temperature
+    if sampling.top_k:
+        least = logits.topk(min(sampling.top_k, logits.shape[-1])).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
-    return logits.log_softmax(-1)
+    logprobs = logits.log_softmax(-1)
+    if sampling.top_p == 1:
+        return logprobs
+    likeliest, order = logprobs.sort(-1, descending=True)
+    # A token stays while those before it hold less than top_p: the likeliest always does.
+    before = likeliest.exp().cumsum(-1) - likeliest.exp()
+    cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
+    return logprobs.masked_fill(cut, -torch.inf).log_softmax(-1)
 
 
-def next_token_logprobs(model: PreTrainedModel, batch: Batch, law: SamplingLaw) -> torch.Tensor:
-    """Return log-probabilities [B, T, V] before each response token, under the law."""
+def next_token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
+    """Return log-probabilities [B, T, V] before each response token, under the sampling."""
     steps = batch.responses.shape[1]
     logits = model(
         input_ids=batch.ids,
@@ -191,11 +203,11 @@ def next_token_logprobs(model: PreTrainedModel, batch: Batch, law: SamplingLaw) 
         use_cache=False,
         logits_to_keep=steps + 1,
     ).logits[:, :-1]
-    return law_logprobs(logits, law)
+    return vocabulary_logprobs(logits, sampling)
 
 
-def token_logprobs(model: PreTrainedModel, batch: Batch, law: SamplingLaw) -> torch.Tensor:
+def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
     """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
-    table = next_token_logprobs(model, batch, law)
+    table = next_token_logprobs(model, batch, sampling)
     taken = table.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
     return taken.masked_fill(~batch.response_mask, 0.0)

@@ -12,11 +12,11 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 from methods.core.models import distributed
-from methods.core.feedback import Judgement
+from methods.core.feedback import Label
 from methods.core.models.loading import AdapterOff, Loading, adapted, inner, without_dropout
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.reward import read_settings
-from methods.core.models.sampling import SamplingLaw
+from methods.core.models.sampling import SamplingParams
 from methods.core.training.trainer import trainer_arguments
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ CHECKPOINTS, CHECKPOINT_FILE = "checkpoints", "checkpoint.json"
 
 
 @dataclass
-class Meter:
+class Usage:
     """What a run used.
 
-    prompts_seen: judgements read, and prompts of which a response was rewarded, repeats included.
+    prompts_seen: labels read, and prompts of which a response was rewarded, repeats included.
     train_sequences, train_tokens: those that went forward with gradients on.
     """
 
@@ -49,7 +49,7 @@ class Context:
     """What `Method.train` gets.
 
     sft: folder of the SFT policy. reward_folder: the reward model that `reward` is, where it is
-    one. judgements: the feedback. budget: the most training examples or episodes the method may
+    one. labels: the feedback. budget: the most training examples or episodes the method may
     use.
     workdir: the only place it may write to. checkpoints: how many are kept of a training. loading:
     whether adapters are trained, or all weights.
@@ -57,8 +57,8 @@ class Context:
 
     sft: Path
     prompts: list[str]
-    judgements: Sequence[Judgement]
-    law: SamplingLaw
+    labels: Sequence[Label]
+    sampling: SamplingParams
     budget: int
     seed: int
     workdir: Path
@@ -68,17 +68,17 @@ class Context:
     checkpoints: int = 0
     loading: Loading = Loading()
     curves: list[dict[str, float]] = field(default_factory=list)
-    _meter: Meter = field(default_factory=Meter)
+    _usage: Usage = field(default_factory=Usage)
     _tokens: torch.Tensor | int = 0
     _since: float = field(default_factory=time.perf_counter)
     _started: ModelPolicy | None = None
 
     @property
-    def meter(self) -> Meter:
+    def usage(self) -> Usage:
         """What was used so far."""
-        self._meter.train_tokens += int(self._tokens)
+        self._usage.train_tokens += int(self._tokens)
         self._tokens = 0
-        return self._meter
+        return self._usage
 
     def start(self) -> ModelPolicy:
         """Return a fresh trainable copy of the SFT policy, or one with fresh adapters on it.
@@ -88,7 +88,7 @@ class Context:
         policy = ModelPolicy.load(self.sft, self.device, self.loading)
         policy.model = without_dropout(adapted(policy.model, self.loading))
         self._started = self._started or policy
-        return self._metered(policy)
+        return self._counted(policy)
 
     @cached_property
     def reference(self) -> ModelPolicy:
@@ -98,7 +98,7 @@ class Context:
             return ModelPolicy(AdapterOff(started.model), started.tokenizer)
         policy = ModelPolicy.load(self.sft, self.device)
         policy.model.requires_grad_(False)
-        return self._metered(policy)
+        return self._counted(policy)
 
     def value_model(self, start: Literal["reward_model", "zero"]) -> PreTrainedModel:
         """Return a fresh sequence classifier over the policy's tokens, for a critic.
@@ -129,17 +129,17 @@ class Context:
 
     @property
     def feedback(self) -> list[Any]:
-        """The judgements, of the kind that the method takes: Pair, Choice, Ranking or Thumb."""
-        seen = len(self.judgements) if distributed.is_main() else 0
-        self._meter.prompts_seen = max(self._meter.prompts_seen, seen)
-        return list(self.judgements)
+        """The labels, of the kind that the method takes: Pair, Choice, Ranking or Unpaired."""
+        seen = len(self.labels) if distributed.is_main() else 0
+        self._usage.prompts_seen = max(self._usage.prompts_seen, seen)
+        return list(self.labels)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Return the reward of each response: the learned one, or gold to a privileged method."""
         if self.reward_function is None:
             raise PermissionError("this method declares no reward: set feedback = 'reward'")
-        self._meter.reward_calls += len(responses)
-        self._meter.prompts_seen += len(prompts)
+        self._usage.reward_calls += len(responses)
+        self._usage.prompts_seen += len(prompts)
         return self.reward_function(prompts, responses)
 
     def log(self, step: int, **metrics: float) -> None:
@@ -171,7 +171,7 @@ class Context:
 
     def seconds(self) -> float:
         """Return the seconds trained so far, those before a stop included."""
-        return self._meter.train_seconds + time.perf_counter() - self._since
+        return self._usage.train_seconds + time.perf_counter() - self._since
 
     def save_progress(self, state: dict[str, Any]) -> None:
         """Keep tensors and plain values on disk, so that a run that is killed can go on."""
@@ -179,26 +179,26 @@ class Context:
 
         if not distributed.is_main():
             return
-        meter = asdict(self.meter) | {"train_seconds": self.seconds()}
+        usage = asdict(self.usage) | {"train_seconds": self.seconds()}
         partial = self.workdir / (PROGRESS_FILE + ".partial")
-        torch.save({"state": state, "meter": meter, "curves": self.curves}, partial)
+        torch.save({"state": state, "usage": usage, "curves": self.curves}, partial)
         partial.replace(self.workdir / PROGRESS_FILE)
 
     def load_progress(self) -> dict[str, Any] | None:
-        """Return the last saved state, with the meter set back to it, or None at a first start."""
+        """Return the last saved state, with the usage set back to it, or None at a first start."""
         import torch
 
         file = self.workdir / PROGRESS_FILE
         if not file.exists():
             return None
         saved = torch.load(file, map_location=self.device, weights_only=True)
-        self._meter, self._tokens = Meter(**saved["meter"]), 0
+        self._usage, self._tokens = Usage(**saved["usage"]), 0
         self.curves = saved["curves"]
         self._since = time.perf_counter()
         state: dict[str, Any] = saved["state"]
         return state
 
-    def _metered(self, policy: ModelPolicy) -> ModelPolicy:
+    def _counted(self, policy: ModelPolicy) -> ModelPolicy:
         self._count_tokens(policy.model)
         self._count_samples(policy.model)
         return policy
@@ -208,7 +208,7 @@ class Context:
 
         def generate(model: Any, *args: Any, **options: Any) -> Any:
             output = type(model).generate(model, *args, **options)
-            self._meter.responses_sampled += len(getattr(output, "sequences", output))
+            self._usage.responses_sampled += len(getattr(output, "sequences", output))
             return output
 
         # A bound method, so that a copy of the model generates from the copy.
@@ -223,7 +223,7 @@ class Context:
 
         def count(_: Any, __: Any, inputs: dict[str, Any]) -> None:
             if torch.is_grad_enabled() and (mask := inputs.get("attention_mask")) is not None:
-                self._meter.train_sequences += len(mask)
+                self._usage.train_sequences += len(mask)
                 self._tokens = self._tokens + mask.sum()
 
         inner(model).base_model.register_forward_pre_hook(count, with_kwargs=True)

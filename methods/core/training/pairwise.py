@@ -1,6 +1,6 @@
 """A small trainer for losses on the log-probabilities of whole responses.
 
-Log-probabilities are those of the model as it is, at temperature 1, whatever the sampling law.
+Log-probabilities are those of the model as it is, at temperature 1, whatever the sampling sampling.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from methods.core.training.context import Context
 from methods.core.training.length_batching import rows_in_order
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingLaw, make_batch, token_logprobs
+from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.policy_trainer import fit_by_trainer
 from methods.core.training.trainer import Schedule
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Trainer
 
-PLAIN = SamplingLaw()
+PLAIN = SamplingParams()
 CURVES = ("loss", "logratio_margin", "chosen_logp", "rejected_logp", "logp", "logratio")
 
 
@@ -39,12 +39,12 @@ class PairLogprobs(NamedTuple):
         return chosen - (self.rejected - self.reference_rejected)
 
 
-class ThumbLogprobs(NamedTuple):
-    """Log-probabilities of whole responses, [B], nats; up: whether they were liked, [B]."""
+class UnpairedLogprobs(NamedTuple):
+    """Log-probabilities of whole responses, [B], nats; label: whether they were liked, [B]."""
 
     response: Tensor
     reference: Tensor
-    up: Tensor
+    label: Tensor
 
     @property
     def ratio(self) -> Tensor:
@@ -57,7 +57,7 @@ class Example(NamedTuple):
 
     prompt: str
     responses: tuple[str, ...]
-    up: bool = True
+    label: bool = True
 
 
 def fit_pairs(
@@ -71,7 +71,7 @@ def fit_pairs(
     """
     examples = [Example(p.prompt, (p.chosen, p.rejected)) for p in context.feedback]
 
-    def pair_loss(logprobs: Tensor, reference: Tensor, up: Tensor) -> tuple[Tensor, _Point]:
+    def pair_loss(logprobs: Tensor, reference: Tensor, label: Tensor) -> tuple[Tensor, _Point]:
         pairs = PairLogprobs(*logprobs, *reference)
         point = {
             "logratio_margin": pairs.margin.mean(),
@@ -83,22 +83,22 @@ def fit_pairs(
     return _fit(context, examples, pair_loss, schedule)
 
 
-def fit_thumbs(
+def fit_unpaired(
     context: Context,
-    loss: Callable[[ThumbLogprobs], Tensor],
+    loss: Callable[[UnpairedLogprobs], Tensor],
     schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
 ) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the thumbs; loss: of each response, [B].
+    """Train a fresh copy of the SFT policy on the unpaired; loss: of each response, [B].
 
     Raises Diverged.
     """
-    examples = [Example(t.prompt, (t.response,), t.up) for t in context.feedback]
+    examples = [Example(u.prompt, (u.completion,), u.label) for u in context.feedback]
 
-    def thumb_loss(logprobs: Tensor, reference: Tensor, up: Tensor) -> tuple[Tensor, _Point]:
-        thumbs = ThumbLogprobs(logprobs[0], reference[0], up)
-        return loss(thumbs), {"logp": thumbs.response.mean(), "logratio": thumbs.ratio.mean()}
+    def unpaired_loss(logprobs: Tensor, reference: Tensor, label: Tensor) -> tuple[Tensor, _Point]:
+        unpaired = UnpairedLogprobs(logprobs[0], reference[0], label)
+        return loss(unpaired), {"logp": unpaired.response.mean(), "logratio": unpaired.ratio.mean()}
 
-    return _fit(context, examples, thumb_loss, schedule)
+    return _fit(context, examples, unpaired_loss, schedule)
 
 
 _Point = dict[str, "Tensor"]
@@ -139,7 +139,7 @@ def _rows(context: Context, examples: Sequence[Example]) -> list[dict[str, Any]]
             "prompt": prompt,
             "responses": [next(tokens) for _ in example.responses],
             "reference": [next(reference) for _ in example.responses],
-            "up": example.up,
+            "label": example.label,
         }
         for prompt, example in zip(prompts, examples, strict=True)
     ]
@@ -161,7 +161,7 @@ def _collate(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
         "mask": batch.mask,
         "width": batch.width,
         "reference": torch.tensor([[row["reference"][i] for row in rows] for i in ways]),
-        "up": torch.tensor([row["up"] for row in rows]),
+        "label": torch.tensor([row["label"] for row in rows]),
     }
 
 
@@ -180,7 +180,7 @@ def _trainer_class() -> type[Trainer]:
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
             batch = Batch(inputs["ids"], inputs["mask"], inputs["width"])
             logprobs = token_logprobs(model, batch, PLAIN).sum(1).view_as(inputs["reference"])
-            losses, point = self._loss(logprobs, inputs["reference"], inputs["up"])
+            losses, point = self._loss(logprobs, inputs["reference"], inputs["label"])
             # Looked at only when logged, for each look makes a GPU wait.
             self._points.append({name: value.detach() for name, value in point.items()})
             return losses.mean()

@@ -13,7 +13,7 @@ from methods.core.training.trainer import Diverged, Schedule, every_step, train_
 if TYPE_CHECKING:
     from transformers import Trainer
 
-# What TRL calls the figures of its curves, and what we do.
+# What TRL calls the metrics of its curves, and what we do.
 CURVES = {
     "loss": "loss",
     "rewards/margins": "reward_margin",

@@ -81,7 +81,7 @@ class Rollout:
         """Return the mean sequence KL to the reference, estimated from the samples (nats)."""
         return float(self.log_ratios.mean())
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return what a training curve shows of the samples."""
         return {
             "reward": float(self.scores.mean()),
@@ -131,12 +131,12 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
     import torch
 
     policy.model.eval()
-    share = distributed.own_share(len(prompts))
-    own = prompts[share.first : share.first + distributed.part_of(len(prompts))]
-    batch, logprobs = policy.sample(own, seed, context.law, share)
+    share = distributed.batch_slice(len(prompts))
+    own = prompts[share.first : share.first + distributed.local_batch_size(len(prompts))]
+    batch, logprobs = policy.sample(own, seed, context.sampling, share)
     scores = context.reward(own, policy.decode(batch))
     with torch.no_grad():
-        reference = token_logprobs(context.reference.model, batch, context.law)
+        reference = token_logprobs(context.reference.model, batch, context.sampling)
     end = policy.tokenizer.eos_token_id
     ended = ((batch.responses == end) & batch.response_mask).any(1)
     return Rollout(batch, logprobs, reference, torch.tensor(scores, device=logprobs.device), ended)

@@ -47,7 +47,7 @@ class Schedule:
         steps = self.steps(budget)
         return {
             "learning_rate": self.learning_rate,
-            "per_device_train_batch_size": distributed.part_of(self.batch_size),
+            "per_device_train_batch_size": distributed.local_batch_size(self.batch_size),
             "max_steps": steps,
             "warmup_steps": round(self.warmup * steps),
             "remove_unused_columns": False,

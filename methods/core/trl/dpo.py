@@ -35,7 +35,7 @@ def fit_by_dpo_trainer(
             loss_type=[loss],
             beta=beta,
             # The trainer keeps what it computed in a file of the process that did it.
-            precompute_ref_log_probs=not distributed.together(),
+            precompute_ref_log_probs=not distributed.is_distributed(),
             precompute_ref_batch_size=rows_at_once(2 * longest(rows)),
             max_length=None,
             **options,

@@ -1,4 +1,4 @@
-"""Training on thumbs by TRL's KTOTrainer."""
+"""Training on unpaired by TRL's KTOTrainer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from methods.core.training.context import Context
-from methods.core.feedback import Thumb
+from methods.core.feedback import Unpaired
 from methods.core.training.length_batching import rows_at_once
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.text import encode_prompts, encode_responses, render_prompt
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the thumbs; options: as in KTOConfig.
+    """Train a fresh copy of the SFT policy on the unpaired; options: as in KTOConfig.
 
     Raises Diverged.
     """
@@ -31,8 +31,8 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
         # The trainer takes rows in the order given, for it pairs prompts with the responses of
         # their neighbors in a batch. So they are shuffled here, for each pass anew.
         size = schedule.batch_size
-        thumbs = passes(context.feedback, schedule.steps(context.budget) * size, context.seed)
-        rows = thumb_rows(policy.tokenizer, thumbs, size)
+        unpaired = passes(context.feedback, schedule.steps(context.budget) * size, context.seed)
+        rows = unpaired_rows(policy.tokenizer, unpaired, size)
         settings = KTOConfig(
             **arguments,
             precompute_ref_log_probs=True,
@@ -46,7 +46,7 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
             policy.model,
             args=settings,
             train_dataset=Dataset.from_list(rows),
-            data_collator=ThumbCollator(policy.tokenizer.pad_token_id),
+            data_collator=UnpairedCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
             callbacks=callbacks,
         )
@@ -54,42 +54,44 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
     return fit_by_trainer(context, schedule, build)
 
 
-def passes(thumbs: Sequence[Thumb], count: int, seed: int) -> list[Thumb]:
-    """Return this many thumbs: pass after pass, each in an order of its own."""
-    random, rows = Random(f"passes {seed}"), list[Thumb]()
+def passes(labels: Sequence[Unpaired], count: int, seed: int) -> list[Unpaired]:
+    """Return this many labels: pass after pass, each in an order of its own."""
+    random, rows = Random(f"passes {seed}"), list[Unpaired]()
     while len(rows) < count:
-        rows += random.sample(thumbs, len(thumbs))
+        rows += random.sample(labels, len(labels))
     return rows[:count]
 
 
-def thumb_rows(
-    tokenizer: PreTrainedTokenizerBase, thumbs: Sequence[Thumb], batch_size: int
+def unpaired_rows(
+    tokenizer: PreTrainedTokenizerBase, labels: Sequence[Unpaired], batch_size: int
 ) -> list[dict[str, Any]]:
     """Return rows of tokens, for the collator, and of text, without which the trainer refuses.
 
     As with TRL's own, each prompt also gets the response before its own in the batch, and the first
     one the last: the KL is estimated on those.
     """
-    prompts = [thumb.prompt for thumb in thumbs]
-    asked = encode_prompts(tokenizer, prompts)
-    given = encode_responses(tokenizer, [thumb.response for thumb in thumbs])
-    batches = [given[start : start + batch_size] for start in range(0, len(given), batch_size)]
+    prompts = [label.prompt for label in labels]
+    prompt_tokens = encode_prompts(tokenizer, prompts)
+    tokens = encode_responses(tokenizer, [label.completion for label in labels])
+    batches = [tokens[start : start + batch_size] for start in range(0, len(tokens), batch_size)]
     others = [response for batch in batches for response in [batch[-1], *batch[:-1]]]
     rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
     return [
         {
-            "prompt": rendered[thumb.prompt],
-            "completion": thumb.response,
-            "label": thumb.up,
+            "prompt": rendered[label.prompt],
+            "completion": label.completion,
+            "label": label.label,
             "prompt_tokens": prompt,
             "response_tokens": response,
             "other_tokens": other,
         }
-        for thumb, prompt, response, other in zip(thumbs, asked, given, others, strict=True)
+        for label, prompt, response, other in zip(
+            labels, prompt_tokens, tokens, others, strict=True
+        )
     ]
 
 
-class ThumbCollator:
+class UnpairedCollator:
     """TRL's collator on our tokens: the trainer's own have an end where a response was cut off."""
 
     def __init__(self, pad: int) -> None:

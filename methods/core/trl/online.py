@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from methods.core.training.context import Context
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.rollout import draw_prompts, finite_rewards
-from methods.core.models.sampling import stream
+from methods.core.models.sampling import derive_seed
 from methods.core.models.text import Turns, decode_responses, to_prompt, to_turns
 from methods.core.training.trainer import Diverged, every_step, train_quietly
 
@@ -32,7 +32,7 @@ def fit_by_online_trainer(
     """Train a fresh copy of the SFT policy by a trainer of TRL's that has a reward function.
 
     trainer, config: its classes. batches: of responses to sample. group: responses to each prompt.
-    steps_per_batch: optimizer steps on each. curve: from the trainer's figures to ours. options: of
+    steps_per_batch: optimizer steps on each. curve: from the trainer's metrics to ours. options: of
     the config. What the trainer compares with is the SFT policy: TRL loads or copies the model that
     it is given, before it trains it. Raises Diverged.
     """
@@ -55,13 +55,13 @@ def fit_by_online_trainer(
     arguments = config(
         **context.trainer_arguments(policy.model)
         | {
-            "seed": stream("online", context.seed),
+            "seed": derive_seed("online", context.seed),
             "max_steps": steps,
             "logging_steps": steps_per_batch,
             "logging_nan_inf_filter": False,
             "disable_dropout": True,
-            "temperature": context.law.temperature,
-            "top_k": context.law.top_k,
+            "temperature": context.sampling.temperature,
+            "top_k": context.sampling.top_k,
             "top_p": 1.0,
             "min_p": None,
             "repetition_penalty": 1.0,

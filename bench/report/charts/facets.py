@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.results.loading import Results
-from bench.report.style import keys, legend, looks, panels
+from bench.report.charts.style import keys, legend, looks, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ TASKS_PER_ROW = 3
 # As far as they are there; a method of an unknown kind comes last.
 KINDS = {
     kind: "nothing" if kind == "none" else kind
-    for kind in ("pairs", "choices", "rankings", "thumbs", "reward", "none", "gold")
+    for kind in ("pairs", "choices", "rankings", "unpaired", "reward", "none", "gold")
 }
 
 

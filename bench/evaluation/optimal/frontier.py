@@ -1,4 +1,4 @@
-"""The limit: the best expected reward that any policy can have at a KL from the reference.
+"""The frontier: the best expected reward that any policy can have at a KL from the reference.
 
 R*(k) = min over beta of beta (k + mean over prompts of log Z_beta), Z_beta = E_ref[exp(r / beta)]:
 one beta for all prompts, as the KL is a mean over them. From a list of all responses it is exact.
@@ -28,26 +28,29 @@ COARSE = 60
 
 
 class Point(NamedTuple):
-    """A point of the limit: KL (nats), reward, and on how many effective samples it rests."""
+    """A point of the frontier: KL (nats), reward, and on how many effective samples it rests."""
 
     kl: float
     reward: float
     effective_samples: float
 
 
-class Basis(NamedTuple):
-    """What is known of a world's best policies, all from the same responses [prompts, R].
+class Frontiers(NamedTuple):
+    """What is known of a pipeline's best policies, all from the same responses [prompts, R].
 
-    limit: that of the gold reward; learned: that of the learned one; tokens: their lengths.
+    Attributes:
+        reward: The optimal frontier of the reward that policies are measured by.
+        proxy_reward: That of the learned reward.
+        tokens: The responses' lengths, [prompts, R].
     """
 
-    limit: Limit
-    learned: Limit
+    reward: OptimalFrontier
+    proxy_reward: OptimalFrontier
     tokens: ndarray
 
 
 @dataclass(frozen=True)
-class Limit:
+class OptimalFrontier:
     """rewards: [prompts, R]; log_weights: what each response stands for of the reference, summing
     to 1 for each prompt.
 
@@ -61,13 +64,13 @@ class Limit:
     listed: bool = False
 
     @classmethod
-    def from_samples(cls, rewards: ndarray) -> Limit:
+    def from_samples(cls, rewards: ndarray) -> OptimalFrontier:
         """Build it from the rewards [prompts, n] of samples of the reference."""
         n = rewards.shape[1]
         return cls(rewards, np.full(rewards.shape, -np.log(n)), float(np.log(n)) - RELIABLE)
 
     @classmethod
-    def from_mixture(cls, rewards: ndarray, logprobs: ndarray, counts: Sequence[int]) -> Limit:
+    def from_mixture(cls, rewards: ndarray, logprobs: ndarray, counts: Sequence[int]) -> OptimalFrontier:
         """Build it from samples of the reference and of other policies.
 
         rewards: [prompts, N], the reference's samples first, then each policy's; counts: how many
@@ -87,17 +90,17 @@ class Limit:
         return cls(rewards, log_softmax(ratio, axis=1), farthest)
 
     @classmethod
-    def from_list(cls, rewards: ndarray, reference_logprobs: ndarray) -> Limit:
+    def from_list(cls, rewards: ndarray, reference_logprobs: ndarray) -> OptimalFrontier:
         """Build it from all responses [prompts, R]."""
         return cls(rewards, reference_logprobs, np.inf, listed=True)
 
-    def of(self, rewards: ndarray) -> Limit:
-        """Return the limit of another reward of the same responses."""
+    def of(self, rewards: ndarray) -> OptimalFrontier:
+        """Return the frontier of another reward of the same responses."""
         return replace(self, rewards=rewards)
 
     @cached_property
     def largest_kl(self) -> float:
-        """As far as the limit can be trusted (nats)."""
+        """As far as the frontier can be trusted (nats)."""
         if self.listed:
             return 0.98 * self._end
         return max(0.0, min(self.farthest, self._trusted_to()))
@@ -135,7 +138,7 @@ class Limit:
         return self.point(beta).kl
 
     def point(self, beta: float) -> Point:
-        """Return the optimum at beta as a point of the limit."""
+        """Return the optimum at beta as a point of the frontier."""
         probabilities, log_z = self.tilt(beta)
         reward = float((probabilities * self.rewards).sum(1).mean())
         return Point(reward / beta - log_z, reward, effective_samples(probabilities))
@@ -208,15 +211,15 @@ class Limit:
         return float((probabilities * values).sum(1).mean())
 
     def efficiency(self, reward: float, kl: float) -> float | None:
-        """Return the gain over the reference as a share of the limit's at the same KL."""
-        limit = self.reward(kl)
+        """Return the gain over the reference as a share of the frontier's at the same KL."""
+        frontier = self.reward(kl)
         start = self.reference_reward()
-        if limit is None or limit - start < 1e-9:
+        if frontier is None or frontier - start < 1e-9:
             return None
-        return (reward - start) / (limit - start)
+        return (reward - start) / (frontier - start)
 
     def curve(self, points: int = 40, largest: float = 8.0) -> list[Point]:
-        """Return points along the limit, denser where it bends most; none where none is trusted.
+        """Return points along the frontier, denser where it bends most; none where none is trusted.
 
         Each is the optimum at a beta, found by interpolation instead of a search for each.
         """
@@ -233,7 +236,7 @@ class Limit:
         wanted = reach * np.linspace(0, 1, points)[1:-1] ** 2
         betas = 1 / np.exp(np.interp(np.sqrt(wanted), np.sqrt(kls), np.log(sharpness)))
         line = [first, *(self.point(float(beta)) for beta in betas)]
-        # Where many samples share the highest reward, the limit is flat beyond their share.
+        # Where many samples share the highest reward, the frontier is flat beyond their share.
         ends = [self.point(self.beta(kl))._replace(kl=kl) for kl in dict.fromkeys((reach, top))]
         return [point for point in line if point.kl < reach] + ends
 

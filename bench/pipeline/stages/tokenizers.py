@@ -1,16 +1,16 @@
-"""The base model: one that is pretrained here on the task's text, or any that can be loaded."""
+"""Tokenizers: of whole words, of byte pairs trained on the data's text, or a model's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.tasks.base import END, PAD, TAGS, UNKNOWN, Architecture
+from bench.tasks.base import END, PAD, TAGS, UNKNOWN
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 # Of whole words, with a space between any two tokens.
 WORD_TEMPLATE = (
@@ -41,25 +41,7 @@ PLAIN_TEMPLATE = (
     "{{ bos_token if add_bos_token else '' }}"
     "{% for turn in messages %}{{ turn.content }}{% endfor %}"
 )
-WORD_POSITIONS, PIECE_POSITIONS = 128, 2048
 NEW_PAD = "<|pad|>"
-
-
-class Size(NamedTuple):
-    """An embedded model: its architecture, and how many pieces of words it knows at most."""
-
-    architecture: Architecture
-    vocabulary: int
-
-
-# By their number of parameters, with a vocabulary that is used to the full.
-SIZES = {
-    "tiny": Size(Architecture(2, 64, 2, 176), 2048),
-    "1M": Size(Architecture(4, 128, 4, 352), 2048),
-    "10M": Size(Architecture(6, 320, 5, 880), 8192),
-    "50M": Size(Architecture(8, 640, 10, 1760), 16384),
-    "150M": Size(Architecture(12, 896, 14, 2464), 32768),
-}
 
 
 def make_tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
@@ -149,57 +131,3 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
 def _puts_start(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether the tokenizer itself begins a text with its start token."""
     return bool(tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id])
-
-
-def make_model(
-    size: Architecture,
-    tokenizer: PreTrainedTokenizerBase,
-    seed: int,
-    positions: int = WORD_POSITIONS,
-    tied: bool = False,
-) -> PreTrainedModel:
-    """Return an untrained Llama model.
-
-    positions: the longest text that it takes, in tokens. tied: one matrix reads and writes tokens,
-    for a large vocabulary would be most of a small model.
-    """
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=size.hidden,
-        intermediate_size=size.intermediate,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        max_position_embeddings=positions,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=tied,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
-
-
-def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> PreTrainedModel:
-    """Return a pretrained causal language model with room for the tokenizer's tokens.
-
-    Safetensors only, no code from elsewhere. Raises UserError where that is not to be had.
-    """
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, dtype=dtype, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder}: no causal language model: {reason}") from None
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        model.resize_token_embeddings(len(tokenizer))
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    return model

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.pipeline.stages.models import PIECE_POSITIONS, make_model
 from bench.tasks.base import Example, Training
+from bench.tasks.sizes import SIZES
+from methods.core.feedback import responses_of
 from methods.core.models import distributed
-from methods.core.trl.sft import train_on_responses
 from methods.core.models.loading import Loading, adapted, merged
-from methods.core.training.length_batching import IN_ORDER, in_order
+from methods.core.models.reward import with_end
 from methods.core.models.text import encode_prompts, encode_responses, render_prompt
+from methods.core.training.length_batching import IN_ORDER, in_order
 from methods.core.training.trainer import train_quietly, trainer_arguments
+from methods.core.trl.sft import train_on_responses
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from bench.pipeline.recorded import RecordedPipeline
 
 
 def pretrain(
@@ -48,6 +55,30 @@ def pretrain(
             data_collator=DataCollatorForSeq2Seq(tokenizer),
         )
     )
+
+
+def pretrain_on_labels(
+    pipeline: RecordedPipeline, stage: str, size: str, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedModel:
+    """Return a model of an embedded size, trained on all text of the train split.
+
+    Args:
+        pipeline: Recorded preferences.
+        stage: The stage that is being made, base model or judge.
+        size: A name in `SIZES`.
+        tokenizer: The model's.
+    """
+    task = pipeline.task
+    model = make_model(SIZES[size].architecture, tokenizer, 0, PIECE_POSITIONS, tied=True)
+    end = str(tokenizer.eos_token)
+    texts = [
+        Example(label.prompt, with_end(response, pipeline.end, end))
+        for label in pipeline.labels("train", pipeline.feedback_kind)
+        for response in responses_of(label)
+    ][: task.pretraining.examples]
+    train = partial(pretrain, loading=task.loading)
+    pipeline.fit(stage, train, model, tokenizer, texts, task.pretraining, seed=0)
+    return model
 
 
 def fine_tune(
@@ -102,7 +133,7 @@ def _arguments(
     # A short memory of the gradient's size: small models learn their first look-ups sooner so.
     return trainer_arguments(model, device, seed, workdir, loading) | {
         "num_train_epochs": training.epochs,
-        "per_device_train_batch_size": distributed.part_of(training.batch_size),
+        "per_device_train_batch_size": distributed.local_batch_size(training.batch_size),
         "learning_rate": training.learning_rate,
         "warmup_steps": 30,
         "adam_beta2": 0.98,

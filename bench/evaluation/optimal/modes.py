@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from bench.evaluation.frontier import Basis
+from bench.evaluation.optimal.frontier import Frontiers
 
 HELD = 0.5
 
@@ -28,16 +28,16 @@ def mass(probabilities: ndarray, which: ndarray) -> float:
     return float((probabilities * which).sum(1).mean())
 
 
-def at_optimum(basis: Basis, kl: float, weights: ndarray | None) -> dict[str, float | None]:
+def at_optimum(frontiers: Frontiers, kl: float, weights: ndarray | None) -> dict[str, float | None]:
     """Return the tokens of the optimum at this KL, and how much it and a policy say of its modes.
 
     weights: the policy's probabilities [prompts, R] of all responses, where they are listed: else
-    there are no modes. None beyond the KL to which the limit can be trusted.
+    there are no modes. None beyond the KL to which the frontier can be trusted.
     """
-    found: dict[str, float | None] = {"optimum_tokens": basis.limit.at_kl(kl, basis.tokens)}
+    found: dict[str, float | None] = {"optimum_tokens": frontiers.reward.at_kl(kl, frontiers.tokens)}
     found |= {"mode_mass": None, "optimum_mode_mass": None}
     if weights is not None and found["optimum_tokens"] is not None:
-        optimum, _ = basis.limit.tilt(basis.limit.beta(kl))
+        optimum, _ = frontiers.reward.tilt(frontiers.reward.beta(kl))
         which = modes(optimum)
         found |= {"mode_mass": mass(weights, which), "optimum_mode_mass": mass(optimum, which)}
     return found

@@ -1,0 +1,142 @@
+"""What is left to do of a work, and what follows what: shared stages, runs, pooled samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from bench.evaluation.pooled_samples import PooledSamples
+from bench.evaluation.reference_samples import ReferenceSamples
+from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
+from bench.execution.plan import Work
+from bench.execution.progress import Progress
+from bench.execution.run import Run, attempt
+from bench.pipeline.base import Pipeline
+
+# Status and error of each run that is not ok, by its key.
+Problems = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """All stages of a pipeline and its reference samples, made in one job."""
+
+    pipeline: Pipeline
+    reference_samples: ReferenceSamples
+
+
+def _prepare(job: Preparation) -> tuple[str, str, float]:
+    return _timed(job.pipeline.prepare, job.reference_samples.make)
+
+
+def _pool(samples: PooledSamples) -> tuple[str, str, float]:
+    return _timed(samples.make)
+
+
+def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
+    started = time.perf_counter()
+    try:
+        for step in steps:
+            step()
+        status, error = "ok", ""
+    except Exception as problem:  # the other pipelines go on
+        status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+    return status, error, time.perf_counter() - started
+
+
+def execute(
+    work: Work, executor: LocalExecutor | DistributedExecutor, progress: Progress
+) -> Problems:
+    """Make what is missing; return status and error of each run that is not ok, by its key."""
+    schedule = Schedule(work, progress)
+    executor.run(schedule.first())
+    progress.stop()
+    return schedule.problems
+
+
+def first_missing(pipeline: Pipeline, reference_samples: ReferenceSamples) -> str:
+    """Return the key of what is made first when a pipeline is prepared."""
+    return next((pipeline.key(stage) for stage in pipeline.missing()), reference_samples.key)
+
+
+class Schedule:
+    """The jobs of a work: a pipeline's stages, then its runs, then its pooled samples.
+
+    Attributes:
+        problems: Status and error of each run that is not ok, by its key.
+    """
+
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self.work, self.progress = work, progress
+        self.problems: Problems = {}
+        self.unready = work.unready()
+        # One task under several names shares its first stages: one pipeline makes them for all.
+        sharing: dict[str, list[Pipeline]] = {}
+        for pipeline in self.unready:
+            first = first_missing(pipeline, work.reference_samples[pipeline])
+            sharing.setdefault(first, []).append(pipeline)
+        self.waiting = {first: others for first, *others in sharing.values()}
+        self.left: dict[Pipeline, list[Run]] = {pipeline: [] for pipeline in work.pipelines}
+        for run in work.unfinished():
+            self.left[run.pipeline].append(run)
+        # Pipelines whose samples may yet be pooled with those of trained policies.
+        self.poolable = {p for p, s in work.reference_samples.items() if s.can_be_pooled}
+
+    def first(self) -> list[Job]:
+        """Return the jobs that need nothing else."""
+        runs = [run.name for left in self.left.values() for run in left]
+        self.progress.start(len(self.unready), runs)
+        jobs = [self._preparation(pipeline) for pipeline in self.waiting]
+        for pipeline in self.work.pipelines:
+            if pipeline not in self.unready:
+                jobs += self._runs(pipeline)
+        self._expect_pools()
+        return jobs
+
+    def _preparation(self, pipeline: Pipeline) -> Job:
+        preparation = Preparation(pipeline, self.work.reference_samples[pipeline])
+        return Job(_prepare, preparation, partial(self._after_preparation, pipeline))
+
+    def _after_preparation(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
+        label = f"{pipeline.name} shared stages, seed {pipeline.seed}"
+        self.progress.advance("shared stages", label, *outcome)
+        if outcome.status != "ok":
+            for run in self.left[pipeline]:
+                self.problems[run.key] = ("failed", f"shared stage: {outcome.error}")
+                self.progress.expect(run.name, self.progress.left[run.name] - 1)
+            self.left[pipeline] = []
+        others = [self._preparation(other) for other in self.waiting.get(pipeline, [])]
+        return others + self._runs(pipeline)
+
+    def _runs(self, pipeline: Pipeline) -> list[Job]:
+        """Return the runs on a pipeline that is ready, or its pool where none is left."""
+        runs = [Job(attempt, run, partial(self._after_run, run)) for run in self.left[pipeline]]
+        return runs or self._pooling(pipeline)
+
+    def _after_run(self, run: Run, outcome: Outcome) -> list[Job]:
+        label = f"{run.label}, seed {run.pipeline.seed}"
+        self.progress.advance(run.name, label, *outcome)
+        if outcome.status != "ok":
+            self.problems[run.key] = (outcome.status, outcome.error)
+        self.left[run.pipeline].remove(run)
+        return [] if self.left[run.pipeline] else self._pooling(run.pipeline)
+
+    def _pooling(self, pipeline: Pipeline) -> list[Job]:
+        pool = self.work.pooled_samples(pipeline)
+        if pool is not None and not pool.exists():
+            return [Job(_pool, pool, partial(self._after_pooling, pipeline))]
+        self.poolable.discard(pipeline)
+        self._expect_pools()
+        return []
+
+    def _after_pooling(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
+        # Without it the frontier is what the reference's samples give: no run fails by this.
+        self.poolable.discard(pipeline)
+        label = f"{pipeline.name} optimal frontier, seed {pipeline.seed}"
+        self.progress.advance("optimal frontier", label, *outcome)
+        return []
+
+    def _expect_pools(self) -> None:
+        self.progress.expect("optimal frontier", len(self.poolable))

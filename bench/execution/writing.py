@@ -1,0 +1,66 @@
+"""Writing the results folder of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from bench.cache.files import write_json, write_text
+from bench.execution import tables
+from bench.execution.jobs import Problems
+from bench.execution.manifest import calibration, manifest
+from bench.execution.plan import Plan
+from bench.results import schema
+
+
+def write_results(
+    plan: Plan, problems: Problems, folder: Path, started: float, command: str
+) -> None:
+    """Write all tables, the manifest and the resolved experiment.
+
+    Args:
+        plan: What was run.
+        problems: Status and error of each run that is not ok, by its key.
+        folder: The results folder.
+        started: When the command was started, seconds since the epoch.
+        command: The command as the user may repeat it.
+    """
+    finished = [run for run in plan.runs if run.key not in problems]
+    frontiers = {p: found for p in plan.pipelines if (found := plan.frontiers(p))}
+    runs = schema.RUNS.frame(tables.run_rows(plan, problems, frontiers))
+    schema.RUNS.write(folder, runs)
+    for table, rows in (
+        (schema.METHODS, tables.method_rows(plan)),
+        (schema.CURVES, tables.curve_rows(finished)),
+        (schema.FRONTIER, tables.frontier_rows(frontiers)),
+        (schema.STAGES, tables.stage_rows(plan)),
+        (schema.HEAD_TO_HEAD, tables.head_to_head_rows(runs, finished)),
+        (schema.REGRET, tables.regret_rows(finished, frontiers)),
+        (schema.OPTIMUM, tables.optimum_rows(finished, frontiers)),
+        (schema.CHECKPOINTS, tables.checkpoint_rows(finished)),
+        (schema.TEMPERATURES, tables.temperature_rows(finished)),
+    ):
+        table.write(folder, table.frame(rows))
+    _write_samples(plan, finished, folder)
+    experiment = yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True)
+    write_text(folder / "experiment.yaml", experiment)
+    about = manifest(plan, finished, started, command)
+    write_json(folder / "manifest.json", about | {"calibration": calibration(folder)})
+
+
+def _write_samples(plan: Plan, finished: list[tables.Run], folder: Path) -> None:
+    """Write the samples, and what people preferred on the same prompts.
+
+    What a language model said of other samples is removed.
+    """
+    file = folder / schema.SAMPLES.file
+    before = file.read_bytes() if file.exists() else b""
+    schema.SAMPLES.write(folder, schema.SAMPLES.frame(tables.sample_rows(finished)))
+    if file.read_bytes() != before:
+        (folder / schema.LLM_JUDGE.file).unlink(missing_ok=True)
+    pairs = schema.PAIRS.frame(tables.pair_rows(plan))
+    if pairs.empty:
+        (folder / schema.PAIRS.file).unlink(missing_ok=True)
+    else:
+        schema.PAIRS.write(folder, pairs)

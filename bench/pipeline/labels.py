@@ -1,0 +1,30 @@
+"""Labels on disk: one JSON object in each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from methods.core.feedback import FeedbackKind, Label, read_label
+
+
+def labels_file(folder: Path, split: str, kind: FeedbackKind) -> Path:
+    """Return where the labels of a split and kind lie."""
+    return folder / f"{split}.{kind}.jsonl"
+
+
+def write_labels(folder: Path, split: str, kind: FeedbackKind, labels: Sequence[Label]) -> None:
+    """Write the labels of a split."""
+    lines = [json.dumps(label._asdict(), ensure_ascii=False) + "\n" for label in labels]
+    labels_file(folder, split, kind).write_text("".join(lines), encoding="utf-8")
+
+
+def read_labels(folder: Path, split: str, kind: FeedbackKind) -> list[Label]:
+    """Return the labels of a split, none where there is no file."""
+    file = labels_file(folder, split, kind)
+    if not file.exists():
+        return []
+    # By "\n" alone: other line ends may stand within a text.
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [read_label(kind, json.loads(line)) for line in lines if line]

@@ -1,0 +1,48 @@
+"""Simulated feedback: responses from the task's source, labelled by its annotator."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from bench.pipeline.base import load_shared_policy
+from bench.pipeline.labels import write_labels
+from bench.pipeline.stages.annotator import annotate, annotate_unpaired, sample_requests
+from bench.tasks.base import FeedbackFormat, Split
+from methods.core.models.sampling import derive_seed
+
+if TYPE_CHECKING:
+    from bench.pipeline.simulated import SimulatedPipeline
+
+HELD_OUT_PAIRS = 256
+
+
+def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
+    """Write labels on train prompts, and pairs on validation and test prompts."""
+    task, seed, form = pipeline.task, pipeline.seed, pipeline.task.feedback_format
+    from_base = task.response_source.policy == "base_model"
+    source = pipeline.folder("base_model" if from_base else "sft")
+    policy = load_shared_policy(source, pipeline.device)
+    count = task.labels // form.labels
+    sample = partial(sample_requests, task, pipeline.reward, policy)
+    train_seed = derive_seed("pairs", "train", seed)
+    requests = sample(pipeline.prompts("train"), count, form.responses, train_seed)
+    random = Random(f"annotator {seed}")
+    write_labels(folder, "train", form.kind, annotate(requests, form, task.annotator, random))
+    # As many single responses as there are labels to spend.
+    singles = [
+        request._replace(responses=request.responses[i:], gold=request.gold[i:])
+        for request in requests
+        for i in range(form.labels)
+    ]
+    unpaired = annotate_unpaired(singles, task.annotator, Random(f"unpaired {seed}"))
+    write_labels(folder, "train", "unpaired", unpaired)
+    splits: tuple[Split, ...] = ("validation", "test")
+    for split in splits:
+        prompts, split_seed = pipeline.prompts(split), derive_seed("pairs", split, seed)
+        held_out = sample(prompts, HELD_OUT_PAIRS, 2, split_seed)
+        pairs = annotate(held_out, FeedbackFormat(), task.annotator, random)
+        write_labels(folder, split, "pairs", pairs)
+    return {"labels": count * form.labels, "unpaired": len(unpaired)}

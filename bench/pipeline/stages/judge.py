@@ -1,0 +1,87 @@
+"""The judge: what policies are measured by where nobody knows a gold reward."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.pipeline.stages.language_model import pretrain_on_labels
+from bench.pipeline.stages.models import load_model
+from bench.pipeline.stages.reward_model import (
+    agreement_with_people,
+    comparisons,
+    load_classifier,
+)
+from bench.pipeline.stages.reward_training import train_reward_model
+from bench.pipeline.stages.tokenizers import load_tokenizer, train_tokenizer
+from bench.tasks.sizes import SIZES
+from methods.core.feedback import Label, responses_of, with_responses
+from methods.core.models import distributed
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import TextReward, with_end
+
+if TYPE_CHECKING:
+    from bench.pipeline.recorded import RecordedPipeline
+
+
+def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
+    """Train a reward model on prompts that nothing else sees, or take the task's classifier."""
+    task = pipeline.task
+    judge: TextReward
+    if task.judge_classifier.model:
+        source = pipeline.sources.judge_classifier
+        judge = load_classifier(pipeline, task.judge_classifier, source)
+    else:
+        judge = _trained(pipeline)
+    judge.save(folder)
+    return agreement_with_people(pipeline, judge)
+
+
+def _trained(pipeline: RecordedPipeline) -> TextReward:
+    start = _start(pipeline)
+    end = str(ModelPolicy.load(start, "cpu").tokenizer.eos_token)
+    labels = [
+        _with_end(label, pipeline.end, end)
+        for label in pipeline.labels("judge", pipeline.feedback_kind)
+    ]
+    train = partial(train_reward_model, loading=pipeline.task.loading)
+    training = pipeline.task.judge
+    judge = pipeline.fit("judge", train, start, comparisons(labels), training, seed=0)
+    judge.end = pipeline.end
+    pipeline.store.drop_workdir(_workdir_name(pipeline))
+    return judge
+
+
+def _start(pipeline: RecordedPipeline) -> Path:
+    """Return the folder of the model that the judge starts from: the base model, or its own."""
+    task, source = pipeline.task, pipeline.sources.judge_model.folder
+    if not task.judge_model or task.judge_model == task.model:
+        return pipeline.folder("base_model")
+    plain = task.text == "plain"
+    if source:
+        tokenizer = load_tokenizer(Path(source), plain)
+        model = load_model(Path(source), tokenizer, "float32")
+    else:
+        texts = (
+            text
+            for label in pipeline.labels("train", pipeline.feedback_kind)
+            for text in (label.prompt, *responses_of(label))
+        )
+        tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, plain)
+        model = pretrain_on_labels(pipeline, "judge", task.judge_model, tokenizer)
+    start = pipeline.store.workdir(_workdir_name(pipeline))
+    if distributed.is_main():
+        ModelPolicy(model, tokenizer).save(start)
+    distributed.all_gather(None)
+    return start
+
+
+def _workdir_name(pipeline: RecordedPipeline) -> str:
+    return f"start-{pipeline.key('judge')}"
+
+
+def _with_end(label: Label, end: str, new_end: str) -> Label:
+    """Return the label with another end token."""
+    texts = [with_end(text, end, new_end) for text in responses_of(label)]
+    return with_responses(label, iter(texts))

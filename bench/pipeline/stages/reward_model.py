@@ -1,0 +1,86 @@
+"""The reward model that methods learn from, and how often it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
+from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
+from bench.pipeline.stages.reward_training import train_reward_model
+from methods.core.feedback import Label, Unpaired, derive
+from methods.core.models.reward import Classifier, RewardModel, TextReward
+from methods.core.models.sampling import SamplingParams, derive_seed
+
+if TYPE_CHECKING:
+    from bench.pipeline.recorded import RecordedPipeline
+    from bench.pipeline.simulated import SimulatedPipeline
+    from bench.pipeline.sources import Source
+    from bench.tasks.recorded import Classifier as ClassifierOption
+
+
+def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
+    """Train on the feedback as choices; measure on fresh pairs for test prompts."""
+    train = partial(train_reward_model, loading=pipeline.loading)
+    choices, training = pipeline.feedback("choices"), pipeline.task.reward_model
+    reward = pipeline.fit("reward_model", train, pipeline.folder("sft"), choices, training)
+    reward.save(folder)
+    return {"reward_accuracy": _agreement_with_gold(pipeline, reward)}
+
+
+def _agreement_with_gold(pipeline: SimulatedPipeline, reward: RewardModel) -> float:
+    policy, prompts, seed = pipeline.sft(), pipeline.prompts("test"), pipeline.seed
+    repeated = [prompts[i % len(prompts)] for i in range(4 * HELD_OUT_PAIRS)]
+    sampling = SamplingParams(max_new_tokens=pipeline.task.max_new_tokens)
+    first, second = (
+        policy.generate(repeated, derive_seed("accuracy", place, seed), sampling)
+        for place in ("first", "second")
+    )
+    gold = zip(pipeline.reward(repeated, first), pipeline.reward(repeated, second), strict=True)
+    pairs = list(zip(first, second, strict=True))
+    return gold_order_accuracy(reward, repeated, pairs, list(gold))
+
+
+def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
+    """Train on the labels of the train split, or take the task's classifier as it is."""
+    task = pipeline.task
+    reward: TextReward
+    if task.reward_classifier.model:
+        source = pipeline.sources.reward_classifier
+        reward = load_classifier(pipeline, task.reward_classifier, source)
+    else:
+        labels = comparisons(pipeline.labels("train", pipeline.feedback_kind))
+        train = partial(train_reward_model, loading=task.loading)
+        sft = pipeline.folder("sft")
+        reward = pipeline.fit("reward_model", train, sft, labels, task.reward_model)
+    reward.save(folder)
+    return agreement_with_people(pipeline, reward)
+
+
+def comparisons(labels: Sequence[Label]) -> Any:
+    """Return what a reward model learns from: unpaired labels as they are, others as choices."""
+    unpaired = bool(labels) and isinstance(labels[0], Unpaired)
+    return list(labels) if unpaired else derive(labels, "choices")
+
+
+def load_classifier(
+    pipeline: RecordedPipeline, option: ClassifierOption, source: Source
+) -> Classifier:
+    """Return a sequence classifier that gives rewards as it is."""
+    return Classifier.load(
+        Path(source.folder),
+        pipeline.device,
+        end=pipeline.end,
+        label=option.label,
+        plain=pipeline.task.text == "plain",
+        probability=option.probability,
+    )
+
+
+def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:
+    """Return how often a reward agrees with people on prompts that nothing was trained on."""
+    kind = pipeline.feedback_kind
+    held_out = [*pipeline.labels("validation", kind), *pipeline.labels("test", kind)]
+    return held_out_accuracy(reward, held_out)._asdict()

@@ -1,0 +1,56 @@
+"""The SFT policy: the base model fine-tuned on demonstrations, or on what people preferred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.pipeline.stages.language_model import fine_tune
+from bench.tasks.base import Example
+from methods.core.feedback import Label, Unpaired, responses_of
+from methods.core.models.policy import ModelPolicy
+
+if TYPE_CHECKING:
+    from bench.pipeline.base import Pipeline
+    from bench.pipeline.recorded import RecordedPipeline
+    from bench.pipeline.simulated import SimulatedPipeline
+    from bench.tasks.base import Training
+
+
+def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
+    """Fine-tune the base model on the task's demonstrations."""
+    _fine_tuned(pipeline, pipeline.demonstrations(), pipeline.task.sft).save(folder)
+    return {}
+
+
+def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
+    """Fine-tune the base model on preferred responses, or take it as it is."""
+    task = pipeline.task
+    if task.base == "sft first":
+        train_labels = pipeline.labels("train", pipeline.feedback_kind)
+        examples = preferred(train_labels)[: task.sft.examples]
+        _fine_tuned(pipeline, examples, task.sft).save(folder)
+    else:
+        _base_model(pipeline).save(folder)
+    return {}
+
+
+def _base_model(pipeline: Pipeline) -> ModelPolicy:
+    return ModelPolicy.load(pipeline.folder("base_model"), pipeline.device, pipeline.loading)
+
+
+def _fine_tuned(
+    pipeline: Pipeline, examples: Sequence[Example], training: Training
+) -> ModelPolicy:
+    policy = _base_model(pipeline)
+    train = partial(fine_tune, loading=pipeline.loading)
+    policy.model = pipeline.fit("sft", train, policy.model, policy.tokenizer, examples, training)
+    return policy
+
+
+def preferred(labels: Sequence[Label]) -> list[Example]:
+    """Return the responses that people preferred, each once: demonstrations for the SFT policy."""
+    good = [label for label in labels if not isinstance(label, Unpaired) or label.label]
+    return list(dict.fromkeys(Example(label.prompt, responses_of(label)[0]) for label in good))

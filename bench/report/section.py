@@ -1,0 +1,134 @@
+"""What a report is made of: sections, each with charts, tables by task, and notes.
+
+A section's module turns results into a `Section`, or None where it has nothing to show. The
+templates are loops over sections and know none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from bench.results.loading import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Kind = Literal["text", "long", "number"]
+# Tables with more rows than this fold away.
+FOLDED = 40
+
+
+class Column(NamedTuple):
+    """A column of a report's table.
+
+    Attributes:
+        name: Its key in the rows.
+        label: Its heading.
+        kind: Text to the left, long text that may wrap, or numbers to the right.
+        help: What it means, empty where the label says it.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "number"
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of display strings and links.
+
+    Attributes:
+        columns: In their order.
+        rows: Cells by column name; a row whose `selected` is true is highlighted.
+        folded: Whether it is shown on demand; by default where it is long.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[dict[str, Any], ...]
+    folded: bool = False
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> Table:
+        """Return a table, folded where it is long."""
+        return cls(tuple(columns), tuple(rows), len(rows) > FOLDED)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+class Text(NamedTuple):
+    """A text shown as it is, such as a response: never as markup."""
+
+    label: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task's share of a section, or a share that all tasks have in common.
+
+    Attributes:
+        heading: The task's title, empty where it is of all tasks.
+        statement: What is said first, set in bold.
+        warnings: What to be wary of.
+        paragraphs: Plain text.
+        tables: Empty ones are left out.
+        texts: Shown as they are, below the tables.
+        folded: Whether texts are shown on demand.
+    """
+
+    heading: str = ""
+    statement: str = ""
+    warnings: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    texts: tuple[Text, ...] = ()
+    folded: bool = False
+
+    def __bool__(self) -> bool:
+        contents = (self.statement, self.warnings, self.paragraphs, self.texts)
+        return any(contents) or any(self.tables)
+
+
+class Chart(NamedTuple):
+    """A chart.
+
+    Attributes:
+        name: Of its files in figures/.
+        alt: What it shows, in a line.
+        figure: The drawn figure.
+    """
+
+    name: str
+    alt: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report.
+
+    Attributes:
+        id: Its anchor.
+        title: Its heading.
+        introduction: What it shows and how to read it.
+        charts: Above the tables.
+        parts: By task, or in common.
+        notes: Below everything else.
+    """
+
+    id: str
+    title: str
+    introduction: str = ""
+    charts: tuple[Chart, ...] = ()
+    parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.charts) or any(self.parts)
+
+
+MakeSection = Callable[[Results], Section | None]
