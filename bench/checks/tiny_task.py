@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from bench.pipeline.base_model import make_model, make_tokenizer
-from bench.pipeline.reward_model import train_reward_model
+from bench.pipeline.stages.models import make_model
+from bench.pipeline.stages.tokenizers import make_tokenizer
+from bench.pipeline.stages.reward_training import train_reward_model
 from bench.tasks.base import Architecture, RewardTraining
 from methods.base import Method
 from methods.core.training.context import Context, Reward

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
 from bench.cache.code import code_digest, own_digest
 from bench.cache.keys import digest
 from bench.cache.store import Store
-from bench.pipeline.labels import read_labels
+from bench.pipeline.stages.labels import read_labels
 from bench.tasks.base import Split, Task
 from methods.core.feedback import FeedbackKind, Label, Pair, derive
 from methods.core.models.loading import Loading
@@ -208,12 +208,16 @@ class Pipeline(ABC):
         """Return what the manifest says of this kind of pipeline beyond its task."""
         return {"judge": None, "data": None}
 
+    def load_policy(self, stage: str) -> ModelPolicy:
+        """Return a stage's model. It is shared by what reads it: nothing may train it."""
+        return load_shared_policy(self.folder(stage), self.device)
+
     def sft(self) -> ModelPolicy:
-        """Return the SFT policy. It is shared by what reads it: nothing may train it."""
-        return load_shared_policy(self.folder("sft"), self.device)
+        """Return the SFT policy, shared likewise."""
+        return self.load_policy("sft")
 
     def reward_model(self) -> TextReward:
-        """Return the reward model. It is shared, too."""
+        """Return the reward model, shared likewise."""
         return load_shared_reward(self.folder("reward_model"), self.device)
 
     def labels(self, split: str, kind: FeedbackKind) -> list[Label]:

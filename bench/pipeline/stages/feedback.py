@@ -7,8 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from bench.pipeline.base import load_shared_policy
-from bench.pipeline.labels import write_labels
+from bench.pipeline.stages.labels import write_labels
 from bench.pipeline.stages.annotator import annotate, annotate_unpaired, sample_requests
 from bench.tasks.base import FeedbackFormat, Split
 from methods.core.models.sampling import derive_seed
@@ -23,8 +22,7 @@ def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
     """Write labels on train prompts, and pairs on validation and test prompts."""
     task, seed, form = pipeline.task, pipeline.seed, pipeline.task.feedback_format
     from_base = task.response_source.policy == "base_model"
-    source = pipeline.folder("base_model" if from_base else "sft")
-    policy = load_shared_policy(source, pipeline.device)
+    policy = pipeline.load_policy("base_model" if from_base else "sft")
     count = task.labels // form.labels
     sample = partial(sample_requests, task, pipeline.reward, policy)
     train_seed = derive_seed("pairs", "train", seed)

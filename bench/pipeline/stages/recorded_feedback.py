@@ -12,7 +12,7 @@ from bench.data.checks import BadRow, Checked, check_rows, in_words, require_eno
 from bench.data.reading import read_rows
 from bench.data.splits import duplicates, first_words, split_of
 from bench.errors import UserError
-from bench.pipeline.labels import write_labels
+from bench.pipeline.stages.labels import write_labels
 from bench.pipeline.stages.models import PIECE_POSITIONS, positions_of
 from bench.pipeline.stages.tokenizers import load_tokenizer, train_tokenizer
 from bench.tasks.recorded import Recorded
