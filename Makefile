@@ -1,9 +1,11 @@
-# `make help` lists the targets. Everything runs in .venv, which is made on first use.
+# `make help` lists the targets. Everything runs in .venv, which is created on first use.
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A file's tests stay in one process: they share what its fixtures make.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 CONFIG ?= $(if $(DATA),,default)
 OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
@@ -11,14 +13,24 @@ OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if 
           $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench quick calibrate test lint clean
+.PHONY: help install bench quick calibrate test test-all lint docs clean
 
-help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
-		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
-	@echo '  options of bench and quick (CONFIG for bench only): CONFIG=path METHODS=ppo,dpo TASKS=polite DATA=prefs.jsonl MODEL=tiny SEEDS=3 JOBS=2 DEVICE=auto OUT=folder'
+help:  ## list the targets and their options
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
+		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'Options of bench and quick:'
+	@echo '  METHODS=ppo,dpo   only these methods; all: every one'
+	@echo '  TASKS=polite      only these tasks'
+	@echo '  SEEDS=3           how many seeds'
+	@echo '  DATA=prefs.jsonl  your own preferences: a file, a folder or a hub id'
+	@echo '  MODEL=tiny        their model: an embedded size, a folder or a hub id'
+	@echo '  JOBS=2            processes side by side'
+	@echo '  DEVICE=auto       auto, cpu or cuda'
+	@echo '  OUT=folder        the results folder'
+	@echo '  CONFIG=my.yaml    the experiment, of bench only: a file or a built-in name'
 
-install: $(INSTALLED)  ## make .venv and install the pinned dependencies
+install: $(INSTALLED)  ## create .venv and install the pinned dependencies
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,17 +39,23 @@ $(INSTALLED): pyproject.toml constraints.txt
 		--no-build-isolation --editable '.[dev]'
 	touch $@
 
-bench: $(INSTALLED)  ## run the comparison and write its report to results/default
+bench: $(INSTALLED)  ## run the full comparison; its report is in results/default
 	$(BIN)/prefrontier bench '$(CONFIG)' $(OPTIONS)
 
-quick: $(INSTALLED)  ## the same comparison, small
+quick: $(INSTALLED)  ## run a small comparison, 2 minutes; its report is in results/quick
 	$(BIN)/prefrontier bench quick $(OPTIONS)
 
-calibrate: $(INSTALLED)  ## measure how often the verdicts are right; results/calibration
+calibrate: $(INSTALLED)  ## measure how often verdicts are right; in results/calibration
 	$(BIN)/prefrontier calibrate $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out '$(OUT)')
 
-test: $(INSTALLED)  ## run the tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED)  ## run the fast tests
+	$(BIN)/pytest $(PARALLEL) -m 'not slow'
+
+test-all: $(INSTALLED)  ## run all tests
+	$(BIN)/pytest $(PARALLEL)
+
+docs: $(INSTALLED)  ## write docs/columns.md from the schema of the results
+	$(BIN)/python -m bench.results.page
 
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""The command line: `prefrontier --help` lists the commands."""
+"""The command line: `prefrontier --help` lists the commands.
+
+Each command imports what it needs when it runs, so that help is shown at once.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +18,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
+Jobs = Annotated[
+    int | None, typer.Option(help="Number of parallel worker processes. Default: one per core.")
+]
+
 
 @app.command()
 def bench(
     experiment: Annotated[
-        str, typer.Argument(help="A built-in experiment (default, quick) or a YAML file.")
+        str, typer.Argument(help="A built-in experiment, such as default or quick, or a YAML file.")
     ] = "",
     data: Annotated[
-        str, typer.Option(help="Preferences: JSONL, CSV, Parquet, a folder or a hub id.")
+        str,
+        typer.Option(help="Your preferences: a JSONL, CSV or Parquet file, a folder, or a hub id."),
     ] = "",
     model: Annotated[
-        str, typer.Option(help="tiny, 1M, 10M, 50M, 150M, a model's folder or hub id.")
+        str,
+        typer.Option(help="The model for --data: tiny, 1M, 10M, 50M, 150M, a folder or a hub id."),
     ] = "",
-    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo; or all.")] = "",
-    tasks: Annotated[str, typer.Option(help="Only these tasks: polite,haiku,exact")] = "",
-    seeds: Annotated[int | None, typer.Option(help="How many seeds, 1 or more.")] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes side by side; default: one per core.")
-    ] = None,
+    methods: Annotated[
+        str, typer.Option(help="Run only these methods, as in ppo,dpo; all runs every method.")
+    ] = "",
+    tasks: Annotated[str, typer.Option(help="Run only these tasks, as in polite,exact.")] = "",
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    jobs: Jobs = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Results folder; default: results/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/NAME.")] = None,
 ) -> None:
-    """Run a comparison and write its report. What is done already is not done again."""
+    """Run a comparison and write its report. Finished runs are not repeated."""
     from bench.commands.run import run_bench
 
     status = run_bench(
@@ -54,8 +64,8 @@ def bench(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) -> None:
-    """Make the figures and the report of a results folder anew."""
+def report(folder: ResultsFolder) -> None:
+    """Build the figures and the report of a results folder again."""
     from bench.report.build import build_report
 
     typer.echo(build_report(folder))
@@ -63,15 +73,17 @@ def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) ->
 
 @app.command()
 def calibrate(
-    quick: Annotated[bool, typer.Option("--quick", help="A few comparisons only.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes side by side; default: one per core.")
-    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Make only a few comparisons.")] = False,
+    jobs: Jobs = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; default: results/calibration, or -quick.")
+        Path | None,
+        typer.Option(
+            help="Folder for the results. "
+            "Default: results/calibration, or results/calibration-quick."
+        ),
     ] = None,
 ) -> None:
-    """Measure how often the verdicts are right, on many small pipelines of known truth."""
+    """Measure how often verdicts are right, on many small tasks where the truth is known."""
     from bench.commands.calibrate import run_calibration
 
     raise typer.Exit(run_calibration(quick=quick, jobs=jobs, out=out))
@@ -80,77 +92,68 @@ def calibrate(
 @app.command()
 def winrate(
     file: Annotated[Path, typer.Argument(help="Annotations in AlpacaEval's format, a JSON list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the win rates, raw and length-controlled, of a file of pairwise annotations."""
-    import json
+    """Print the raw and the length-controlled win rate of a file of pairwise annotations."""
+    from bench.commands.winrate import win_rate_text
 
-    from bench.judging.annotations import in_words, read_annotations, win_rates
-
-    annotations, left_out = read_annotations(file)
-    rates = win_rates(annotations) | {"n_left_out": left_out}
-    typer.echo(json.dumps(rates, indent=2) if as_json else in_words(rates))
+    typer.echo(win_rate_text(file, as_json=as_json))
 
 
 @app.command()
 def judge(
-    folder: Annotated[Path, typer.Argument(help="A results folder.")],
-    model: Annotated[str, typer.Option(help="The judge, as its API calls it.")],
+    folder: ResultsFolder,
+    model: Annotated[str, typer.Option(help="The judge's name at its API.")],
     base_url: Annotated[
-        str | None, typer.Option(help="Of an OpenAI-compatible API; default: OPENAI_BASE_URL.")
+        str | None,
+        typer.Option(help="Address of an OpenAI-compatible API. Default: OPENAI_BASE_URL."),
     ] = None,
     key_env: Annotated[
-        str, typer.Option(help="The environment variable that holds the key.")
+        str, typer.Option(help="The environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
     template: Annotated[
         str | None, typer.Option(help="A file with {prompt}, {first} and {second}.")
     ] = None,
-    prompts: Annotated[int, typer.Option(help="At most so many per task and seed.")] = 64,
-    methods: Annotated[str, typer.Option(help="Only these methods: ppo,dpo")] = "",
-    max_tokens: Annotated[int, typer.Option(help="Of an answer, thoughts included.")] = 2048,
-    concurrency: Annotated[int, typer.Option(help="Requests at a time.")] = 8,
+    prompts: Annotated[int, typer.Option(help="The most prompts per task and seed.")] = 64,
+    methods: Annotated[str, typer.Option(help="Judge only these methods, as in ppo,dpo.")] = "",
+    max_tokens: Annotated[
+        int, typer.Option(help="The most tokens of an answer, reasoning included.")
+    ] = 2048,
+    concurrency: Annotated[int, typer.Option(help="Number of parallel requests.")] = 8,
     input_price: Annotated[float, typer.Option(help="Dollars per million tokens read.")] = 0,
-    output_price: Annotated[float, typer.Option(help="Dollars per million written.")] = 0,
+    output_price: Annotated[float, typer.Option(help="Dollars per million tokens written.")] = 0,
 ) -> None:
-    """Ask a language model which responses are better; what it was asked once is not paid twice."""
-    from pydantic import ValidationError
+    """Ask a language model which responses are better. Answers are kept and not paid for again."""
+    from bench.commands.judge import judge_settings, run_judge
 
-    from bench.errors import UserError
-    from bench.commands.judge import run_judge
-    from bench.config.llm_judge import LLMJudge
-    from bench.config.validation import describe
-
-    try:
-        settings = LLMJudge(
-            model=model,
-            base_url=base_url,
-            key_env=key_env,
-            template=template,
-            prompts=prompts,
-            methods=_names(methods),
-            max_tokens=max_tokens,
-            concurrency=concurrency,
-            input_price=input_price,
-            output_price=output_price,
-        )
-    except ValidationError as error:
-        raise UserError(describe(error, "judge")) from None
+    settings = judge_settings(
+        model=model,
+        base_url=base_url,
+        key_env=key_env,
+        template=template,
+        prompts=prompts,
+        methods=_names(methods),
+        max_tokens=max_tokens,
+        concurrency=concurrency,
+        input_price=input_price,
+        output_price=output_price,
+    )
     raise typer.Exit(run_judge(folder, settings))
 
 
 @app.command("export")
 def export_samples(
-    folder: Annotated[Path, typer.Argument(help="A results folder.")],
-    method: Annotated[str, typer.Option(help="Whose responses.")],
-    task: Annotated[str, typer.Option(help="On which task; default: the first.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Of which seed; default: the first.")] = None,
+    folder: ResultsFolder,
+    method: Annotated[str, typer.Option(help="The method whose responses are exported.")],
+    task: Annotated[str, typer.Option(help="The task. Default: the first.")] = "",
+    seed: Annotated[int | None, typer.Option(help="The seed. Default: the first.")] = None,
     form: Annotated[str, typer.Option("--format", help="alpaca_eval")] = "alpaca_eval",
-    out: Annotated[Path | None, typer.Option(help="File to write; default: print it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: print it.")] = None,
 ) -> None:
     """Write a method's test responses for another tool to judge."""
-    from bench.errors import UserError
-    from bench.commands.export import export
     from bench.cache.files import write_text
+    from bench.commands.export import export
+    from bench.errors import UserError
 
     text = export(folder, method=method, task=task, seed=seed, form=form)
     if out is None:
@@ -166,40 +169,24 @@ def export_samples(
 @app.command("methods")
 def list_methods(
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also the values that a comparison tries.")
+        bool, typer.Option("--verbose", help="Show the values that a comparison tries, too.")
     ] = False,
 ) -> None:
     """List the methods that can be compared."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from bench.commands.methods import print_methods
 
-    from bench.config.catalog import catalog, learns_from, title
-
-    table = Table("method", "learns from", "dial", box=None, pad_edge=False)
-    if verbose:
-        table.add_column("grid")
-    table.add_column("what it is", overflow="fold")
-    for name, found in catalog().items():
-        if isinstance(found, str):
-            cells, words = ["-", "-", "-"], f"[red]cannot be imported:[/] {escape(found)}"
-        else:
-            grid = "; ".join(f"{key}: {values}" for key, values in found.grid.items())
-            source = learns_from(found)
-            cells, words = [source, found.strength or "", escape(grid)], escape(title(found))
-        table.add_row(name, *cells[: 3 if verbose else 2], words)
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    print_methods(with_grid=verbose)
 
 
 @app.command("new-method")
 def new_method(
-    name: Annotated[str, typer.Argument(help="Its name, as margin_dpo.")],
-    like: Annotated[str, typer.Option(help="The method to start from.")] = "dpo",
+    name: Annotated[str, typer.Argument(help="The new method's name, such as margin_dpo.")],
+    like: Annotated[str, typer.Option(help="The existing method to start from.")] = "dpo",
     folder: Annotated[
-        Path | None, typer.Option(help="Where to; default: where methods are found.")
+        Path | None, typer.Option(help="Where to write the file. Default: the methods' folder.")
     ] = None,
 ) -> None:
-    """Write the file of a new method: it runs at once, and is yours to change."""
+    """Write the file of a new method. It runs as it is, and is yours to change."""
     from bench.commands.new_method import draft_method, next_steps, write_method
 
     draft = draft_method(name, like)
@@ -209,20 +196,23 @@ def new_method(
 
 @app.command("check")
 def check_methods(
-    names: Annotated[list[str], typer.Argument(help="Methods; all: every one there is.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Names of methods; all stands for every method.")
+    ],
 ) -> None:
-    """Check that a method is what the trainer interface says, on a tiny pipeline."""
+    """Check on a tiny task that methods keep to the trainer interface."""
     from bench.commands.check import run_checks
 
     raise typer.Exit(run_checks(names))
 
 
 def _names(text: str) -> list[str]:
+    """Return the names in a list that commas separate."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; the user's mistakes are one line and exit status 2."""
+    """Run the command line; a mistake of the user is one line and exit status 2."""
     from bench.errors import UserError
 
     try:

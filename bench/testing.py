@@ -1,4 +1,4 @@
-"""For the tests of plug-ins: every check of `prefrontier check` as a test of its own.
+"""Conformance checks for the test suites of plug-ins: every check is a test.
 
 from bench.testing import parametrize_with_checks
 
@@ -9,11 +9,11 @@ def test_conforms(method, check):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.config.catalog import find_method
 from bench.checks import CHECKS, run_check
+from bench.config.catalog import find_method
 from methods.base import Method
 
 if TYPE_CHECKING:
@@ -23,33 +23,38 @@ if TYPE_CHECKING:
 
 
 def parametrize_with_checks(methods: Sequence[type[Method] | str]) -> MarkDecorator:
-    """Return a mark that gives a test each method with each check, as `method` and `check`.
+    """Return a mark that runs a test with each method and each check, as `method` and `check`.
 
-    methods: classes, or names as `prefrontier methods` lists them. A check that does not apply is
-    passed. One that the method declares to fail is an xfail, and fails where it passes.
+    A check that does not apply passes. A check that the method declares to fail is an xfail; the
+    test fails if it passes.
+
+    Args:
+        methods: Classes, or names as `prefrontier methods` lists them.
     """
     import pytest
 
-    kinds = [find_method(m, "methods") if isinstance(m, str) else m for m in methods]
-    return pytest.mark.parametrize(("method", "check"), list(_parameters(kinds)))
+    classes = [find_method(m, "methods") if isinstance(m, str) else m for m in methods]
+    return pytest.mark.parametrize(("method", "check"), list(_parameters(classes)))
 
 
-def _parameters(kinds: Sequence[type[Method]]) -> Iterator[Any]:
+def _parameters(methods: Sequence[type[Method]]) -> Iterator[Any]:
     import pytest
 
-    for kind in kinds:
+    for method in methods:
         for check in CHECKS.values():
-            yield pytest.param(kind, _applied(check), id=f"{kind.__name__}-{check.name}")
+            yield pytest.param(method, _applied(check), id=f"{method.__name__}-{check.name}")
 
 
-def _applied(check: Check) -> Any:
-    def apply(kind: type[Method]) -> None:
+def _applied(check: Check) -> Callable[[type[Method]], None]:
+    """Return a function that raises if the method fails the check."""
+
+    def apply(method: type[Method]) -> None:
         import pytest
 
-        outcome = run_check(check, kind)
+        outcome = run_check(check, method)
         if outcome.error is not None:
             raise outcome.error
         if outcome.verdict == "fails as expected":
-            pytest.xfail(outcome.why)
+            pytest.xfail(outcome.reason)
 
     return apply

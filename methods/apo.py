@@ -1,4 +1,4 @@
-"""Anchored preference optimization (D'Oosterlinck et al., 2024), by TRL's DPOTrainer."""
+"""Anchored preference optimization (APO; D'Oosterlinck et al., 2024), by TRL's DPOTrainer."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from methods.base import Context, Paper, Policy
-from methods.toolkit.offline import Offline
 from methods.core.trl.dpo import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class APO(Offline):
     """Anchored preference optimization.
 
-    DPO sets only the difference of the two log-ratios; APO (D'Oosterlinck et al., 2024) says where
-    each is to go. With s(x) = sigmoid(beta x), and u, v the log-ratios of the chosen and the
-    rejected response, the loss is 1 - s(u) + s(v) in "zero" and 1 + s(u) - s(u - v) in "down".
+    DPO determines only the difference of the two log-ratios. APO (D'Oosterlinck et al., 2024)
+    determines the direction of each. Let s(x) = sigmoid(beta x), and let u and v be the log-ratios
+    of the chosen and the rejected response. The loss is 1 - s(u) + s(v) for "zero" and
+    1 + s(u) - s(u - v) for "down".
 
-    beta: how soon a log-ratio is far enough. variant: "zero" where the chosen responses are better
-    than the policy's own, and should become likelier; "down" where they are worse.
+    Attributes:
+        beta: KL strength: the larger, the smaller the log-ratios at which the loss levels off.
+        variant: "zero" makes chosen responses more likely, for those that are better than the
+            policy's. "down" makes both less likely, for those that are worse.
     """
 
     paper: ClassVar = Paper("D'Oosterlinck et al., 2024", "https://arxiv.org/abs/2408.06266")

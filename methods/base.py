@@ -1,4 +1,4 @@
-"""The trainer interface: `train(context) -> Policy`, on a frozen dataclass of hyper-parameters."""
+"""The trainer interface: `train(context) -> Policy` on a frozen dataclass of hyper-parameters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
-from methods.core.training.context import Context
 from methods.core.feedback import FeedbackKind
 from methods.core.models.policy import Policy
+from methods.core.training.context import Context
 from methods.core.training.trainer import Diverged
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Share",
 ]
 
+# Types of hyper-parameters. They say which values an experiment file may set.
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
@@ -33,7 +34,12 @@ Feedback = FeedbackKind | Literal["none", "reward"]
 
 
 class Paper(NamedTuple):
-    """Where a method was published. authors: with the year."""
+    """Where a method was published.
+
+    Attributes:
+        authors: First author and year, as in a citation.
+        url: Where to read it.
+    """
 
     authors: str
     url: str
@@ -41,15 +47,20 @@ class Paper(NamedTuple):
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A way of aligning a policy. Fields are hyper-parameters; the file's stem is its name.
+    """A way of aligning a policy. Its fields are its hyper-parameters.
 
-    feedback: what it learns from. strength: the field that trades reward against KL, the
-    frontier's dial, and `grid` the values of it (or of any field) that a comparison tries.
-    strength_is_kl: the dial is the coefficient of the KL, in units of reward per nat, so that
-    E[r] - strength KL is what the method maximizes.
-    privileged: it is given the gold reward instead of the learned one.
-    distributed: processes that run together (`accelerate launch`) share its batches.
-    expected_failures: checks of `prefrontier check` that it cannot pass, by name, and why.
+    The stem of a method's file is its name.
+
+    Attributes:
+        paper: Where the method was published.
+        feedback: What it learns from.
+        strength: The field that trades reward against KL: the parameter of its frontier.
+        strength_is_kl: Whether `strength` is the coefficient of the KL, in units of reward per nat,
+            so that the method maximizes E[reward] - strength * KL.
+        grid: The values that a comparison tries, by field.
+        privileged: Whether it receives the gold reward instead of the learned one.
+        expected_failures: Conformance checks that it cannot pass: the reason, by name of the check.
+        distributed: Whether the processes of `accelerate launch` can share its batches.
     """
 
     paper: ClassVar[Paper | None] = None
@@ -63,4 +74,14 @@ class Method(ABC):
 
     @abstractmethod
     def train(self, context: Context) -> Policy:
-        """Return the trained policy. Raise Diverged where a loss or a weight is not finite."""
+        """Train a policy.
+
+        Args:
+            context: All that the training may use.
+
+        Returns:
+            The trained policy.
+
+        Raises:
+            Diverged: A loss or a weight is not finite.
+        """

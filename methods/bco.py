@@ -1,4 +1,4 @@
-"""Binary classifier optimization (BCO, Jung et al., 2024)."""
+"""Binary classifier optimization (BCO; Jung et al., 2024)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class BCO(Offline):
     """Binary classifier optimization.
 
-    The reward, beta times the log-ratio, is the logit of a classifier of liked and disliked
-    responses. The shift that is taken from it lies midway between the mean reward of the two,
-    which brings the loss closest to DPO's (Jung et al., 2024). The means run over all that was
-    seen. The paper's weights, for liked and disliked responses to different prompts, are left out.
+    The implicit reward, beta times the log-ratio, is the logit of a classifier of liked and
+    disliked responses. A shift is subtracted from it: the midpoint between the mean rewards of the
+    two classes, which brings the loss closest to that of DPO (Jung et al., 2024). The means are
+    taken over all responses so far. The paper's weights, which correct for liked and disliked
+    responses to different prompts, are left out.
 
-    beta: as in DPO.
+    Attributes:
+        beta: KL strength, as in DPO.
     """
 
     paper: ClassVar = Paper("Jung et al., 2024", "https://arxiv.org/abs/2404.04656")
@@ -34,35 +36,45 @@ class BCO(Offline):
 
         def loss(logprobs: UnpairedLogprobs) -> Tensor:
             rewards = self.beta * logprobs.ratio
-            return classifier_loss(rewards, logprobs.label, shift.after(rewards, logprobs.label))
+            return classifier_loss(rewards, logprobs.liked, shift.update(rewards, logprobs.liked))
 
         return fit_unpaired(context, loss, self.schedule)
 
 
-def classifier_loss(rewards: Tensor, label: Tensor, shift: Tensor) -> Tensor:
-    """Return the cross-entropy of each response, [B], its logit being the reward less the shift."""
+def classifier_loss(rewards: Tensor, liked: Tensor, shift: Tensor) -> Tensor:
+    """Return the cross-entropy of each response, [B].
+
+    Args:
+        rewards: Implicit rewards, [B].
+        liked: Whether each response was liked, [B].
+        shift: What is subtracted from the rewards to give the logits, a scalar.
+    """
     from torch.nn.functional import logsigmoid
 
     logits = rewards - shift
-    return -logsigmoid(logits.where(label, -logits))
+    return -logsigmoid(logits.where(liked, -logits))
 
 
 class RewardShift:
-    """Midway between the mean rewards of liked and of disliked responses, over all seen so far."""
+    """The midpoint between the mean rewards of liked and disliked responses so far."""
 
     def __init__(self) -> None:
-        # On the device from the first batch on: to look at them would make a GPU wait.
+        # Tensors on the device from the first batch on: reading them would make a GPU wait.
         self._sums: Tensor | float = 0.0
         self._counts: Tensor | float = 0.0
 
-    def after(self, rewards: Tensor, label: Tensor) -> Tensor:
-        """Take in a batch, [B], and return the shift, without a gradient.
+    def update(self, rewards: Tensor, liked: Tensor) -> Tensor:
+        """Add a batch and return the shift, a scalar without gradient.
 
-        A side of which nothing was seen yet counts as 0.
+        The mean of a class without responses is taken as 0.
+
+        Args:
+            rewards: Implicit rewards, [B].
+            liked: Whether each response was liked, [B].
         """
         import torch
 
-        sides = torch.stack([label, ~label]).to(rewards.dtype)
-        sums = self._sums = self._sums + sides @ rewards.detach()
-        counts = self._counts = self._counts + sides.sum(1)
+        classes = torch.stack([liked, ~liked]).to(rewards.dtype)
+        sums = self._sums = self._sums + classes @ rewards.detach()
+        counts = self._counts = self._counts + classes.sum(1)
         return (sums / counts.clamp(min=1)).mean()

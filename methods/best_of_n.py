@@ -1,4 +1,4 @@
-"""Best of n: sample n responses from the SFT policy and keep the one that the reward likes best."""
+"""Best of n: sample n responses from the SFT policy and keep the one with the highest reward."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.models.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.models.reward import TextReward, load_reward
-from methods.core.training.rollout import best_of_each
 from methods.core.models.sampling import SamplingParams
+from methods.core.training.rollout import best_of_each
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 class BestOfN(Method):
     """Best-of-n sampling from the SFT policy.
 
-    Stiennon et al. (2020). There is no training; n samples are paid for at every answer.
+    There is no training: every response costs n samples (Stiennon et al., 2020).
+
+    Attributes:
+        n: Responses to sample, of which the best is kept.
     """
 
     paper: ClassVar = Paper("Stiennon et al., 2020", "https://arxiv.org/abs/2009.01325")
@@ -35,13 +38,19 @@ class BestOfN(Method):
 
     def train(self, context: Context) -> Policy:
         if context.reward_folder is None:
-            raise ValueError("best_of_n needs a reward model that it can keep a copy of")
+            raise ValueError("best_of_n needs a reward model that can be saved with the policy")
         reward = load_reward(context.reward_folder, context.device)
         return BestOfNPolicy(context.start(), reward, self.n)
 
 
 class BestOfNPolicy(Policy):
-    """The SFT policy, a reward model and n."""
+    """A policy that samples n responses and returns the one with the highest reward.
+
+    Attributes:
+        base: The policy that is sampled.
+        reward: The reward model.
+        n: How many responses it samples.
+    """
 
     def __init__(self, base: ModelPolicy, reward: TextReward, n: int) -> None:
         self.base, self.reward, self.n = base, reward, n
@@ -49,10 +58,13 @@ class BestOfNPolicy(Policy):
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         repeated = [prompt for prompt in prompts for _ in range(self.n)]
         responses = self.base.generate(repeated, seed, sampling)
-        scores = self.reward(repeated, responses)
-        return [responses[i] for i in best_of_each(scores, self.n)]
+        rewards = self.reward(repeated, responses)
+        return [responses[i] for i in best_of_each(rewards, self.n)]
 
-    def logprobs(self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams) -> None:
+    def logprobs(
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
+    ) -> None:
+        """Return None: the probability of a response depends on all others."""
         return None
 
     def save(self, folder: Path) -> None:
@@ -68,17 +80,25 @@ class BestOfNPolicy(Policy):
         return cls(ModelPolicy.load(folder, device), reward, n)
 
 
-def best_of_n_probabilities(reference: ndarray, scores: ndarray, n: int) -> ndarray:
+def best_of_n_probabilities(reference: ndarray, rewards: ndarray, n: int) -> ndarray:
     """Return the probability of each listed response under best of n.
 
-    reference: probabilities [R] that sum to 1. P(x) = (F^n - F_-^n) ref(x) / P(tie class), where F
-    and F_- are the probabilities of a score at most, and below, that of x: ties are broken evenly.
+    P(x) = (F(x)^n - F_(x)^n) ref(x) / M(x). F(x) is the probability of a reward of at most that of
+    x, F_(x) that of a lower reward, and M(x) that of an equal one. Ties are broken at random.
+
+    Args:
+        reference: Probabilities of all responses under the policy that is sampled, [R].
+        rewards: Their rewards, [R].
+        n: Responses to sample.
+
+    Returns:
+        Probabilities, [R].
     """
     import numpy as np
 
-    _, tie = np.unique(scores, return_inverse=True)
-    mass = np.bincount(tie, weights=reference)
-    upto = np.minimum(np.cumsum(mass), 1.0)
-    below = np.concatenate([[0.0], upto[:-1]])
-    probabilities: ndarray = ((upto**n - below**n) / mass)[tie] * reference
+    _, level = np.unique(rewards, return_inverse=True)
+    equal = np.bincount(level, weights=reference)
+    at_most = np.minimum(np.cumsum(equal), 1.0)
+    below = np.concatenate([[0.0], at_most[:-1]])
+    probabilities: ndarray = ((at_most**n - below**n) / equal)[level] * reference
     return probabilities

@@ -13,10 +13,10 @@ from methods.toolkit.imitation import Imitation
 class BestOfNDistilled(Imitation):
     """Best-of-n distillation.
 
-    The SFT policy is sampled once and fine-tuned on the best of each n responses, so that one
-    sample then does what n did. That is maximum likelihood on the best-of-n distribution: the
-    forward half of the Jeffreys divergence of BOND (Sessa et al., 2024), without its second half
-    and its moving anchor. It is also called rejection-sampling fine-tuning.
+    The SFT policy is sampled once and fine-tuned on the best of n responses to each prompt, so that
+    one sample replaces n. This is maximum likelihood on the best-of-n distribution: the forward
+    half of the Jeffreys divergence of BOND (Sessa et al., 2024), without its backward half and its
+    moving anchor. It is also called rejection-sampling fine-tuning.
     """
 
     paper: ClassVar = Paper("Sessa et al., 2024", "https://arxiv.org/abs/2407.14622")

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 class CDPO(PairLoss):
     """Conservative DPO.
 
-    DPO with smoothed labels (Mitchell, 2023): (1 - e) l(m) + e l(-m), with l DPO's loss, m the
-    difference of log-ratios and e the rate at which labels are taken to be flipped. The loss is
-    least where the policy puts 1 - e on the chosen response, so no pair drives it further.
+    DPO with smoothed labels (Mitchell, 2023): (1 - e) l(m) + e l(-m), where l is the loss of DPO, m
+    the margin between the log-ratios, and e the assumed rate of flipped labels. The loss has its
+    minimum where the policy prefers the chosen response with probability 1 - e, so no pair drives
+    the policy further.
 
-    beta: as in DPO. flip_rate: e.
+    Attributes:
+        beta: KL strength, as in DPO.
+        flip_rate: e, from 0 to below 0.5.
     """
 
     paper: ClassVar = Paper("Mitchell, 2023", "https://ericmitchell.ai/cdpo.pdf")

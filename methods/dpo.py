@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from methods.base import Context, Paper, Policy, Share
-from methods.toolkit.offline import Offline
 from methods.core.trl.dpo import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class DPO(Offline):
     """Direct preference optimization.
 
-    A logistic loss on the difference of log-ratios, equation 7 of Rafailov et al. (2023).
+    A logistic loss on the margin between the log-ratios of the chosen and the rejected response:
+    equation 7 of Rafailov et al. (2023).
 
-    beta: strength of the divergence; of the KL, in units of the annotator's reward per nat.
-    divergence: what holds the policy to the reference, the reverse KL or another f-divergence (Wang
-    et al., 2023, table 1). alpha: of the alpha-divergence, whose derivative at a ratio u is
-    (u^(alpha - 1) - 1) / (alpha - 1).
+    Attributes:
+        beta: Coefficient of the divergence. For the KL, in units of the annotator's reward per nat.
+        divergence: What holds the policy to the reference: the reverse KL, or another f-divergence
+            (Wang et al., 2023, table 1).
+        alpha: Of the alpha-divergence, whose derivative at a ratio u is
+            (u^(alpha - 1) - 1) / (alpha - 1).
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
@@ -33,6 +36,7 @@ class DPO(Offline):
 
     @property
     def strength_is_kl(self) -> bool:  # type: ignore[override]
+        """Whether `beta` is the coefficient of the KL: it may be that of another divergence."""
         return self.divergence == "reverse_kl"
 
     def train(self, context: Context) -> Policy:

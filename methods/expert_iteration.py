@@ -13,11 +13,13 @@ from methods.toolkit.imitation import Imitation
 class ExpertIteration(Imitation):
     """Expert iteration.
 
-    The expert is best-of-n sampling from the policy, the apprentice the policy fine-tuned on what
-    the expert said: algorithm 1 of Anthony et al. (2017), which RAFT (Dong et al., 2023) brought to
-    language models. Only n and the rounds hold the policy to the reference: there is no KL term.
+    The expert is best-of-n sampling from the policy. The apprentice is the policy, fine-tuned on
+    the expert's responses: algorithm 1 of Anthony et al. (2017), applied to language models by
+    RAFT (Dong et al., 2023). There is no KL term: n and the number of rounds bound the distance to
+    the reference.
 
-    rounds: of sampling and fine-tuning, each with its share of the episodes.
+    Attributes:
+        rounds: Rounds of sampling and fine-tuning, each with an equal part of the episodes.
     """
 
     paper: ClassVar = Paper("Anthony et al., 2017", "https://arxiv.org/abs/1705.08439")

@@ -1,4 +1,4 @@
-"""Fine-tuning on the chosen responses alone, by TRL's SFTTrainer."""
+"""Fine-tuning on the chosen responses only, by TRL's SFTTrainer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.trl.sft import response_trainer
-from methods.toolkit.offline import Scheduled
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.policy_trainer import fit_by_trainer
+from methods.core.trl.sft import response_trainer
+from methods.toolkit.offline import Scheduled
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 class FilteredSFT(Scheduled):
     """Fine-tuning on the chosen responses.
 
-    What was rejected is left out: Preferred-FT, a baseline of Rafailov et al. (2023). There is no
-    dial: the policy comes to what was chosen, and however long it trains it goes no further.
-
-    learning_rate, examples, batch_size, warmup: see Schedule.
+    The rejected responses are left out: Preferred-FT, a baseline of Rafailov et al. (2023). There
+    is no KL strength: the policy approaches the distribution of the chosen responses, and longer
+    training takes it no further.
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")

@@ -1,4 +1,4 @@
-"""Group relative policy optimization (Shao et al., 2024), by TRL's GRPOTrainer."""
+"""Group relative policy optimization (GRPO; Shao et al., 2024), by TRL's GRPOTrainer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from methods.toolkit.groups import Groups
 class GRPO(Groups):
     """Group relative policy optimization.
 
-    PPO's clipped loss without a critic: every token of a response has the advantage (r - mean) /
-    std over the responses to the same prompt, and the loss has a KL of its own: equations 3 and 4
-    of Shao et al. (2024).
+    PPO's clipped loss without a critic. Every token of a response has the advantage
+    (r - mean) / std, taken over the responses to the same prompt, and the loss has a KL term:
+    equations 3 and 4 of Shao et al. (2024).
 
-    kl_coef is in units of advantage per nat and token. scale: what the rewards are divided by,
-    their standard deviation in the group or the batch, or nothing. average: the loss is that of the
-    mean response (grpo), the mean token (dapo) or, with a length that does not vary, of neither
-    (dr_grpo).
+    Attributes:
+        kl_coef: Coefficient of the KL term, in units of advantage per nat and token.
+        scale: What divides the rewards: their standard deviation in the group or in the batch, or
+            nothing.
+        average: How token losses are averaged: over each response, then over responses ("grpo"),
+            over all tokens ("dapo"), or by a constant length ("dr_grpo").
     """
 
     paper: ClassVar = Paper("Shao et al., 2024", "https://arxiv.org/abs/2402.03300")

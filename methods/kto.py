@@ -1,4 +1,4 @@
-"""Kahneman-Tversky optimization (KTO, Ethayarajh et al., 2024), by TRL's KTOTrainer."""
+"""Kahneman-Tversky optimization (KTO; Ethayarajh et al., 2024), by TRL's KTOTrainer."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 
 from methods.base import Context, Paper, Policy, Positive
-from methods.toolkit.offline import Offline
 from methods.core.trl.kto import fit_by_kto_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class KTO(Offline):
     """Kahneman-Tversky optimization.
 
-    A response is worth what its log-ratio is above the KL, or below it where it was disliked, and
-    less and less the further: 1 - sigmoid(beta (log-ratio - KL)) is the loss where it was liked,
-    with the sign turned where not (Ethayarajh et al., 2024). The KL is estimated in each batch,
-    from responses to other prompts.
+    The loss of a liked response is 1 - sigmoid(beta (log-ratio - KL)). For a disliked response the
+    sign inside the sigmoid is reversed (Ethayarajh et al., 2024). So the gradient vanishes as a
+    log-ratio moves away from the KL, which each batch estimates from responses to other prompts.
 
-    beta: how soon a log-ratio is far enough. desirable_weight, undesirable_weight: of the two
-    losses, for feedback in which one is rare.
+    Attributes:
+        beta: KL strength: the larger, the smaller the log-ratios at which the loss levels off.
+        desirable_weight: Weight of liked responses. Raise it if they are rare.
+        undesirable_weight: Weight of disliked responses. Raise it if they are rare.
+        batch_size: Examples of a step, at least 2: the KL is estimated from the others of a batch.
     """
 
     paper: ClassVar = Paper("Ethayarajh et al., 2024", "https://arxiv.org/abs/2402.01306")
@@ -30,7 +32,6 @@ class KTO(Offline):
 
     desirable_weight: Positive = 1.0
     undesirable_weight: Positive = 1.0
-    # The KL is estimated from the others of a batch.
     batch_size: Annotated[int, Ge(2)] = 32
 
     def train(self, context: Context) -> Policy:

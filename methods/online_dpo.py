@@ -9,10 +9,10 @@ from annotated_types import Ge, MultipleOf
 
 from methods.base import Context, Paper, Policy, Positive
 from methods.core.trl.experimental import experimental
-from methods.toolkit.online import Online
 from methods.core.trl.online import fit_by_online_trainer
+from methods.toolkit.online import Online
 
-# Far above any length, so that no prompt is cut.
+# Longer than any text (tokens), so that no prompt is cut.
 NO_LIMIT = 1_000_000
 
 
@@ -20,11 +20,14 @@ NO_LIMIT = 1_000_000
 class OnlineDPO(Online):
     """Online DPO.
 
-    DPO on pairs that the policy itself samples and the reward judges, the better one chosen:
+    DPO on pairs that the policy samples. The response with the higher reward is the chosen one:
     algorithm 1 of Guo et al. (2024).
 
-    beta: KL strength. It has no unit of reward, for the labels say which is better but not by
-    how much. batch_size: responses between updates, two to a prompt. loss: DPO's, or IPO's.
+    Attributes:
+        beta: KL strength. It has no unit of reward, because a label says which response is better
+            but not by how much.
+        batch_size: Responses between updates, two to each prompt.
+        loss: "sigmoid" is the loss of DPO, "ipo" that of IPO.
     """
 
     paper: ClassVar = Paper("Guo et al., 2024", "https://arxiv.org/abs/2402.04792")
@@ -55,7 +58,7 @@ class OnlineDPO(Online):
         )
 
     def _curve(self, entry: dict[str, float]) -> dict[str, float]:
-        # DPO's implicit rewards are beta log-ratios. TRL's own figure for the KL counts padding.
+        # TRL's implicit rewards are beta times log-ratios. Its own KL metric counts padding.
         log_ratios = (entry["rewards/chosen"] + entry["rewards/rejected"]) / 2 / self.beta
         return {
             "reward": entry["objective/scores"],

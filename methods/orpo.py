@@ -1,4 +1,4 @@
-"""Odds ratio preference optimization (ORPO, Hong et al., 2024), by TRL's ORPOTrainer."""
+"""Odds ratio preference optimization (ORPO; Hong et al., 2024), by TRL's ORPOTrainer."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, Paper, Policy, Positive
-from methods.toolkit.offline import Scheduled
 from methods.core.trl.reference_free import fit_by_reference_free_trainer
+from methods.toolkit.offline import Scheduled
 
 
 @dataclass(frozen=True)
 class ORPO(Scheduled):
     """Odds ratio preference optimization.
 
-    Fine-tuning on the chosen response, and a logistic loss on how much its odds are above those of
-    the rejected one, equations 6 and 7 of Hong et al. (2024). The probability in the odds is the
-    geometric mean over the tokens. There is no reference. As in TRL, fine-tuning is on the prompt
-    too.
+    Fine-tuning on the chosen response, plus a logistic loss on the ratio of its odds to those of
+    the rejected response: equations 6 and 7 of Hong et al. (2024). The probability in the odds is
+    the geometric mean over the tokens. There is no reference. As in TRL, the fine-tuning includes
+    the tokens of the prompt.
 
-    lam: weight of the odds ratio, lambda in the paper. learning_rate, examples, batch_size, warmup:
-    see Schedule.
+    Attributes:
+        lam: Weight of the odds ratio, lambda in the paper.
     """
 
     paper: ClassVar = Paper("Hong et al., 2024", "https://arxiv.org/abs/2403.07691")

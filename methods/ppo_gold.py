@@ -1,4 +1,4 @@
-"""PPO against the gold reward: what the optimizer could do with a perfect signal."""
+"""PPO on the gold reward: what the optimizer reaches with a perfect reward model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from methods.ppo import PPO
 class PPOGold(PPO):
     """PPO on the gold reward, which no other method sees.
 
-    Its critic starts from zero: it has no reward model to start from.
+    Attributes:
+        value_init: "zero", because there is no reward model to start the critic from.
     """
 
     privileged: ClassVar = True

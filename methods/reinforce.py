@@ -1,4 +1,4 @@
-"""REINFORCE with a baseline (Williams, 1992): the plain policy gradient of reward less KL."""
+"""REINFORCE with a baseline (Williams, 1992): the plain policy gradient of reward minus KL."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Count, Diverged, NonNegative, Paper, Positive, Share
-from methods.toolkit.online import Online
 from methods.core.models.policy import ModelPolicy
-from methods.core.training.rollout import collect, draw_prompts
 from methods.core.models.sampling import derive_seed, token_logprobs
-from methods.core.training.trainer import isolated, use_bf16
+from methods.core.training.rollout import collect, draw_prompts
+from methods.core.training.trainer import autocast, isolated
+from methods.toolkit.online import Online
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Reinforce(Online):
     """REINFORCE with a baseline.
 
-    A response is one action: the gradient is the mean of (r - kl_coef log-ratio - baseline) grad
-    log p (Williams, 1992, theorem 1), with one step to a batch of fresh responses, so that nothing
-    needs clipping or importance weights.
+    A response is one action. The gradient is the mean of
+    (r - kl_coef * log-ratio - baseline) grad log p (Williams, 1992, theorem 1). Each batch of fresh
+    responses gets one step, so neither clipping nor importance weights are needed.
 
-    kl_coef: weight of the KL to the reference, in units of the reward per nat. batch_size:
-    responses between updates. baseline_decay: the baseline is a moving average of what past batches
-    got, and this is the weight of the past. max_grad_norm: of the gradient.
+    Attributes:
+        kl_coef: Coefficient of the KL to the reference, in units of reward per nat.
+        batch_size: Responses between updates.
+        baseline_decay: Weight of the past in the baseline, a moving average of mean returns.
+        max_grad_norm: Gradients are clipped to this norm.
     """
 
     paper: ClassVar = Paper("Williams, 1992", "https://doi.org/10.1007/BF00992696")
@@ -54,20 +56,16 @@ class Reinforce(Online):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 1 - step / max(1, updates)
         )
-        autocast = torch.autocast(
-            torch.device(context.device).type,
-            torch.bfloat16,
-            enabled=use_bf16(policy.model, context.device),
-        )
+        mixed_precision = autocast(policy.model, context.device)
         baseline = None
         for update in range(updates):
             prompts = draw_prompts(context, update, self.batch_size)
-            with autocast:
+            with mixed_precision:
                 seed = derive_seed("reinforce", context.seed, update)
                 rollout = collect(context, policy, prompts, seed)
-                returns = rollout.scores - self.kl_coef * rollout.log_ratios
-                got = float(returns.mean())
-                baseline = got if baseline is None else baseline
+                returns = rollout.rewards - self.kl_coef * rollout.log_ratios
+                mean_return = float(returns.mean())
+                baseline = mean_return if baseline is None else baseline
                 logprobs = token_logprobs(policy.model, rollout.batch, context.sampling)
                 loss = policy_gradient_loss(logprobs, returns - baseline)
             optimizer.zero_grad()
@@ -77,16 +75,18 @@ class Reinforce(Online):
                 raise Diverged(f"gradient norm {norm} in update {update}")
             optimizer.step()
             schedule.step()
-            baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * got
-            done = (update + 1) * self.batch_size
-            context.log(done, **rollout.metrics(), baseline=baseline)
-            context.checkpoint(done, updates * self.batch_size, policy)
+            baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * mean_return
+            episodes = (update + 1) * self.batch_size
+            context.log(episodes, **rollout.metrics(), baseline=baseline)
+            context.checkpoint(episodes, updates * self.batch_size, policy)
         return policy
 
 
 def policy_gradient_loss(logprobs: Tensor, advantages: Tensor) -> Tensor:
     """Return the loss whose gradient is minus the policy gradient.
 
-    logprobs: [B, T], 0 on padding; advantages: [B], of whole responses.
+    Args:
+        logprobs: Log-probabilities of the response tokens, [B, T] (nats; 0 on padding).
+        advantages: Advantages of whole responses, [B].
     """
     return -(advantages * logprobs.sum(1)).mean()

@@ -1,4 +1,4 @@
-"""REINFORCE leave-one-out (Ahmadian et al., 2024), by TRL's RLOOTrainer."""
+"""REINFORCE leave-one-out (RLOO; Ahmadian et al., 2024), by TRL's RLOOTrainer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from methods.toolkit.groups import Groups
 class RLOO(Groups):
     """REINFORCE leave-one-out.
 
-    The policy gradient of the reward less kl_coef times the log-ratio, where the baseline of a
-    response is the mean of the others to the same prompt (Ahmadian et al., 2024). TRL clips the
-    ratio of whole responses.
+    The policy gradient of reward - kl_coef * log-ratio. The baseline of a response is the mean over
+    the other responses to the same prompt (Ahmadian et al., 2024). TRL clips the probability ratio
+    of whole responses.
 
-    kl_coef is in units of the reward per nat. normalize: advantages of a batch to mean 0 and
-    variance 1; they then have no unit.
+    Attributes:
+        kl_coef: Coefficient of the KL, in units of reward per nat.
+        normalize: Whether to scale the advantages of a batch to mean 0 and variance 1.
     """
 
     paper: ClassVar = Paper("Ahmadian et al., 2024", "https://arxiv.org/abs/2402.14740")

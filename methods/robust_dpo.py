@@ -8,20 +8,22 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, Lt
 
 from methods.base import Context, Paper, Policy
-from methods.toolkit.offline import Offline
 from methods.core.trl.dpo import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class RobustDPO(Offline):
     """Provably robust DPO.
 
-    Where labels are flipped at a known rate, the loss of Chowdhury et al. (2024) has the mean that
-    DPO's has on the labels as they were: ((1 - e) l(m) - e l(-m)) / (1 - 2 e), with l DPO's loss, m
-    the difference of log-ratios and e the rate.
+    If labels are flipped at a known rate e, the loss ((1 - e) l(m) - e l(-m)) / (1 - 2 e) is an
+    unbiased estimate of the loss of DPO on the unflipped labels (Chowdhury et al., 2024). Here l is
+    the loss of DPO and m the margin between the log-ratios.
 
-    beta: KL strength, in units of the annotator's reward per nat. flip_rate: e. Too high a rate
-    asks for differences without bound.
+    Attributes:
+        beta: KL strength, in units of the annotator's reward per nat.
+        flip_rate: e, from 0 to below 0.5. If it is higher than the true rate, the loss has no
+            lower bound.
     """
 
     paper: ClassVar = Paper("Chowdhury et al., 2024", "https://arxiv.org/abs/2403.00409")

@@ -1,4 +1,4 @@
-"""The baseline: the SFT policy as it is."""
+"""The baseline: the SFT policy without further training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from methods.base import Context, Method, Policy
 class SFT(Method):
     """The SFT policy, untouched.
 
-    No preferences are used: what every other method must beat.
+    It uses no preferences. Every other method should beat it.
     """
 
     distributed: ClassVar = True

@@ -1,4 +1,4 @@
-"""Simple preference optimization (SimPO, Meng et al., 2024), by TRL's CPOTrainer."""
+"""Simple preference optimization (SimPO; Meng et al., 2024), by TRL's CPOTrainer."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, NonNegative, Paper, Policy, Positive
-from methods.toolkit.offline import Offline
 from methods.core.trl.reference_free import fit_by_reference_free_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class SimPO(Offline):
     """Simple preference optimization.
 
-    A logistic loss on the difference of mean log-probabilities per token, less a target margin,
-    equation 6 of Meng et al. (2024). There is no reference: nothing but the margin and the end of
-    training holds the policy to the SFT policy.
+    A logistic loss on the difference of the implicit rewards minus a target margin: equation 6 of
+    Meng et al. (2024). The implicit reward is beta times the mean log-probability of the tokens.
+    There is no reference: only the margin and the length of the training hold the policy to the SFT
+    policy.
 
-    beta: scale of the reward, which is beta times the mean log-probability; the larger, the sooner
-    a pair is far enough apart. gamma: the target margin, in units of that reward.
+    Attributes:
+        beta: Implicit reward per nat and token. The larger, the sooner a pair reaches the margin.
+        gamma: The target margin, in units of the implicit reward.
     """
 
     paper: ClassVar = Paper("Meng et al., 2024", "https://arxiv.org/abs/2405.14734")

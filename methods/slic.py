@@ -1,4 +1,4 @@
-"""Sequence likelihood calibration (SLiC-HF, Zhao et al., 2023), by TRL's DPOTrainer."""
+"""Sequence likelihood calibration (SLiC-HF; Zhao et al., 2023), by TRL's DPOTrainer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.toolkit.offline import Offline
 from methods.core.trl.dpo import fit_by_dpo_trainer
+from methods.toolkit.offline import Offline
 
 
 @dataclass(frozen=True)
 class SLiC(Offline):
     """Sequence likelihood calibration.
 
-    The hinge loss of SLiC-HF (Zhao et al., 2023), as TRL has it: on log-ratios to the reference,
-    which take the place of the paper's second term, a cross-entropy that holds the policy near.
+    The hinge loss of SLiC-HF (Zhao et al., 2023). As in TRL, it is a loss on the margin between the
+    log-ratios. The reference replaces the second term of the paper, a cross-entropy that holds the
+    policy to the SFT policy.
 
-    beta: a pair counts until its difference of log-ratios is 1 / beta nats, delta in the paper.
+    Attributes:
+        beta: KL strength. A pair has a loss until its margin is 1 / beta nats, delta in the paper.
     """
 
     paper: ClassVar = Paper("Zhao et al., 2023", "https://arxiv.org/abs/2305.10425")

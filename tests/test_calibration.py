@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import same, weights
+from helpers.models import same, weights
 from scipy import stats
 from synthetic import make_runs, write_folder
 

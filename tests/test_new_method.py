@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import load_module, same, weights
+from helpers.models import load_module, same, weights
 
 import methods
 from bench.config.catalog import catalog, own_methods, title

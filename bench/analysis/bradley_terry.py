@@ -1,4 +1,4 @@
-"""One scale for three or more methods: Bradley-Terry strengths fit to their win rates."""
+"""Bradley-Terry strengths of three or more methods, fitted to their win rates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy import ndarray
 
 from bench.analysis.statistics import Interval
 
-# Keeps the fit finite where a method wins always; else it is not felt.
-FAINT = 1e-6
+# Keeps the fit finite where a method always wins; elsewhere it has no visible effect.
+PENALTY = 1e-6
 # Newton's step in log-odds: longer ones can overshoot where the likelihood is flat.
 LONGEST_STEP = 2.0
 STEPS = 100
@@ -16,10 +16,16 @@ RESAMPLES = 1_000
 
 
 def fit_strengths(rates: ndarray) -> ndarray:
-    """Return log-strengths s [..., k], mean 0, such that i beats j at the rate expit(s_i - s_j).
+    """Return the log-strengths s such that i beats j at the rate expit(s_i - s_j).
 
-    rates: [..., k, k], how often the row beats the column, ties half; nan where not compared, and
-    on the diagonal. Maximum likelihood with every pair counted alike (Bradley & Terry, 1952).
+    Maximum likelihood with every pair counted alike (Bradley & Terry, 1952).
+
+    Args:
+        rates: How often the row beats the column, ties half, [..., k, k]; nan on the diagonal and
+            where not compared.
+
+    Returns:
+        Log-strengths with mean 0, [..., k].
     """
     from scipy.special import expit
 
@@ -30,11 +36,11 @@ def fit_strengths(rates: ndarray) -> ndarray:
     for _ in range(STEPS):
         expected = expit(strengths[..., :, None] - strengths[..., None, :])
         missing = np.where(known, rates - expected, 0.0)
-        gradient = missing.sum(-1) - missing.sum(-2) - FAINT * strengths
+        gradient = missing.sum(-1) - missing.sum(-2) - PENALTY * strengths
         weights = np.where(known, expected * (1 - expected), 0.0)
         weights = weights + np.swapaxes(weights, -1, -2)
-        hessian = identity * (weights.sum(-1) + FAINT)[..., None] - weights
-        # Strengths are told apart by differences only: fixing their mean adds no information.
+        hessian = identity * (weights.sum(-1) + PENALTY)[..., None] - weights
+        # Only differences of strengths matter: fixing their mean adds no information.
         step = np.linalg.solve(hessian + 1 / k, gradient[..., None])[..., 0]
         strengths = strengths + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         if np.abs(step).max() < 1e-9:
@@ -43,10 +49,15 @@ def fit_strengths(rates: ndarray) -> ndarray:
 
 
 def mean_rates(cells: ndarray, seeds: ndarray, prompts: ndarray) -> ndarray:
-    """Return the win rates [..., k, k] with each seed and each prompt counted so many times.
+    """Return the win rates, each seed and each prompt weighted by a count.
 
-    cells: [k, k, seeds, prompts], nan where not measured; seeds: [..., seeds]; prompts:
-    [..., prompts].
+    Args:
+        cells: Win rates, [k, k, seeds, prompts]; nan where not measured.
+        seeds: How often each seed counts, [..., seeds].
+        prompts: How often each prompt counts, [..., prompts].
+
+    Returns:
+        [..., k, k], nan where nothing was measured.
     """
     known = np.isfinite(cells)
 
@@ -63,9 +74,16 @@ def strength_intervals(
 ) -> list[Interval]:
     """Return each method's log-strength with its percentile interval.
 
-    cells: as `mean_rates` has them. Seeds and prompts are drawn anew together, each on its own
-    (Owen, 2007), so that what all prompts of a seed share counts as one. With few seeds these
-    intervals are too narrow.
+    Seeds and prompts are resampled independently of each other (Owen, 2007), so an effect that
+    all prompts of a seed share counts once. With few seeds these intervals are too narrow.
+
+    Args:
+        cells: Win rates, [k, k, seeds, prompts]; nan where not measured.
+        level: Of the intervals.
+        resamples: How many bootstrap draws.
+
+    Returns:
+        An interval for each of the k methods.
     """
     _, _, seeds, prompts = cells.shape
     random = np.random.default_rng(0)
@@ -74,11 +92,11 @@ def strength_intervals(
         random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples),
         random.multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples),
     )
-    found = fit_strengths(mean_rates(cells, np.ones(seeds), np.ones(prompts)))
+    strengths = fit_strengths(mean_rates(cells, np.ones(seeds), np.ones(prompts)))
     low, high = np.quantile(fit_strengths(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [
         Interval(float(mean), float(below), float(above), seeds)
-        for mean, below, above in zip(found, low, high, strict=True)
+        for mean, below, above in zip(strengths, low, high, strict=True)
     ]
 
 

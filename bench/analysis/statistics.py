@@ -1,4 +1,4 @@
-"""The honest set for few seeds: intervals, tests, corrections, and summaries over settings."""
+"""Statistics for few seeds: intervals, tests, corrections, and summaries over settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-EXACT_LIMIT = 16
+MOST_FOR_EXACT = 16
 DRAWS = 100_000
 RESAMPLES = 2_000
 SEEDS_FOR_VERDICT = 6
@@ -20,7 +20,14 @@ Verdict = Literal["better", "worse", "none", "too few seeds"]
 
 
 class Interval(NamedTuple):
-    """A mean of n values with its confidence interval; low and high are nan where n < 2."""
+    """A mean with its confidence interval.
+
+    Attributes:
+        mean: The mean, or another statistic.
+        low: Lower end; nan where n < 2.
+        high: Upper end; nan where n < 2.
+        n: Number of values.
+    """
 
     mean: float
     low: float
@@ -29,12 +36,12 @@ class Interval(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """What stands after the plus-minus sign."""
+        """Half the interval's width, shown after a plus-minus sign."""
         return (self.high - self.low) / 2
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean and its t-interval. A percentile bootstrap is too narrow below 10 seeds."""
+    """Return the mean and its t-interval; a percentile bootstrap is too narrow below 10 seeds."""
     from scipy.stats import t
 
     data = np.asarray(values, dtype=float)
@@ -49,31 +56,31 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 
 def paired_interval(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the t-interval of a - b, value by value: both must be of the same seeds, in order."""
+    """Return the t-interval of a - b; both hold values of the same seeds in the same order."""
     return mean_interval([x - y for x, y in zip(a, b, strict=True)], level)
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Return the two-sided p of "these paired differences are symmetric about 0".
+    """Return the two-sided p of the hypothesis that paired differences are symmetric about 0.
 
-    Every pattern of signs is counted up to 16 differences, 100,000 fixed random ones beyond. The
-    smallest p that n differences can give is 2 / 2^n, so 0.031 with 6.
+    With up to 16 differences every pattern of signs is counted, with more 100,000 random ones of
+    a fixed seed. The smallest p that n differences can give is 2 / 2^n: 0.031 with 6.
     """
     data = np.asarray(differences, dtype=float)
     if data.size == 0:
         return float("nan")
     # Sums of the same numbers in another order differ by rounding; they must count as equal.
     observed = abs(data.sum()) - 1e-9 * np.abs(data).sum()
-    if data.size <= EXACT_LIMIT:
+    if data.size <= MOST_FOR_EXACT:
         signs = np.array(list(product((1.0, -1.0), repeat=data.size)))
         return float((np.abs(signs @ data) >= observed).mean())
     signs = np.random.default_rng(0).choice((1.0, -1.0), size=(DRAWS, data.size))
-    # The observed pattern is one of the possible ones, so p is never 0.
+    # The observed pattern is one of the possible ones: p is never 0.
     return float((1 + (np.abs(signs @ data) >= observed).sum()) / (1 + DRAWS))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return the p of each declared contrast, corrected for their number (Holm, 1979)."""
+    """Return each contrast's p, corrected for the number of contrasts (Holm, 1979)."""
     order = sorted(p_values, key=lambda name: p_values[name])
     corrected: dict[str, float] = {}
     largest = 0.0
@@ -84,11 +91,14 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def verdict(differences: Sequence[float], p: float | None = None) -> Verdict:
-    """Return what one declared contrast says: is the first method better than the second?
+    """Return whether the first method of a declared contrast is better than the second.
 
-    differences: first less second, one for each seed that both have. p: its sign-flip p, corrected
-    for the number of declared contrasts; without one, it is taken to be the only contrast. A
-    verdict needs 6 seeds, p < 0.05 and a 95% t-interval without 0.
+    A verdict needs 6 seeds, p < 0.05 and a 95% t-interval without 0.
+
+    Args:
+        differences: First less second, one for each seed that both have.
+        p: Its sign-flip p, corrected for the number of declared contrasts. Without it, the
+            contrast is taken to be the only one.
     """
     if len(differences) < SEEDS_FOR_VERDICT:
         return "too few seeds"
@@ -99,9 +109,10 @@ def verdict(differences: Sequence[float], p: float | None = None) -> Verdict:
 
 
 def seeds_for_verdict(contrasts: int) -> int:
-    """Return how many seeds it takes for one of so many declared contrasts to be confirmed.
+    """Return how many seeds are needed to confirm one of this many declared contrasts.
 
-    The smallest p of n seeds is 2 / 2^n, and Holm multiplies the smallest p by their number.
+    The smallest p with n seeds is 2 / 2^n, and Holm multiplies the smallest p by the number of
+    contrasts.
     """
     seeds = SEEDS_FOR_VERDICT
     while contrasts * 2 / 2**seeds >= SIGNIFICANCE:
@@ -113,8 +124,13 @@ def two_way_error(values: ndarray, rows: ndarray, columns: ndarray) -> float:
     """Return the standard error of a mean whose values share rows (seeds) and columns (prompts).
 
     V_rows + V_columns - V_cells, each with G / (G - 1) for its G clusters; where that is negative,
-    the larger of the first two (Cameron, Gelbach & Miller, 2011). A side of one cluster tells
-    nothing and is left out; nan where both have one.
+    the larger of the first two (Cameron, Gelbach & Miller, 2011). A side with one cluster tells
+    nothing and is left out; the result is nan where both have one.
+
+    Args:
+        values: [n].
+        rows: The row of each value, [n].
+        columns: The column of each value, [n].
     """
     data = np.asarray(values, dtype=float)
     sides = [_clustered_variance(data, clusters) for clusters in (rows, columns)]
@@ -133,9 +149,13 @@ def _clustered_variance(data: ndarray, clusters: ndarray) -> float:
 
 
 def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray]) -> float:
-    """Return P(a run of ours beats one of theirs), ties half, mean over tasks.
+    """Return P(a run of ours beats one of theirs), mean over tasks (Agarwal et al., 2021).
 
-    One array of seeds for each task, as in Agarwal et al. (2021): seeds are not paired here.
+    Ties count half. Seeds are not paired here.
+
+    Args:
+        ours: Rewards of the seeds of each task.
+        theirs: Likewise, in the same order of tasks.
     """
     if not len(ours):
         return float("nan")
@@ -147,41 +167,51 @@ def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray
 
 
 def iqm(scores: Sequence[ndarray]) -> float:
-    """Return the interquartile mean of all runs of all tasks together (Agarwal et al., 2021)."""
+    """Return the interquartile mean over the runs of all tasks (Agarwal et al., 2021)."""
     data = np.sort(np.concatenate(scores))
     cut = data.size // 4
     return float(data[cut : data.size - cut].mean())
 
 
 def stratified_bootstrap(
-    figure: Callable[[Sequence[ndarray]], float],
+    statistic: Callable[[Sequence[ndarray]], float],
     scores: Sequence[ndarray],
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Return a figure over many tasks with the percentile interval of seeds drawn anew per task.
+    """Return a statistic over tasks with its percentile interval, seeds resampled in each task.
 
-    For many tasks only: on one task with few seeds it is too narrow, and the t-interval serves.
+    On one task with few seeds this interval is too narrow: use the t-interval there.
+
+    Args:
+        statistic: A number from the scores of all tasks.
+        scores: Of each task, a row for each seed.
+        level: Of the interval.
+        resamples: How many bootstrap draws.
     """
     random = np.random.default_rng(0)
     drawn = [
-        figure([task[random.integers(len(task), size=len(task))] for task in scores])
+        statistic([task[random.integers(len(task), size=len(task))] for task in scores])
         for _ in range(resamples)
     ]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(figure(scores), float(low), float(high), sum(map(len, scores)))
+    return Interval(statistic(scores), float(low), float(high), sum(map(len, scores)))
 
 
 def collapses(gains: Sequence[float]) -> int:
-    """Return how many runs ended below where they started (a gain below 0, or no number)."""
+    """Return how many runs ended below their start: their gain is below 0, or not known."""
     return sum(not gain >= 0 for gain in gains)
 
 
 def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]:
-    """Return, for k = 1 to n, the test figure to expect when k of the n settings had been tried.
+    """Return, for k = 1 to n, the test reward to expect had k of the n settings been tried.
 
-    The k are drawn without replacement, the one with the highest validation figure is taken: the
-    i-th from below is it in C(i - 1, k - 1) of the C(n, k) draws. Settings that tie share it.
+    The k settings are drawn without replacement and the one with the highest validation reward is
+    taken: the i-th from below in C(i - 1, k - 1) of the C(n, k) draws. Settings that tie share it.
+
+    Args:
+        validation: Validation reward of each setting.
+        test: Test reward of each setting.
     """
     n = len(validation)
     order = np.argsort(validation, kind="stable")
@@ -194,34 +224,49 @@ def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]
     ]
 
 
-def gold_within(
+def reward_within(
     kls: Sequence[float], validation: Sequence[float], test: Sequence[float], budget: float
 ) -> float:
-    """Return the test gold of the setting that validation would choose within a KL budget.
+    """Return the test reward of the setting that validation would select within a KL budget.
 
-    nan where no setting's KL is within it.
+    Args:
+        kls: KL of each setting (nats).
+        validation: Validation reward of each setting.
+        test: Test reward of each setting.
+        budget: The largest KL allowed (nats).
+
+    Returns:
+        nan where no setting's KL is within the budget.
     """
     within = [
-        (chosen_by, gold)
-        for kl, chosen_by, gold in zip(kls, validation, test, strict=True)
+        (validation_reward, test_reward)
+        for kl, validation_reward, test_reward in zip(kls, validation, test, strict=True)
         if kl <= budget
     ]
     return max(within)[1] if within else float("nan")
 
 
 def area_share(
-    points: Sequence[tuple[float, float]], limit: Sequence[tuple[float, float]], start: float
+    points: Sequence[tuple[float, float]], frontier: Sequence[tuple[float, float]], start: float
 ) -> float:
-    """Return the area under a method's frontier as a share of the limit's, above the reference.
+    """Return the area under a method's frontier as a share of that under the optimal one.
 
-    points: (KL, gold) of its settings; limit: (KL, reward) along the limit. The method's frontier
-    is the best gold within each KL budget, the reference's where no setting is within it. Up to
-    the largest KL that the limit reaches. nan where there is nothing to gain.
+    Both areas are above the SFT policy's reward and end at the largest KL of the optimal frontier.
+    A method's frontier is the best reward within each KL budget, the SFT policy's where no
+    setting is within it.
+
+    Args:
+        points: KL and reward of each setting.
+        frontier: KL and reward along the optimal frontier.
+        start: Reward of the SFT policy.
+
+    Returns:
+        nan where there is nothing to gain.
     """
-    kls, rewards = np.array(limit, dtype=float).T
+    kls, rewards = np.array(frontier, dtype=float).T
     grid = np.linspace(0.0, kls[-1], 2001)
     best = np.full_like(grid, start)
-    for kl, gold in points:
-        best[grid >= kl] = np.maximum(best[grid >= kl], gold)
+    for kl, reward in points:
+        best[grid >= kl] = np.maximum(best[grid >= kl], reward)
     whole = np.trapezoid(np.interp(grid, kls, rewards) - start, grid)
     return float(np.trapezoid(best - start, grid) / whole) if whole > 1e-9 else float("nan")

@@ -140,6 +140,7 @@ def _is_type_checking(node: ast.stmt) -> bool:
     )
 
 
+@cache
 def _normalized(module: str) -> str:
     tree = ast.parse(ast.unparse(_without_type_checking(_parsed(module))))
     return ast.unparse(ast.fix_missing_locations(_Wordless().visit(tree)))

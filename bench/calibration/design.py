@@ -1,7 +1,7 @@
-"""What a calibration compares: many small pipelines, and pairs of methods and settings on them.
+"""The design of a calibration: pairs of methods and settings on many small instances of `exact`.
 
-Each pipeline is a task of its own (its gold reward, its text) and a seed of its own. Which of two
-methods is better is a fact about all pipelines; a comparison sees six of them.
+Each instance has its own gold reward, text and seed. Which of two methods is better is a fact about
+all instances; a comparison sees six of them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from bench.calibration.replicas import DPOReplica, PPOReplica
-from bench.evaluation.reference_samples import ReferenceSamples
-from bench.pipeline.embedded import EmbeddedPipeline
-from bench.pipeline.base import Pipeline
-from bench.execution.plan import Work
-from bench.execution.run import Run
 from bench.analysis.statistics import SEEDS_FOR_VERDICT
 from bench.cache.store import Store
+from bench.calibration.replicas import DPOReplica, PPOReplica
+from bench.evaluation.reference_samples import ReferenceSamples
+from bench.execution.plan import Work
+from bench.execution.run import Run
+from bench.pipeline.base import Pipeline
+from bench.pipeline.embedded import EmbeddedPipeline
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
 from methods.base import Method
@@ -28,7 +28,7 @@ from methods.ppo import PPO
 from methods.ppo_gold import PPOGold
 from methods.sft import SFT
 
-INSTANCES_PER_GROUP = SEEDS_FOR_VERDICT
+INSTANCES_PER_COMPARISON = SEEDS_FOR_VERDICT
 ITSELF, CRIPPLED, KNOWN = "itself", "crippled", "known order"
 DPO_SETTINGS: dict[str, Any] = {
     "beta": 0.3,
@@ -47,7 +47,13 @@ PPO_SETTINGS: dict[str, Any] = {
 
 
 class Arm(NamedTuple):
-    """One side of a comparison. name: the method's; params: what sets it apart from others."""
+    """One side of a comparison.
+
+    Attributes:
+        name: The method's name.
+        method: The method with all its hyper-parameters.
+        params: The hyper-parameters in which it differs from the method's usual setting here.
+    """
 
     name: str
     method: Method
@@ -55,13 +61,19 @@ class Arm(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The name as tables show it; replicas are not told apart."""
+        """The name that tables show, without the number of a replica."""
         shown = [f"{key} {value}" for key, value in self.params if key != "replica"]
         return " ".join([self.name, *shown])
 
 
 class Pair(NamedTuple):
-    """Two arms. kind: itself, crippled or known order."""
+    """Two arms that are compared.
+
+    Attributes:
+        kind: ITSELF, CRIPPLED or KNOWN.
+        ours: The first arm.
+        theirs: The second arm.
+    """
 
     kind: str
     ours: Arm
@@ -69,6 +81,7 @@ class Pair(NamedTuple):
 
     @property
     def title(self) -> str:
+        """The names of both arms."""
         return f"{self.ours.title} vs {self.theirs.title}"
 
 
@@ -80,11 +93,11 @@ SFT_POLICY = Arm("sft", SFT())
 DPO_ARM, PPO_ARM = Arm("dpo", DPO(**DPO_SETTINGS)), Arm("ppo", PPO(**PPO_SETTINGS))
 PPO_GOLD = Arm("ppo_gold", PPOGold(**PPO_SETTINGS))
 BEST_OF = {n: _arm("best_of_n", BestOfN(), n=n) for n in (2, 3, 4)}
-# From a quarter of the training, which is easy to tell, to three quarters, which is not.
+# A quarter of the training is easy to tell from all of it, three quarters are not.
 CRIPPLED_PAIRS = [
-    Pair(CRIPPLED, arm, _arm(arm.name, arm.method, **{dial: amount}))
+    Pair(CRIPPLED, arm, _arm(arm.name, arm.method, **{field: amount}))
     for amount in (128, 256, 384)
-    for arm, dial in ((PPO_ARM, "episodes"), (DPO_ARM, "examples"))
+    for arm, field in ((PPO_ARM, "episodes"), (DPO_ARM, "examples"))
 ]
 KNOWN_PAIRS = [
     Pair(KNOWN, ours, theirs)
@@ -108,10 +121,13 @@ KNOWN_PAIRS = [
 
 @dataclass(frozen=True)
 class Size:
-    """How much is compared.
+    """The size of a calibration.
 
-    groups: of six pipelines; no two share one. repeats: how often each group compares a method with
-    itself, every time with policies of its own. pairs: how many of each other kind; None is all.
+    Attributes:
+        groups: Groups of six instances. No two groups share an instance.
+        repeats: How often each group compares a method with itself, each time with new policies.
+        pairs: How many pairs of each other kind are compared; None for all.
+        itself: The methods that are compared with themselves.
     """
 
     groups: int = 20
@@ -125,23 +141,23 @@ QUICK = Size(groups=2, repeats=1, pairs=1, itself=("ppo",))
 
 
 def pairs_of(size: Size) -> list[Pair]:
-    """Return all pairs; one with itself comes up `repeats` times."""
-    kinds: dict[str, tuple[type[Method], dict[str, Any]]] = {
+    """Return all pairs. A method's pair with itself is there `repeats` times."""
+    replicas: dict[str, tuple[type[Method], dict[str, Any]]] = {
         "dpo": (DPOReplica, DPO_SETTINGS),
         "ppo": (PPOReplica, PPO_SETTINGS),
     }
     pairs = []
     for name in size.itself:
-        kind, settings = kinds[name]
-        arms = [_arm(name, kind(**settings), replica=i) for i in range(2 * size.repeats)]
+        replica, settings = replicas[name]
+        arms = [_arm(name, replica(**settings), replica=i) for i in range(2 * size.repeats)]
         pairs += [Pair(ITSELF, *arms[i : i + 2]) for i in range(0, len(arms), 2)]
     return pairs + CRIPPLED_PAIRS[: size.pairs] + KNOWN_PAIRS[: size.pairs]
 
 
-def small_task(number: int) -> Exact:
-    """Return the task of a pipeline: 133 responses to each prompt, trained in a second or two."""
+def small_task(instance: int) -> Exact:
+    """Return an instance with 133 responses to each prompt, on which training takes a second."""
     return Exact(
-        pipeline=number,
+        instance=instance,
         length=2,
         labels=256,
         architecture=Architecture(layers=1, hidden=16, heads=2, intermediate=32),
@@ -153,44 +169,46 @@ def small_task(number: int) -> Exact:
 
 @dataclass
 class Design(Work):
-    """The work of a calibration. pairs: what is compared; each has a run per arm and pipeline."""
+    """The work of a calibration.
+
+    Attributes:
+        pairs: The pairs that are compared. Each arm has a run on each instance.
+    """
 
     pairs: list[Pair]
 
     @classmethod
     def of(cls, size: Size, store: Store) -> Design:
-        """Lay out pipelines and runs, pipelines outermost."""
+        """Return the design of a size, with the runs ordered by instance."""
         pairs = pairs_of(size)
         arms = dict.fromkeys(arm for pair in pairs for arm in (pair.ours, pair.theirs))
-        pipelines: list[Pipeline] = []
-        reference_samples_of: dict[Pipeline, ReferenceSamples] = {}
+        reference_samples: dict[Pipeline, ReferenceSamples] = {}
         runs: list[Run] = []
-        for number in range(size.groups * INSTANCES_PER_GROUP):
-            pipeline = EmbeddedPipeline(small_task(number), number, "cpu", store)
-            reference_samples = ReferenceSamples(pipeline, SamplingParams(max_new_tokens=pipeline.task.max_new_tokens), 64)
-            pipelines.append(pipeline)
-            reference_samples_of[pipeline] = reference_samples
-            runs += [_run(arm, pipeline, reference_samples) for arm in arms]
-        return cls(pipelines, reference_samples_of, runs, pairs)
+        for instance in range(size.groups * INSTANCES_PER_COMPARISON):
+            pipeline = EmbeddedPipeline(small_task(instance), instance, "cpu", store)
+            sampling = SamplingParams(max_new_tokens=pipeline.task.max_new_tokens)
+            samples = ReferenceSamples(pipeline, sampling, frontier_samples=64)
+            reference_samples[pipeline] = samples
+            runs += [_run(arm, samples) for arm in arms]
+        return cls(reference_samples, runs, pairs)
 
     def sides(self) -> Iterator[tuple[Pair, int, Run, Run]]:
-        """Yield each pair on each pipeline, by its number, with the run of either arm."""
-        found = {(run.pipeline.seed, run.name, run.params): run for run in self.runs}
+        """Yield each pair on each instance: the pair, the instance, and the run of either arm."""
+        runs = {(run.pipeline.seed, run.name, run.params): run for run in self.runs}
         for pair in self.pairs:
             for pipeline in self.pipelines:
                 ours, theirs = (
-                    found[pipeline.seed, arm.name, arm.params] for arm in (pair.ours, pair.theirs)
+                    runs[pipeline.seed, arm.name, arm.params] for arm in (pair.ours, pair.theirs)
                 )
                 yield pair, pipeline.seed, ours, theirs
 
 
-def _run(arm: Arm, pipeline: Pipeline, reference_samples: ReferenceSamples) -> Run:
+def _run(arm: Arm, samples: ReferenceSamples) -> Run:
     return Run(
         name=arm.name,
         method=arm.method,
         params=arm.params,
-        pipeline=pipeline,
-        reference_samples=reference_samples,
+        reference_samples=samples,
         budget=1_000_000,
         per_prompt=2,
     )

@@ -1,8 +1,8 @@
-"""Methods under another name: the same training, with other random numbers.
+"""Replicas of methods: the same training with other random numbers.
 
-All methods of a seed share that seed, so the same method twice would be the same policy twice. A
-replica draws its own. As a subclass it keeps its method's settings, code and feedback, and with
-them its place in the cache.
+All methods of a seed share that seed, so training a method twice gives the same policy twice. A
+replica derives a seed from its number. It is a subclass, so that it has its method's settings,
+feedback and code.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from methods.ppo import PPO
 
 @dataclass(frozen=True)
 class DPOReplica(DPO):
-    """DPO under another name."""
+    """DPO with a seed derived from the replica's number."""
 
     replica: int = 0
 
     def train(self, context: Context) -> Policy:
+        """Train DPO with the replica's seed."""
         context.seed = derive_seed("replica", self.replica, context.seed)
         return super().train(context)
 
 
 @dataclass(frozen=True)
 class PPOReplica(PPO):
-    """PPO under another name."""
+    """PPO with a seed derived from the replica's number."""
 
     replica: int = 0
 
     def train(self, context: Context) -> ModelPolicy:
+        """Train PPO with the replica's seed."""
         context.seed = derive_seed("replica", self.replica, context.seed)
         return super().train(context)

@@ -1,4 +1,4 @@
-"""The calibration's report.md: the summary in words, every pair, and what was done."""
+"""The report of a calibration: the summary in words, every pair, and the procedure."""
 
 from __future__ import annotations
 
@@ -6,66 +6,87 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.statistics import Interval
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
-from bench.report.build import markdown_table
 from bench.report.display import number, percent, signed
-from bench.report.trust import trust
-from bench.analysis.statistics import Interval
+from bench.report.render import markdown_table
+from bench.report.section import Column, Table
+from bench.report.sections.calibration import TITLE, calibration_sentences, verdict_table
 
-HOW = (
-    "Every pipeline is a task of its own, with its own gold reward, text, base model, SFT policy, "
-    "feedback and reward model. Gold reward is an expectation over all responses, so which of two "
-    "methods is better on a pipeline is known without sampling error; which is better in truth is "
-    "the sign of the mean over all pipelines, where its 99% t-interval leaves 0 out. Each comparison "
-    "sees one group of pipelines and no other, and goes through the code that trains, measures and "
-    "judges in `prefrontier bench`. A method is compared with itself under another name: the same "
-    "settings, other random numbers, and no policy serves twice. Comparisons of different pairs "
-    "on the same group share pipelines and policies, so only the share of false verdicts has an "
-    "interval. The pipelines are small; a larger task may have differences that are less normal."
+COLUMNS = (
+    Column("kind", "kind", "text"),
+    Column("pair", "first vs second", "text"),
+    Column("difference", "difference"),
+    Column("effect", "effect"),
+    Column("truth", "first is", "text"),
+    Column("comparisons", "comparisons"),
+    Column("better", "verdict better"),
+    Column("worse", "verdict worse"),
+    Column("none", "no verdict"),
+)
+PROCEDURE = (
+    "Every instance of the task has its own gold reward, text, base model, SFT policy, labels and "
+    "reward model. Gold rewards are exact expectations over all responses, so the better method on "
+    "an instance is known without sampling error. The better method in truth is given by the sign "
+    "of the mean over all instances, if its 99% t-interval excludes 0. Each comparison sees one "
+    "group of instances that no other group shares. Training, evaluation and verdicts are those of "
+    "`prefrontier bench`. A method is compared with itself through replicas: the same settings "
+    "with other random numbers, and no policy is used twice. Comparisons of different pairs on "
+    "the same group share instances and policies, so only the share of false verdicts has an "
+    "interval. The instances are small; differences on larger tasks may be less normal."
 )
 
 
 def report(pairs: pd.DataFrame, summary: dict[str, Any]) -> str:
-    """Return report.md. pairs: from `verdicts.pairs`; summary: from `summary.summarize`."""
-    told = trust(summary)
-    response_source, unknown = summary["response_source"], summary["unknown"]
+    """Return the text of report.md.
+
+    Args:
+        pairs: From `verdicts.pairs`.
+        summary: From `summary.summarize`.
+    """
+    coverage, unknown = summary["coverage"], summary["unknown"]
     parts = [
-        "# How far to trust the verdicts",
-        *told.sentences,
-        markdown_table(told.table),
-        f"![Share of right and of false verdicts]({NAME}.svg)",
-        f"95% intervals held the true difference in {percent(response_source['count'] / response_source['of'])} "
-        f"of {response_source['of']} comparisons.",
+        f"# {TITLE}",
+        *calibration_sentences(summary),
+        markdown_table(verdict_table(summary)),
+        f"![Shares of right and of false verdicts]({NAME}.svg)",
+        f"95% intervals contained the true difference in "
+        f"{percent(coverage['count'] / coverage['of'])} of {coverage['of']} comparisons.",
         "## Every pair",
-        "The difference is the first side's gold reward less the second's, over all pipelines, with "
-        "its 95% t-interval; the effect is that difference in standard deviations over pipelines.",
+        "The difference is the first method's gold reward minus the second's, averaged over all "
+        "instances, with its 95% t-interval. The effect is that difference in standard deviations "
+        "over instances.",
         markdown_table(pair_table(pairs)),
     ]
     if unknown["pairs"]:
         parts.append(
-            f"Not counted as right or wrong: {unknown['comparisons']} comparisons of the pairs of "
-            "unknown order, whose difference is too small for all pipelines together to tell."
+            f"{unknown['comparisons']} comparisons are not counted as right or wrong: their pairs "
+            "differ too little for all instances together to tell the order."
         )
-    return "\n\n".join([*parts, "## How it was done", HOW]) + "\n"
+    return "\n\n".join([*parts, "## Procedure", PROCEDURE]) + "\n"
 
 
-def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs as display strings, largest effect first within a kind."""
-    order = pairs.assign(size=-pairs["effect"].abs(), first=pairs["kind"] != ITSELF)
-    order = order.sort_values(["first", "kind", "size"], kind="stable")
-    lines = [
+def pair_table(pairs: pd.DataFrame) -> Table:
+    """Return the table of all pairs, with the largest effect of a kind first.
+
+    Args:
+        pairs: From `verdicts.pairs`.
+    """
+    order = pairs.assign(size=-pairs["effect"].abs(), last=pairs["kind"] != ITSELF)
+    order = order.sort_values(["last", "kind", "size"], kind="stable")
+    rows = [
         {
             "kind": row["kind"],
-            "first vs second": row["pair"],
+            "pair": row["pair"],
             "difference": signed(Interval(row["difference"], row["low"], row["high"], 0)),
             "effect": number(row["effect"]),
-            "first is": row["truth"],
+            "truth": row["truth"],
             "comparisons": str(row["comparisons"]),
-            "said better": str(row["better"]),
-            "said worse": str(row["worse"]),
-            "no verdict": str(row["none"]),
+            "better": str(row["better"]),
+            "worse": str(row["worse"]),
+            "none": str(row["none"]),
         }
         for row in order.to_dict("records")
     ]
-    return pd.DataFrame(lines)
+    return Table(COLUMNS, tuple(rows))

@@ -1,4 +1,4 @@
-"""What the reports quote of a calibration, in one small mapping."""
+"""The summary of a calibration, which reports quote."""
 
 from __future__ import annotations
 
@@ -6,33 +6,43 @@ from typing import Any
 
 import pandas as pd
 
-from bench.calibration.design import ITSELF, INSTANCES_PER_GROUP
+from bench.calibration.design import INSTANCES_PER_COMPARISON, ITSELF
 
 
-def summarize(pairs: pd.DataFrame, pipelines: int) -> dict[str, Any]:
-    """Return counts of right, missing and wrong verdicts, and how wide the intervals hold.
+def summarize(pairs: pd.DataFrame, instances: int) -> dict[str, Any]:
+    """Summarize a calibration.
 
-    pairs: from `verdicts.pairs`. false_verdicts: of a method with itself, with the 95% interval of
-    Clopper and Pearson (1934). kinds: for each kind of pair of known truth; `none` is the right
-    answer for a method with itself. unknown: pairs whose order all pipelines together cannot tell.
+    Args:
+        pairs: From `verdicts.pairs`.
+        instances: Number of instances.
+
+    Returns:
+        instances, instances_per_comparison: Their numbers.
+        false_verdicts: The share of comparisons of a method with itself that name a winner, with
+            its 95% Clopper-Pearson interval.
+        kinds: For each kind of pair with known truth, the numbers of right, missing ("none") and
+            wrong verdicts.
+        unknown: Number of pairs whose order even all instances cannot tell, and of their
+            comparisons.
+        coverage: In how many comparisons the 95% interval contains the true difference.
     """
-    kinds = {kind: _counts(own) for kind, own in pairs.groupby("kind", sort=False)}
+    kinds = {kind: _counts(group) for kind, group in pairs.groupby("kind", sort=False)}
     itself = kinds[ITSELF]
     unknown = pairs[pairs["truth"] == "unknown"]
-    given = pairs[pairs["truth"] != "unknown"]
+    known = pairs[pairs["truth"] != "unknown"]
     return {
-        "pipelines": pipelines,
-        "worlds_per_comparison": INSTANCES_PER_GROUP,
+        "instances": instances,
+        "instances_per_comparison": INSTANCES_PER_COMPARISON,
         "false_verdicts": share(itself["wrong"], itself["comparisons"]),
         "kinds": kinds,
         "unknown": {"pairs": len(unknown), "comparisons": int(unknown["comparisons"].sum())},
-        # No interval of these: pairs on the same pipelines hold or miss together.
-        "response_source": {"count": int(given["covered"].sum()), "of": int(given["comparisons"].sum())},
+        # Without an interval: comparisons on the same instances are not independent.
+        "coverage": {"count": int(known["covered"].sum()), "of": int(known["comparisons"].sum())},
     }
 
 
 def _counts(pairs: pd.DataFrame) -> dict[str, int]:
-    """Return how the comparisons of pairs with a known truth came out."""
+    """Count the verdicts on pairs with known truth. For a method with itself, none is right."""
     counts = dict.fromkeys(("comparisons", "right", "none", "wrong"), 0)
     for row in pairs.to_dict("records"):
         if row["truth"] == "unknown":

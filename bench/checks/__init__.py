@@ -1,8 +1,12 @@
-"""Is a method what the trainer interface says? Small named checks on a tiny pipeline."""
+"""Conformance checks of methods: small, named, on a tiny task with two good answers.
+
+Imports: bench.config, bench.errors, bench.pipeline.stages, bench.tasks, methods.
+To add a check, write a function with the decorator `check` in one of the modules imported here.
+"""
 
 from __future__ import annotations
 
-from bench.checks import declaration, policy, training  # noqa: F401 (they add their checks)
+from bench.checks import declaration, policy, training  # noqa: F401 (importing adds their checks)
 from bench.checks.registry import CHECKS, Check, Outcome, run_check
 
 __all__ = ["CHECKS", "Check", "Outcome", "run_check"]

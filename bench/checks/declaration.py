@@ -1,4 +1,4 @@
-"""Checks of what a method says of itself, before anything is trained."""
+"""Checks of what a method declares. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -16,74 +16,75 @@ HEAVY = ("torch", "transformers", "trl", "datasets", "accelerate")
 
 @check()
 def default_constructible(subject: Subject) -> None:
-    """It can be made without arguments."""
+    """The class can be constructed without arguments."""
     try:
-        subject.kind()
+        subject.method()
     except TypeError as error:
-        raise Failed(f"{subject.kind.__name__}() raises {error}") from None
+        raise Failed(f"{subject.method.__name__}() raises {error}") from None
 
 
 @check()
 def hashable(subject: Subject) -> None:
-    """It is a frozen dataclass: equal settings are equal, with one hash."""
-    parameters = getattr(subject.kind, "__dataclass_params__", None)
+    """It is a frozen dataclass: methods with equal settings are equal and have the same hash."""
+    parameters = getattr(subject.method, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
         raise Failed("it is not a frozen dataclass: write @dataclass(frozen=True)")
-    first, second = subject.kind(), subject.kind()
+    first, second = subject.method(), subject.method()
     if first != second or hash(first) != hash(second):
-        raise Failed("two of its kind with the same settings differ")
+        raise Failed("two objects with the same settings differ")
 
 
 @check()
 def settings_are_plain(subject: Subject) -> None:
-    """Its settings can be written down: the cache and the tables need it."""
+    """Its settings can be written as JSON, which the cache and the tables need."""
     try:
-        json.dumps(dataclasses.asdict(subject.kind()))
+        json.dumps(dataclasses.asdict(subject.method()))
     except TypeError as error:
         raise Failed(str(error)) from None
 
 
 @check()
 def grid_names_fields(subject: Subject) -> None:
-    """Its grid and its strength name fields, and the grid's values are allowed."""
-    from bench.errors import UserError
-    from bench.config.experiment import check_strength, grid_of
+    """Its grid and its strength name fields, and the values in its grid are allowed."""
+    from bench.config.settings import check_strength, grid_of
     from bench.config.validation import build
+    from bench.errors import UserError
 
-    kind = subject.kind
+    method = subject.method
+    name = method.__name__
     try:
-        check_strength(kind(), kind.__name__)
-        for name, values in grid_of(kind, {}, {}, kind.__name__).items():
+        check_strength(method(), name)
+        for field, values in grid_of(method, {}, {}, name).items():
             for value in values:
-                build(kind, {name: value}, f"{kind.__name__}.grid")
+                build(method, {field: value}, f"{name}.grid")
     except UserError as error:
         raise Failed(str(error)) from None
 
 
 @check()
 def expected_failures_are_checks(subject: Subject) -> None:
-    """What it says that it fails are checks, which may be failed, with a reason."""
-    for name, reason in subject.kind.expected_failures.items():
+    """Its expected failures are checks that a method may fail, each with a reason."""
+    for name, reason in subject.method.expected_failures.items():
         if name not in CHECKS:
-            raise Failed(f"there is no check '{name}'")
+            raise Failed(f"expected_failures: there is no check '{name}'")
         if not CHECKS[name].excusable:
-            raise Failed(f"no method may fail '{name}'")
+            raise Failed(f"expected_failures: no method may fail '{name}'")
         if not reason:
-            raise Failed(f"'{name}' has no reason")
+            raise Failed(f"expected_failures: '{name}' has no reason")
 
 
 @check()
 def light_import(subject: Subject) -> None:
-    """It is listed without its heavy imports."""
+    """Importing its module imports none of the heavy libraries."""
     code = (
-        f"import sys, importlib; importlib.import_module({subject.kind.__module__!r}); "
+        f"import sys, importlib; importlib.import_module({subject.method.__module__!r}); "
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise Failed(f"it cannot be imported by itself: {done.stderr.strip().splitlines()[-1]}")
-    if loaded := done.stdout.split():
+    if process.returncode:
+        raise Failed(f"it cannot be imported alone: {process.stderr.strip().splitlines()[-1]}")
+    if loaded := process.stdout.split():
         raise Failed(f"its module imports {', '.join(loaded)}: import them where they are used")

@@ -1,4 +1,4 @@
-"""What a training does besides training: what it changes, writes and calls."""
+"""Observing a training: what it changes, writes and calls."""
 
 from __future__ import annotations
 
@@ -17,20 +17,27 @@ from typing import Any
 from methods.base import Method
 from methods.core.training.context import Context
 
-# Opened for reading alone, whatever the system's other flags.
+# A file opened with any of these flags may be written to.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Devices, and what Python and the compilers of the libraries keep for themselves.
+# Devices and other files of the system.
 SYSTEM = ("/dev/", "/proc/", "/sys/")
 PATH_EVENTS = {"os.mkdir": 0, "os.rename": 1, "os.remove": 0, "os.link": 1, "os.symlink": 1}
 
 
 class Killed(BaseException):
-    """The training was stopped from outside, as by a signal."""
+    """Stops a training from outside, as a signal would."""
 
 
 @dataclass
-class Seen:
-    """What was seen of a training. written: files outside its folder. changed: names of states."""
+class Observation:
+    """What was observed of a training.
+
+    Attributes:
+        optimizer_steps: Number of optimizer steps.
+        generations: Number of calls of the generator of transformers.
+        written: Files that were written outside of its folder.
+        changed: Names of the states that it changed; see `states`.
+    """
 
     optimizer_steps: int = 0
     generations: int = 0
@@ -39,28 +46,36 @@ class Seen:
 
 
 @contextmanager
-def observed(
+def observe(
     method: Method, context: Context, scratch: Path, kill_at: int | None = None
-) -> Iterator[Seen]:
-    """Watch a training. kill_at: the optimizer step before which it is stopped.
+) -> Iterator[Observation]:
+    """Observe a training.
 
-    scratch: where temporary files of the libraries go.
+    Args:
+        method: The method that is trained.
+        context: What it is trained with.
+        scratch: Where temporary files of the libraries go.
+        kill_at: The optimizer step before which the training is stopped; None to let it finish.
     """
-    seen = Seen()
+    observation = Observation()
     before = states(method, context)
-    with _optimizer(seen, kill_at), _generation(seen), _writing(seen, context.workdir, scratch):
-        yield seen
+    with (
+        _count_optimizer_steps(observation, kill_at),
+        _count_generations(observation),
+        _record_writing(observation, context.workdir, scratch),
+    ):
+        yield observation
     after = states(method, context)
-    seen.changed = [name for name, state in before.items() if after[name] != state]
+    observation.changed = [name for name, state in before.items() if after[name] != state]
 
 
 def states(method: Method, context: Context) -> dict[str, Any]:
-    """Return all that a training must leave as it is, by name."""
+    """Return everything that a training must not change, by name."""
     import numpy
     import torch
 
-    kind = type(method)
-    declared = {name: repr(value) for name, value in vars(kind).items() if not callable(value)}
+    attributes = vars(type(method)).items()
+    declared = {name: repr(value) for name, value in attributes if not callable(value)}
     return {
         "method": (dataclasses.asdict(method), vars(method).copy(), declared),
         "feedback": list(context.labels),
@@ -76,7 +91,7 @@ def states(method: Method, context: Context) -> dict[str, Any]:
 
 
 def weights_digest(model: Any) -> str:
-    """Return a hash of all weights, to the last bit."""
+    """Return a hash of all weights."""
     total = hashlib.sha256()
     for name, weight in model.state_dict().items():
         total.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
@@ -93,13 +108,13 @@ def folder_digest(folder: Path) -> str:
 
 
 @contextmanager
-def _optimizer(seen: Seen, kill_at: int | None) -> Iterator[None]:
+def _count_optimizer_steps(observation: Observation, kill_at: int | None) -> Iterator[None]:
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
     def count(*_: Any) -> None:
-        if seen.optimizer_steps == kill_at:
+        if observation.optimizer_steps == kill_at:
             raise Killed
-        seen.optimizer_steps += 1
+        observation.optimizer_steps += 1
 
     handle = register_optimizer_step_pre_hook(count)
     try:
@@ -109,13 +124,13 @@ def _optimizer(seen: Seen, kill_at: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _generation(seen: Seen) -> Iterator[None]:
+def _count_generations(observation: Observation) -> Iterator[None]:
     from transformers import GenerationMixin
 
     generate = GenerationMixin.generate
 
     def counted(*args: Any, **options: Any) -> Any:
-        seen.generations += 1
+        observation.generations += 1
         return generate(*args, **options)
 
     GenerationMixin.generate = counted
@@ -135,32 +150,32 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
 
 
 @contextmanager
-def _writing(seen: Seen, workdir: Path, scratch: Path) -> Iterator[None]:
+def _record_writing(observation: Observation, workdir: Path, scratch: Path) -> Iterator[None]:
     global _hooked
-    if not _hooked:  # an audit hook stays for good
+    if not _hooked:  # an audit hook cannot be removed
         sys.addaudithook(_audit)
         _hooked = True
-    # The library keeps one temporary folder per process, wherever it was first made.
+    # `datasets` has one temporary folder per process, which an earlier training may have made.
     from datasets.fingerprint import get_temporary_cache_files_directory
 
     tables = os.path.realpath(get_temporary_cache_files_directory())
     scratch.mkdir(parents=True, exist_ok=True)
     allowed = (str(workdir.resolve()), str(scratch.resolve()), tables, *SYSTEM)
 
-    def look(path: str | None) -> None:
+    def record(path: str | None) -> None:
         if path is None:
             return
         full = os.path.realpath(path)
         if not full.startswith(allowed) and "__pycache__" not in full:
-            seen.written.append(full)
+            observation.written.append(full)
 
     def listen(event: str, args: tuple[Any, ...]) -> None:
-        look(_written_path(event, args))
+        record(_written_path(event, args))
 
     previous, tempfile.tempdir = tempfile.tempdir, str(scratch)
     _listeners.append(listen)
     try:
-        with _tensors_written(look):
+        with _record_tensor_files(record):
             yield
     finally:
         _listeners.remove(listen)
@@ -168,22 +183,22 @@ def _writing(seen: Seen, workdir: Path, scratch: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _tensors_written(look: Callable[[str], None]) -> Iterator[None]:
-    """Tell of the files of tensors, which are not written by Python and raise no audit event."""
+def _record_tensor_files(record: Callable[[str], None]) -> Iterator[None]:
+    """Record files of tensors: they are not written by Python, so they raise no audit event."""
     import safetensors.torch
     import torch
 
-    def told(write: Callable[..., Any]) -> Callable[..., Any]:
+    def recorded(write: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **options: Any) -> Any:
             for value in (*args, *options.values()):
                 if isinstance(value, str | os.PathLike):
-                    look(os.fspath(value))
+                    record(os.fspath(value))
             return write(*args, **options)
 
         return wrapped
 
     save, save_file = torch.save, safetensors.torch.save_file
-    torch.save, safetensors.torch.save_file = told(save), told(save_file)
+    torch.save, safetensors.torch.save_file = recorded(save), recorded(save_file)
     try:
         yield
     finally:
@@ -191,6 +206,7 @@ def _tensors_written(look: Callable[[str], None]) -> Iterator[None]:
 
 
 def _written_path(event: str, args: tuple[Any, ...]) -> str | None:
+    """Return the path that an audit event writes to; None if it writes to none."""
     if event == "open":
         path, _, flags = args
         writes = isinstance(flags, int) and flags & WRITING

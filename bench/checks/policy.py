@@ -1,4 +1,4 @@
-"""Checks of the policy that a training gives."""
+"""Checks of the trained policy."""
 
 from __future__ import annotations
 
@@ -6,109 +6,110 @@ from collections.abc import Sequence
 
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, check_folder
-from bench.checks.tiny_task import BAD, GOOD, LAW, PROMPTS
+from bench.checks.tiny_task import BAD, GOOD, PROMPTS, SAMPLING
 from methods.core.models.policy import Policy, load_policy
 
-# How far the share of the preferred answer, of both, must move: from one half.
+# By how much the share of the preferred answer among the two must change; it starts at one half.
 MARGIN = 0.1
-DRAWN = 256
+# Answers to each prompt from policies without log-probabilities.
+ANSWERS = 256
 TOLERANCE = 1e-4
 
 
 @check(excusable=False)
 def learns(subject: Subject) -> None:
-    """It learns to prefer one answer to another, past a margin."""
+    """It learns to prefer one answer to another by a margin."""
     _has_feedback(subject)
-    moved = preference(subject.long.policy) - preference(subject.start())
-    if not moved >= MARGIN:  # nor is it, where it is no number
+    change = preference(subject.long.policy) - preference(subject.start())
+    if not change >= MARGIN:  # also where it is nan
         raise Failed(
-            f"the share of the preferred answer moved by {moved:+.2f}; it must by {MARGIN}"
+            f"the share of the preferred answer changed by {change:+.2f}; "
+            f"it must change by at least {MARGIN:+}"
         )
 
 
 @check(excusable=False)
 def learns_the_reverse(subject: Subject) -> None:
-    """With chosen and rejected swapped it learns the reverse."""
+    """With chosen and rejected swapped, it learns the reverse."""
     _has_feedback(subject)
-    moved = preference(subject.reverse.policy) - preference(subject.start())
-    if not moved <= -MARGIN:
+    change = preference(subject.reverse.policy) - preference(subject.start())
+    if not change <= -MARGIN:
         raise Failed(
-            f"the share of the answer that is now rejected moved by {moved:+.2f}; "
-            f"it must by {-MARGIN}"
+            f"the share of the answer that is now rejected changed by {change:+.2f}; "
+            f"it must change by at least {-MARGIN}"
         )
 
 
 @check()
 def saves_and_loads(subject: Subject) -> None:
-    """The policy saved and loaded is the same policy."""
+    """Saving and loading does not change the policy."""
     policy = subject.short.policy
     folder = check_folder() / f"saved-{id(subject):x}"
     policy.save(folder)
     loaded = load_policy(folder, "cpu")
-    if loaded.generate(PROMPTS * 4, 0, LAW) != policy.generate(PROMPTS * 4, 0, LAW):
-        raise Failed("it answers otherwise once loaded")
+    if loaded.generate(PROMPTS * 4, 0, SAMPLING) != policy.generate(PROMPTS * 4, 0, SAMPLING):
+        raise Failed("it gives other answers once loaded")
     if _logprobs(loaded, PROMPTS) != _logprobs(policy, PROMPTS):
         raise Failed("its log-probabilities differ once loaded")
 
 
 @check()
 def answers_every_prompt(subject: Subject) -> None:
-    """One answer to each prompt, in their order, the same for the same seed."""
+    """It gives one answer to each prompt, in order, and the same answers with the same seed."""
     policy = subject.short.policy
-    asked = PROMPTS * 3
-    answers = policy.generate(asked, 7, LAW)
-    if len(answers) != len(asked):
-        raise Failed(f"{len(answers)} answers to {len(asked)} prompts")
-    if policy.generate(asked, 7, LAW) != answers:
+    prompts = PROMPTS * 3
+    answers = policy.generate(prompts, 7, SAMPLING)
+    if len(answers) != len(prompts):
+        raise Failed(f"{len(answers)} answers to {len(prompts)} prompts")
+    if policy.generate(prompts, 7, SAMPLING) != answers:
         raise Failed("the same seed gives other answers")
-    if policy.generate(asked * 4, 8, LAW) == policy.generate(asked * 4, 9, LAW):
+    if policy.generate(prompts * 4, 8, SAMPLING) == policy.generate(prompts * 4, 9, SAMPLING):
         raise Failed("two seeds give the same answers")
 
 
 @check()
 def independent_of_padding(subject: Subject) -> None:
-    """A log-probability does not depend on the lengths of its neighbors."""
+    """A log-probability does not depend on the other lengths in the batch."""
     policy = _with_logprobs(subject)
     short, long = min(PROMPTS, key=len), max(PROMPTS, key=len)
     (alone,) = _logprobs(policy, [short])
     (beside, _) = _logprobs(policy, [short, long], [GOOD, "a b </answer>"])
     if not abs(alone - beside) <= TOLERANCE:
-        raise Failed(f"{alone:.6f} alone, and {beside:.6f} beside a longer one")
+        raise Failed(f"{alone:.6f} alone, {beside:.6f} in a batch with a longer prompt")
 
 
 @check()
 def independent_of_batch(subject: Subject) -> None:
-    """A log-probability does not depend on how many are asked for at once, or in what order."""
+    """A log-probability does not depend on the size or the order of the batch."""
     policy = _with_logprobs(subject)
-    asked = [PROMPTS[0]] * 40
-    given = [GOOD, BAD] * 20
-    together = _logprobs(policy, asked, given)
-    alone = [_logprobs(policy, [p], [r])[0] for p, r in zip(asked[:2], given[:2], strict=True)]
-    apart = [abs(one - alone[i % 2]) for i, one in enumerate(together)]
-    if too_far := [one for one in apart if not one <= TOLERANCE]:
-        raise Failed(f"the same response has log-probabilities that differ by {too_far[0]:.6f}")
+    prompts, responses = [PROMPTS[0]] * 40, [GOOD, BAD] * 20
+    batched = _logprobs(policy, prompts, responses)
+    alone = [_logprobs(policy, prompts[:1], [response])[0] for response in responses[:2]]
+    differences = [abs(value - alone[i % 2]) for i, value in enumerate(batched)]
+    if too_large := [value for value in differences if not value <= TOLERANCE]:
+        raise Failed(f"the same response has log-probabilities that differ by {too_large[0]:.6f}")
 
 
 def preference(policy: Policy) -> float:
-    """Return the mean share of the preferred answer among the two, over the prompts."""
+    """Return the share of the preferred answer among the two, averaged over the prompts."""
     import numpy as np
 
-    good = policy.logprobs(PROMPTS, [GOOD] * len(PROMPTS), LAW)
-    bad = policy.logprobs(PROMPTS, [BAD] * len(PROMPTS), LAW)
+    good = policy.logprobs(PROMPTS, [GOOD] * len(PROMPTS), SAMPLING)
+    bad = policy.logprobs(PROMPTS, [BAD] * len(PROMPTS), SAMPLING)
     if good is not None and bad is not None:
         return float(np.mean(1 / (1 + np.exp(np.subtract(bad, good)))))
-    answers = policy.generate(PROMPTS * DRAWN, 0, LAW)
+    answers = policy.generate(PROMPTS * ANSWERS, 0, SAMPLING)
     return answers.count(GOOD) / max(1, answers.count(GOOD) + answers.count(BAD))
 
 
 def _has_feedback(subject: Subject) -> None:
-    if subject.kind.feedback == "none":
-        raise DoesNotApply("it learns from nothing")
+    if subject.method.feedback == "none":
+        raise DoesNotApply("it learns from no feedback")
 
 
 def _with_logprobs(subject: Subject) -> Policy:
     policy = subject.short.policy
-    if policy.logprobs(PROMPTS[:1], [GOOD], LAW) is None:
+    if policy.logprobs(PROMPTS[:1], [GOOD], SAMPLING) is None:
         raise DoesNotApply("its policy has no log-probabilities")
     return policy
 
@@ -117,4 +118,4 @@ def _logprobs(
     policy: Policy, prompts: Sequence[str], responses: Sequence[str] | None = None
 ) -> list[float]:
     given = responses or [GOOD] * len(prompts)
-    return policy.logprobs(prompts, given, LAW) or []
+    return policy.logprobs(prompts, given, SAMPLING) or []

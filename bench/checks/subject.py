@@ -1,4 +1,4 @@
-"""A method under check, and its trainings: each is done once and serves several checks."""
+"""A method under check and its trainings, which several checks share."""
 
 from __future__ import annotations
 
@@ -10,58 +10,71 @@ from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.checks.observe import Killed, Seen, observed
+from bench.checks.observe import Killed, Observation, observe
 from bench.checks.tiny_task import TinyTask
 from methods.base import Method
-from methods.core.training.context import Context, Usage
 from methods.core.models.policy import ModelPolicy, Policy
+from methods.core.training.context import Context
+from methods.core.training.usage import Usage
 
-# Enough to train with; enough to learn by, with a method's default settings.
+# Budgets: enough to train, and enough to learn with a method's default settings.
 SHORT, LONG = 512, 2048
 
 
 class Failed(AssertionError):
-    """The method fails a check, and why."""
+    """The method fails the check; the message says why."""
 
 
 class DoesNotApply(Exception):
-    """The check has nothing to look at in this method, and why."""
+    """The check does not apply to the method; the message says why."""
 
 
 @dataclass
 class Trained:
-    """A training: what came out of it, what it used, its context, and what was seen of it."""
+    """A finished training.
+
+    Attributes:
+        policy: The trained policy.
+        usage: What training used.
+        context: What it was trained with.
+        observation: What it did besides training.
+    """
 
     policy: Policy
     usage: Usage
     context: Context
-    seen: Seen
-
-
-# The pipeline's models, and every training's: gone when the process ends.
-_FOLDER: list[TemporaryDirectory[str]] = []
-
-
-def check_folder() -> Path:
-    """Return the folder of this process's checks."""
-    if not _FOLDER:
-        _FOLDER.append(TemporaryDirectory(prefix="prefrontier-check-"))
-    return Path(_FOLDER[0].name)
+    observation: Observation
 
 
 @cache
-def pipeline() -> TinyTask:
-    made = TinyTask(check_folder())
-    made.prepare()
-    return made
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """Return a folder that is removed when the process ends."""
+    return TemporaryDirectory(prefix="prefrontier-check-")
+
+
+def check_folder() -> Path:
+    """Return the folder of all models and trainings of this process's checks."""
+    return Path(_temporary_folder().name)
+
+
+@cache
+def tiny_task() -> TinyTask:
+    """Return the task that methods are checked on, with its models made."""
+    task = TinyTask(check_folder())
+    task.prepare()
+    return task
 
 
 class Subject:
-    """A method at its default settings."""
+    """A method under check, with its default settings.
 
-    def __init__(self, kind: type[Method]) -> None:
-        self.kind = kind
-        self._count = 0
+    Args:
+        method: The method's class.
+    """
+
+    def __init__(self, method: type[Method]) -> None:
+        self.method = method
+        self._trainings = 0
 
     def train(
         self,
@@ -72,50 +85,69 @@ class Subject:
         workdir: Path | None = None,
         kill_at: int | None = None,
     ) -> Trained:
-        """Train once. The global random states are different every time."""
-        self._count += 1
-        here = pipeline().other_way() if reverse else pipeline()
-        own = check_folder() / f"{self.kind.__name__}-{id(self):x}-{self._count}"
-        workdir = workdir or own / "work"
-        context = here.context(self.kind, seed=seed, budget=budget, workdir=workdir)
-        method = self.kind()
-        _scramble(self._count)
-        with one_thread(), observed(method, context, check_folder() / "tmp", kill_at) as seen:
+        """Train the method once. The global random states are different every time.
+
+        Args:
+            seed: The context's seed.
+            budget: The most training examples or episodes.
+            reverse: Whether the annotator's preference is reversed.
+            workdir: The training's folder; by default a new one.
+            kill_at: The optimizer step before which the training is stopped.
+
+        Raises:
+            Killed: The training was stopped.
+        """
+        self._trainings += 1
+        task = tiny_task().with_reversed_labels() if reverse else tiny_task()
+        workdir = workdir or self._folder(self._trainings) / "work"
+        context = task.context(self.method, seed=seed, budget=budget, workdir=workdir)
+        method, scratch = self.method(), check_folder() / "tmp"
+        _set_random_states(self._trainings)
+        with one_thread(), observe(method, context, scratch, kill_at) as observation:
             policy = method.train(context)
-        # A copy: who reads the policy later is metered too.
-        return Trained(policy, replace(context.usage), context, seen)
+        # A copy: the policy counts what the checks sample from it, too.
+        return Trained(policy, replace(context.usage), context, observation)
+
+    def _folder(self, name: object) -> Path:
+        return check_folder() / f"{self.method.__name__}-{id(self):x}-{name}"
 
     @cached_property
     def short(self) -> Trained:
+        """A training with a small budget."""
         return self.train()
 
     @cached_property
     def long(self) -> Trained:
+        """A training with a budget that is enough to learn."""
         return self.train(budget=LONG)
 
     @cached_property
     def reverse(self) -> Trained:
+        """A long training with the annotator's preference reversed."""
         return self.train(budget=LONG, reverse=True)
 
     @cached_property
     def killed_and_resumed(self) -> Trained:
-        """A training that was stopped before its last step, then started again in its folder."""
-        workdir = check_folder() / f"{self.kind.__name__}-{id(self):x}-killed"
+        """A long training that was stopped before its last step, then started again."""
+        workdir = self._folder("killed")
+        last = self.long.observation.optimizer_steps - 1
         with suppress(Killed):
-            self.train(budget=LONG, workdir=workdir, kill_at=self.long.seen.optimizer_steps - 1)
+            self.train(budget=LONG, workdir=workdir, kill_at=last)
         return self.train(budget=LONG, workdir=workdir)
 
     @property
     def trains(self) -> bool:
+        """Whether the method trains on anything."""
         return self.short.usage.train_sequences > 0
 
     def start(self) -> ModelPolicy:
-        return ModelPolicy.load(pipeline().sft, "cpu")
+        """Return the SFT policy that training starts from."""
+        return ModelPolicy.load(tiny_task().sft, "cpu")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Train on one core: a model as small as this is slower on more."""
+    """Use one thread: a model this small is slower with more."""
     import torch
 
     threads = torch.get_num_threads()
@@ -126,16 +158,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _scramble(number: int) -> None:
-    """Set all global random states to something that no training may depend on."""
+def _set_random_states(seed: int) -> None:
+    """Set all global random states. No training may depend on them."""
     import numpy
     import torch
 
-    random.seed(number)
-    numpy.random.seed(number)
-    torch.manual_seed(number)
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 @cache
-def subject_of(kind: type[Method]) -> Subject:
-    return Subject(kind)
+def subject_of(method: type[Method]) -> Subject:
+    """Return a method's subject, always the same one, so that checks share its trainings."""
+    return Subject(method)

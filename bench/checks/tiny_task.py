@@ -1,7 +1,7 @@
-"""The pipeline that methods are checked in: two answers, of which the first is preferred.
+"""The task that methods are checked on: two answers, of which the annotator prefers the first.
 
-It is made in seconds, and everything in it is real: an SFT policy fine-tuned to give both answers,
-a reward model trained on the preference, labels of every kind.
+It takes seconds, and nothing in it is a mock: the SFT policy is fine-tuned to give both answers,
+the reward model is trained on the preference, and there are labels of every kind.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from bench.pipeline.stages.models import make_model
-from bench.pipeline.stages.tokenizers import make_tokenizer
-from bench.pipeline.stages.reward_training import train_reward_model
+from bench.pipeline.stages.training.models import make_model
+from bench.pipeline.stages.training.reward_training import train_reward_model
+from bench.pipeline.stages.training.tokenizers import make_tokenizer
 from bench.tasks.base import Architecture, RewardTraining
 from methods.base import Method
-from methods.core.training.context import Context, Reward
 from methods.core.feedback import Choice, Label, Pair, Ranking, Unpaired
-from methods.core.trl.sft import train_on_responses
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import RewardModel
 from methods.core.models.sampling import SamplingParams
+from methods.core.training.context import Context, Reward
 from methods.core.training.trainer import trainer_arguments
+from methods.core.trl.sft import train_on_responses
 
 WORDS = ["a", "b", "c", "d"]
 PROMPTS = ["a", "b", "a b c", "d d d d d d"]
 GOOD, BAD, OTHER = (f"{letter} </answer>" for letter in "abc")
-LAW = SamplingParams(max_new_tokens=3)
+SAMPLING = SamplingParams(max_new_tokens=3)
 LABELS = 256
-SIZE = Architecture(layers=2, hidden=32, heads=2, intermediate=64)
+ARCHITECTURE = Architecture(layers=2, hidden=32, heads=2, intermediate=64)
 
 
 @dataclass(frozen=True)
 class TinyTask:
-    """A policy that answers `a` as often as `b`, and an annotator who prefers `a`.
+    """An SFT policy that answers `a` as often as `b`, and an annotator who prefers `a`.
 
-    reversed: the annotator prefers `b`.
+    Attributes:
+        folder: Where its models are kept.
+        reversed: Whether the annotator prefers `b` instead.
     """
 
     folder: Path
@@ -45,43 +47,56 @@ class TinyTask:
 
     @property
     def sft(self) -> Path:
+        """The folder of the SFT policy."""
         return self.folder / "sft"
 
     @property
     def reward_folder(self) -> Path:
+        """The folder of the reward model."""
         return self.folder / ("reward_reversed" if self.reversed else "reward")
 
-    def other_way(self) -> TinyTask:
+    def with_reversed_labels(self) -> TinyTask:
+        """Return the task with the annotator's preference reversed."""
         return replace(self, reversed=not self.reversed)
 
     def prepare(self) -> None:
-        """Make the SFT policy and the reward model, where they are missing."""
+        """Train the SFT policy and the reward model, unless they exist."""
         if not self.sft.exists():
             self._make_sft()
         if not self.reward_folder.exists():
             self._make_reward_model()
 
     def labels(self, kind: str) -> list[Label]:
-        """Return the annotator's labels; none for what a method does not learn from."""
+        """Return the annotator's labels of a kind; none for a kind that is no feedback."""
         good, bad = (BAD, GOOD) if self.reversed else (GOOD, BAD)
         prompts = [PROMPTS[i % len(PROMPTS)] for i in range(LABELS)]
         makers: dict[str, Callable[[int, str], Label]] = {
             "pairs": lambda i, prompt: Pair(prompt, good, bad),
             "choices": lambda i, prompt: Choice(prompt, good, (OTHER, bad)),
             "rankings": lambda i, prompt: Ranking(prompt, (good, OTHER, bad)),
-            # Of each prompt as many up as down.
+            # For each prompt as many good completions as bad ones.
             "unpaired": lambda i, prompt: (
-                Unpaired(prompt, good, True) if i // len(PROMPTS) % 2 else Unpaired(prompt, bad, False)
+                Unpaired(prompt, good, True)
+                if i // len(PROMPTS) % 2
+                else Unpaired(prompt, bad, False)
             ),
         }
         return [makers[kind](i, p) for i, p in enumerate(prompts)] if kind in makers else []
 
     @cached_property
     def reward_model(self) -> RewardModel:
+        """The learned reward model."""
         return RewardModel.load(self.reward_folder, "cpu")
 
     def context(self, method: type[Method], *, seed: int, budget: int, workdir: Path) -> Context:
-        """Return what a method's `train` gets here."""
+        """Return the context that a method's `train` gets.
+
+        Args:
+            method: The method's class.
+            seed: The training's seed.
+            budget: The most training examples or episodes.
+            workdir: The training's folder.
+        """
         self.prepare()
         workdir.mkdir(parents=True, exist_ok=True)
         reward: Reward | None = self.reward_model if method.feedback == "reward" else None
@@ -89,7 +104,7 @@ class TinyTask:
             sft=self.sft,
             prompts=list(PROMPTS),
             labels=self.labels(method.feedback),
-            sampling=LAW,
+            sampling=SAMPLING,
             budget=budget,
             seed=seed,
             workdir=workdir,
@@ -101,17 +116,17 @@ class TinyTask:
 
     def _make_sft(self) -> None:
         tokenizer = make_tokenizer(WORDS)
-        model = make_model(SIZE, tokenizer, seed=0)
+        model = make_model(ARCHITECTURE, tokenizer, seed=0)
         random = Random(0)
-        asked = [random.choice(PROMPTS) for _ in range(2048)]
-        answers = [random.choice([GOOD, GOOD, BAD, BAD, OTHER]) for _ in asked]
+        prompts = [random.choice(PROMPTS) for _ in range(2048)]
+        answers = [random.choice([GOOD, GOOD, BAD, BAD, OTHER]) for _ in prompts]
         arguments = trainer_arguments(model, "cpu", 0, self.folder) | {
             "num_train_epochs": 1,
             "per_device_train_batch_size": 32,
             "learning_rate": 3e-3,
             "logging_strategy": "no",
         }
-        train_on_responses(model, tokenizer, asked, answers, arguments)
+        train_on_responses(model, tokenizer, prompts, answers, arguments)
         ModelPolicy(model, tokenizer).save(self.sft)
 
     def _make_reward_model(self) -> None:

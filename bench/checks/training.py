@@ -1,4 +1,4 @@
-"""Checks of what a training leaves, asks and spends."""
+"""Checks of a training: its side effects, its use of the budget, its seeds and its resumption."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from bench.checks.observe import weights_digest
 from bench.checks.registry import check
 from bench.checks.subject import DoesNotApply, Failed, Subject, Trained
-from bench.checks.tiny_task import LAW, PROMPTS
+from bench.checks.tiny_task import PROMPTS, SAMPLING
 from methods.core.feedback import Choice, Ranking, Unpaired
 from methods.core.models.policy import ModelPolicy, Policy
 
@@ -35,28 +35,28 @@ def leaves_reference(subject: Subject) -> None:
 
 @check()
 def leaves_random_state(subject: Subject) -> None:
-    """Training leaves the process's random states as they were."""
+    """Training does not change the global random states."""
     _unchanged(subject, "python random state", "numpy random state", "torch random state")
 
 
 @check()
 def leaves_process(subject: Subject) -> None:
-    """Training leaves the default dtype and the environment as they were."""
+    """Training changes neither the default dtype nor the environment."""
     _unchanged(subject, "default dtype", "environment")
 
 
 @check()
 def writes_in_workdir(subject: Subject) -> None:
-    """It writes only under its folder."""
-    if written := subject.short.seen.written:
-        raise Failed(f"it writes to {written[0]}; only context.workdir is its own")
+    """It writes only in its folder."""
+    if written := subject.short.observation.written:
+        raise Failed(f"it writes to {written[0]}; it may write only in context.workdir")
 
 
 @check(excusable=False)
 def same_seed_same_policy(subject: Subject) -> None:
-    """The same seed gives the same policy, whatever the process drew before."""
+    """The same seed gives the same policy, whatever the global random states."""
     if fingerprint(subject.train().policy) != fingerprint(subject.short.policy):
-        raise Failed("two trainings with one seed gave two policies: draw from context.seed alone")
+        raise Failed("the same seed gave two policies: draw from context.seed only")
 
 
 @check(excusable=False)
@@ -71,32 +71,32 @@ def other_seed_other_policy(subject: Subject) -> None:
 @check()
 def offline_asks_nothing(subject: Subject) -> None:
     """A method that learns from labels calls neither the reward nor the generator."""
-    if subject.kind.feedback == "reward":
+    if subject.method.feedback == "reward":
         raise DoesNotApply("it learns from the reward")
     if calls := subject.short.usage.reward_calls:
-        raise Failed(f"it asked for {calls} rewards")
-    if count := subject.short.seen.generations:
+        raise Failed(f"it called the reward {calls} times")
+    if count := subject.short.observation.generations:
         raise Failed(f"it called the generator {count} times")
 
 
 @check(excusable=False)
 def keeps_to_the_budget(subject: Subject) -> None:
-    """It uses no more training examples or episodes than the budget."""
+    """It uses no more training examples or episodes than the budget allows."""
     for trained in (subject.short, subject.long):
         budget, usage = trained.context.budget, trained.usage
-        if subject.kind.feedback == "reward":
+        if subject.method.feedback == "reward":
             used = {"responses": usage.responses_sampled, "rewards": usage.reward_calls}
         else:
             used = {"sequences": usage.train_sequences}
             budget *= _responses_per_label(trained)
-        for what, count in used.items():
+        for name, count in used.items():
             if count > budget:
-                raise Failed(f"it used {count} {what} where the budget allows {budget}")
+                raise Failed(f"it used {count} {name}; the budget allows {budget}")
 
 
 @check(excusable=False)
 def no_budget_no_change(subject: Subject) -> None:
-    """With a budget of zero it returns the start policy."""
+    """With a budget of 0, it returns the SFT policy."""
     if not subject.trains:
         raise DoesNotApply("it trains nothing")
     trained = subject.train(budget=0)
@@ -106,23 +106,23 @@ def no_budget_no_change(subject: Subject) -> None:
 
 @check()
 def resumes(subject: Subject) -> None:
-    """Killed and started again it gives what an uninterrupted training gives, at the same cost."""
-    if not subject.long.seen.optimizer_steps:
+    """Killed and started again, it gives the policy, curves and usage of a training in one go."""
+    if not subject.long.observation.optimizer_steps:
         raise DoesNotApply("it takes no optimizer steps")
     resumed = subject.killed_and_resumed
     if fingerprint(resumed.policy) != fingerprint(subject.long.policy):
         raise Failed("the policy differs from that of an uninterrupted training")
     if resumed.context.curves != subject.long.context.curves:
         raise Failed("its curves differ from those of an uninterrupted training")
-    costs = dataclasses.asdict(subject.long.usage)
+    usage = dataclasses.asdict(subject.long.usage)
     for name, count in dataclasses.asdict(resumed.usage).items():
-        if name != "train_seconds" and count != costs[name]:
-            raise Failed(f"it says {count} {name}, and {costs[name]} without a stop")
+        if name != "train_seconds" and count != usage[name]:
+            raise Failed(f"it counts {count} {name}, an uninterrupted training {usage[name]}")
 
 
 @check()
 def losses_are_finite(subject: Subject) -> None:
-    """What it logs are finite numbers."""
+    """It logs only finite numbers."""
     for trained in (subject.short, subject.long):
         for point in trained.context.curves:
             for name, value in point.items():
@@ -131,14 +131,14 @@ def losses_are_finite(subject: Subject) -> None:
 
 
 def fingerprint(policy: Policy) -> str:
-    """Return what tells two policies apart: weights, or else what it answers."""
+    """Return what identifies a policy: a hash of its weights, or its answers."""
     if type(policy) is ModelPolicy:
         return weights_digest(policy.model)
-    return repr(policy.generate(PROMPTS * GENERATED, 0, LAW))
+    return repr(policy.generate(PROMPTS * GENERATED, 0, SAMPLING))
 
 
 def _unchanged(subject: Subject, *names: str) -> None:
-    changed = [name for name in names if name in subject.short.seen.changed]
+    changed = [name for name in names if name in subject.short.observation.changed]
     if changed:
         raise Failed(f"training changes the {changed[0]}")
 

@@ -1,36 +1,52 @@
-"""`prefrontier calibrate`: from many small pipelines to results/calibration."""
+"""`prefrontier calibrate`: the suite's verdicts on tasks where the truth is known."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 
-from bench.commands.run import check_writable, command_line
-from bench.errors import UserError
+from bench.cache.files import check_writable
+from bench.commands.run import check_positive, command_line
 
-# Runs take less than a second: a line for each would be all that one sees.
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Runs take less than a second: a line for each would fill the terminal.
 SHOW_EVERY = 50
 
 
 def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
-    """Compare, judge and write; return the exit status (1: something failed)."""
-    if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs: must be 1 or more, not {jobs}")
+    """Make the comparisons of a calibration and write its report.
+
+    Args:
+        quick: Whether only a few comparisons are made.
+        jobs: Number of parallel worker processes; None for one per core.
+        out: The folder of the results; None for the default one.
+
+    Returns:
+        The exit status: 1 if a run failed, 130 if it was interrupted.
+
+    Raises:
+        UserError: An option is not valid, or a folder cannot be written to.
+    """
+    check_positive("--jobs", jobs)
     folder = out or Path("results") / ("calibration-quick" if quick else "calibration")
     check_writable(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Imported here: these bring in torch, and a mistake in the options should not wait for it.
+    # These import torch, for which a message about a wrong option should not wait.
+    from bench.cache.store import default_store
     from bench.calibration.design import FULL, QUICK, Design
     from bench.calibration.verdicts import differences
+    from bench.execution.executors import LocalExecutor, default_jobs, silence_libraries
+    from bench.execution.jobs import execute
     from bench.execution.manifest import circumstances
     from bench.execution.progress import Progress
-    from bench.execution.plan import default_jobs, default_store, execute
-    from bench.execution.executors import LocalExecutor, silence_libraries
 
     silence_libraries()
     console = Console(highlight=False)
@@ -38,53 +54,67 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     store, size = default_store(), QUICK if quick else FULL
     check_writable(store.root)
     design = Design.of(size, store)
-    workers = LocalExecutor(jobs or default_jobs("cpu"))
-    to_make, to_do = len(design.unready()), len(design.unfinished())
+    executor = LocalExecutor(jobs or default_jobs("cpu"))
+    to_prepare, to_do = len(design.unready()), len(design.unfinished())
     console.print(
-        f"[bold]prefrontier[/] calibrate on cpu, {workers.jobs} at a time\n"
-        f"  {len(design.pipelines)} pipelines, {to_make} to make; {len(design.runs)} runs, {to_do} to do",
+        f"[bold]prefrontier[/] calibrate on cpu, {executor.describe()}\n"
+        f"  {len(design.pipelines)} instances, {to_prepare} to prepare; "
+        f"{len(design.runs)} runs, {to_do} to do",
         soft_wrap=True,
     )
     try:
-        problems = execute(design, workers, Progress(console, workers.jobs, SHOW_EVERY))
+        problems = execute(design, executor, Progress(console, executor.jobs, SHOW_EVERY))
     except KeyboardInterrupt:
-        console.print("interrupted: what is done is kept; the same command goes on from here")
+        console.print("interrupted: finished work is kept; the same command resumes")
         return 130
-    about = circumstances(started, "cpu", command_line()) | {
+    manifest = circumstances(started, "cpu", command_line()) | {
         "size": dataclasses.asdict(size),
-        "pipeline": dataclasses.asdict(design.pipelines[0].task),
+        "task": dataclasses.asdict(design.pipelines[0].task),
         "runs": len(design.runs),
         "failed_runs": len(problems),
         "cached_runs": len(design.runs) - to_do,
     }
-    _write(folder, differences(design, problems), len(design.pipelines), about, console)
+    write_calibration(folder, differences(design, problems), len(design.pipelines), manifest)
+    show(folder, console)
     if problems:
-        console.print(f"[red]{len(problems)} runs failed[/]: their pipelines are left out")
+        console.print(f"[red]{len(problems)} runs failed[/]: their instances are left out")
     return 1 if problems else 0
 
 
-def _write(
-    folder: Path, pipelines: pd.DataFrame, count: int, about: dict[str, object], console: Console
+def write_calibration(
+    folder: Path, differences: pd.DataFrame, instances: int, manifest: dict[str, Any]
 ) -> None:
-    """Write all files of the folder, and say what they say."""
+    """Write all files of a calibration.
+
+    Args:
+        folder: Where they are written.
+        differences: From `bench.calibration.verdicts.differences`.
+        instances: Number of instances.
+        manifest: When, where and how the calibration was made.
+    """
+    from bench.cache.files import write_json, write_text
     from bench.calibration.figure import write_figure
     from bench.calibration.report import report
     from bench.calibration.summary import summarize
     from bench.calibration.verdicts import judge, pairs
-    from bench.report.trust import trust
-    from bench.execution.tables import write_csv
-    from bench.cache.files import write_json, write_text
 
-    judged = judge(pipelines)
-    found = pairs(pipelines, judged)
-    summary = summarize(found, count)
-    write_csv(folder / "calibration.csv", judged)
-    write_csv(folder / "pairs.csv", found)
-    write_figure(found, folder)
-    write_text(folder / "report.md", report(found, summary))
-    write_json(folder / "manifest.json", about)
-    # Last: what other reports quote is there only when all else is.
+    judged = judge(differences)
+    paired = pairs(differences, judged)
+    summary = summarize(paired, instances)
+    for name, frame in (("calibration.csv", judged), ("pairs.csv", paired)):
+        write_text(folder / name, frame.to_csv(index=False, float_format="%.8g"))
+    write_figure(paired, folder)
+    write_text(folder / "report.md", report(paired, summary))
+    write_json(folder / "manifest.json", manifest)
+    # Last: other reports quote it, and must find it only when everything else is there.
     write_json(folder / "summary.json", summary)
-    for sentence in trust(summary).sentences:
+
+
+def show(folder: Path, console: Console) -> None:
+    """Print what a calibration found, and where its report is."""
+    from bench.report.sections.calibration import calibration_sentences
+
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    for sentence in calibration_sentences(summary):
         console.print(sentence)
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)

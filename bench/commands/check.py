@@ -1,17 +1,20 @@
-"""`prefrontier check`: a row for each check."""
+"""`prefrontier check`: the conformance checks of methods, as a table."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.config.catalog import find_method, left_out, named
-from bench.checks.registry import Outcome
+from bench.config.catalog import expand_all, find_method, not_in_all
+
+if TYPE_CHECKING:
+    from bench.checks.registry import Outcome
 
 STYLES = {
     "passes": "green",
@@ -22,34 +25,41 @@ STYLES = {
 
 
 def run_checks(names: Sequence[str]) -> int:
-    """Check the methods and print what came of it; return the exit status (1: one failed)."""
-    kinds = {name: find_method(name, "check") for name in named(names)}
-    broken = left_out(names)
+    """Check methods and print the outcomes; return the exit status (1 if a method fails).
+
+    Args:
+        names: The methods' names; `all` stands for every method.
+
+    Raises:
+        UserError: A name is unknown.
+    """
+    methods = {name: find_method(name, "check") for name in expand_all(names)}
+    broken = not_in_all(names)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Imported here: these bring in torch, and a wrong name should not wait for it.
+    # These import torch, for which a message about a wrong name should not wait.
     from bench.checks import CHECKS, run_check
     from bench.execution.executors import silence_libraries
 
     silence_libraries()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     failed = len(broken)
-    for name, why in broken.items():
-        console.print(f"{name} cannot be imported: {why}", style="red", markup=False)
-    for name, kind in kinds.items():
-        with console.status(f"{name} is trained on a tiny pipeline"):
-            outcomes = [run_check(one, kind) for one in CHECKS.values()]
+    for name, reason in broken.items():
+        console.print(f"{name} cannot be imported: {reason}", style="red", markup=False)
+    for name, method in methods.items():
+        with console.status(f"training {name} on a tiny task"):
+            outcomes = [run_check(check, method) for check in CHECKS.values()]
         console.print(table(name, outcomes))
         failed += any(outcome.verdict == "fails" for outcome in outcomes)
-    if (total := len(kinds) + len(broken)) > 1:
+    if (total := len(methods) + len(broken)) > 1:
         console.print(f"{total - failed} of {total} methods pass")
     return 1 if failed else 0
 
 
 def table(name: str, outcomes: Sequence[Outcome]) -> Table:
-    """Return a row for each check: its name, its verdict, and why where it is not a pass."""
-    rows = Table("check", "verdict", "why", title=name, title_justify="left", box=None)
+    """Return a table of a method's outcomes, with the reason of all but passes."""
+    rows = Table("check", "verdict", "reason", title=name, title_justify="left", box=None)
     for outcome in outcomes:
         style = STYLES[outcome.verdict]
         verdict = f"[{style}]{outcome.verdict}[/]"
-        rows.add_row(outcome.check.name, verdict, escape(outcome.why))
+        rows.add_row(outcome.check.name, verdict, escape(outcome.reason))
     return rows

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.analysis.selection import of_selected
 from bench.errors import UserError
 from bench.results.loading import load_results
-from bench.analysis.selection import of_selected
 from methods.core.models.text import in_words
 
 FORMATS = ("alpaca_eval",)

@@ -1,4 +1,4 @@
-"""`prefrontier bench`: from an experiment to a report."""
+"""`prefrontier bench`: from an experiment to its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.cache.files import check_writable
-from bench.config.catalog import left_out
+from bench.config.catalog import ALL, not_in_all
 from bench.config.experiment import Experiment
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
@@ -27,10 +27,10 @@ from methods.core.models import distributed
 if TYPE_CHECKING:
     from bench.execution.plan import Plan
 
-# Embedded sizes whose learning rates are a GPU's.
-FOR_A_GPU = ("10M", "50M", "150M")
-# Bytes of weights below which a model is a toy.
-TOY = 20 * 2**20
+# Embedded models that are trained on a GPU, with smaller learning rates.
+GPU_SIZES = ("10M", "50M", "150M")
+# Models whose weights take fewer bytes get the learning rates of embedded models.
+SMALL_MODEL = 20 * 2**20
 
 
 def run_bench(
@@ -48,15 +48,15 @@ def run_bench(
     """Run an experiment and write its results.
 
     Args:
-        source: A built-in experiment's name or a file; by default what suits data and model.
+        source: A built-in experiment's name or a file; by default one that suits data and model.
         data: Preferences for the experiment's recorded task.
         model: The model of that task.
-        methods: Only these methods; all of the experiment by default.
-        tasks: Only these tasks.
-        seeds: How many seeds.
-        jobs: Processes side by side.
+        methods: Only these methods; empty for all of the experiment.
+        tasks: Only these tasks; empty for all of the experiment.
+        seeds: Number of seeds; None for that of the experiment.
+        jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
-        out: The results folder.
+        out: The results folder; None for results/NAME.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -65,32 +65,36 @@ def run_bench(
         UserError: The input is not valid.
     """
     experiment = load_experiment(source or built_in(data, model), data=data, model=model)
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds: must be 1 or more, not {seeds}")
-    if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs: must be 1 or more, not {jobs}")
+    check_positive("--seeds", seeds)
+    check_positive("--jobs", jobs)
     experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
-    for name, why in left_out(methods).items():
-        print(f"{name} is left out: it cannot be imported: {why}", file=sys.stderr)
+    for name, reason in not_in_all(methods).items():
+        print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
     folder = out or Path("results") / experiment.name
     check_writable(folder)
     if not any(map(needs_hub, experiment.task_objects.values())):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return _run(experiment, folder, resolve_device(device), jobs, "all" in methods)
+    return _run(experiment, folder, resolve_device(device), jobs, ALL in methods)
+
+
+def check_positive(option: str, value: int | None) -> None:
+    """Raise UserError if an option is set to a number below 1."""
+    if value is not None and value < 1:
+        raise UserError(f"{option}: must be 1 or more, not {value}")
 
 
 def built_in(data: str, model: str) -> str:
-    """Return the experiment that is run where none is named: learning rates suit the model."""
+    """Return the built-in experiment that suits data and model, mostly by its learning rates."""
     if not data:
         return "default"
     if not model or model in SIZES:
-        return "recorded_gpu" if model in FOR_A_GPU else "recorded"
+        return "recorded_gpu" if model in GPU_SIZES else "recorded"
     weights = [file.stat().st_size for file in Path(model).glob("*.safetensors")]
-    return "recorded" if weights and sum(weights) < TOY else "pretrained"
+    return "recorded" if weights and sum(weights) < SMALL_MODEL else "pretrained"
 
 
 def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
-    """Return the experiment with options that the tasks' models make necessary.
+    """Adapt the tasks' options to the limits of their models.
 
     Returns:
         The experiment, and a line for each option that was changed.
@@ -101,14 +105,14 @@ def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
     for name, task in experiment.task_objects.items():
         for option, value in pipeline_class(task).fit_options(task).items():
             content["tasks"][name]["options"][option] = value
-            lines.append(f"{name}: {option} is {value}, half of what the model takes")
+            lines.append(f"{name}: {option} is {value}, half of the model's context")
     return (Experiment.model_validate(content).check() if lines else experiment), lines
 
 
 def _run(
     experiment: Experiment, folder: Path, device: str, jobs: int | None, all_methods: bool
 ) -> int:
-    # Imported here: these bring in torch, and a mistake in the options should not wait for it.
+    # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.store import default_store
     from bench.execution.executors import (
         DistributedExecutor,
@@ -123,7 +127,7 @@ def _run(
 
     silence_libraries()
     distributed.initialize(device)
-    # Without a terminal to fit into, tables are given the room that they need.
+    # A file has no width to fit into; this is wide enough for the tables.
     width = None if sys.stdout.isatty() else 140
     console = Console(highlight=False, width=width, quiet=not distributed.is_main())
     started = time.time()
@@ -136,7 +140,7 @@ def _run(
     if unsuited := read_data(plan, console):
         if not all_methods:
             raise UserError(next(iter(unsuited.values())))
-        console.print(f"  left out, as the data lack their feedback: {', '.join(unsuited)}")
+        console.print(f"  left out, because the data lack their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
     executor: LocalExecutor | DistributedExecutor = (
@@ -144,7 +148,7 @@ def _run(
         if distributed.is_distributed()
         else LocalExecutor(jobs or experiment.jobs or default_jobs(device))
     )
-    # Nothing is made before all processes have seen what there is.
+    # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {executor.describe()}")
     for line in plan.lines():
@@ -152,7 +156,7 @@ def _run(
     try:
         problems = execute(plan, executor, Progress(console, executor.jobs))
     except KeyboardInterrupt:
-        console.print("interrupted: what is done is kept; the same command resumes the run")
+        console.print("interrupted: finished work is kept; the same command resumes the run")
         return 130
     distributed.finalize()
     if not distributed.is_main():
@@ -163,9 +167,9 @@ def _run(
 
 
 def run_llm_judge(experiment: Experiment, folder: Path, cache: Path, console: Console) -> int:
-    """Let the language model judge, if the experiment names one; return the exit status.
+    """Let a language model judge, if the experiment names one; return the exit status.
 
-    One that cannot be reached does not take the report with it.
+    If it cannot be reached, the report is made without it.
     """
     from bench.judging.folder import judge_folder
 
@@ -181,16 +185,17 @@ def run_llm_judge(experiment: Experiment, folder: Path, cache: Path, console: Co
 
 
 def read_data(plan: Plan, console: Console) -> dict[str, str]:
-    """Read what comes from elsewhere and print a summary of it.
+    """Read the tasks' recorded data and print a summary.
 
     Returns:
-        The methods that cannot learn from the data, each with the reason.
+        The methods that cannot learn from the data, with the reason.
 
     Raises:
         UserError: The data cannot be used.
     """
     unsuited = {}
-    for name, pipeline in {pipeline.name: pipeline for pipeline in plan.pipelines}.items():
+    by_task = {pipeline.name: pipeline for pipeline in plan.pipelines}
+    for name, pipeline in by_task.items():
         for line in pipeline.read_data():
             console.print(f"  {line}", soft_wrap=True, markup=False)
         if pipeline.task.feedback_kinds() is not None:
@@ -206,7 +211,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report, print the main tables and the report's path; return the exit status."""
+    """Build the report and print its main tables; return the exit status (1 if a run failed)."""
     from bench.report.build import build_report
     from bench.report.terminal import terminal_tables
 
@@ -214,28 +219,28 @@ def show(folder: Path, console: Console, failures: int) -> int:
     for table in terminal_tables(folder):
         console.print(table)
     if failures:
-        console.print(f"[red]{failures} runs failed[/]: the report says which, and why")
+        console.print(f"[red]{failures} runs failed[/]: the report lists them with the reasons")
     console.print(f"report: {report}", soft_wrap=True)
     return 1 if failures else 0
 
 
 def command_line() -> str:
-    """Return the command as the user may repeat it."""
+    """Return the command line of this process, in a form that a shell accepts."""
     return shlex.join(["prefrontier", *sys.argv[1:]])
 
 
 def resolve_device(device: str) -> str:
-    """Return the device to use: auto is a CUDA GPU where there is one, else the CPU.
+    """Return the device to use; auto is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        UserError: The device is unknown, or there is none.
+        UserError: The device is unknown or not available.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device: unknown device '{device}'; allowed: auto, cpu, cuda")
     if device == "cpu":
         return "cpu"
     if not distributed.is_distributed():
-        # Trainers would use all GPUs that they see, and multiply the batch by their number.
+        # Trainers use all GPUs that they see, which multiplies the batch size by their number.
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         os.environ["CUDA_VISIBLE_DEVICES"] = first
     import torch

@@ -1,11 +1,11 @@
-"""Which methods there are: files in `methods/`, and entry points of other packages."""
+"""The catalog of methods: files in `methods/`, and entry points of other packages."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,56 +16,46 @@ from bench.errors import UserError
 from methods.base import Method
 
 GROUP = "prefrontier.methods"
+# Stands for every method wherever methods are named.
+ALL = "all"
 NOT_METHODS = {"__init__", "base"}
 
 
 @cache
 def catalog() -> dict[str, type[Method] | str]:
     """Return each method's class by name, or the reason why it cannot be imported."""
-    found: dict[str, type[Method] | str] = {}
+    entries: dict[str, type[Method] | str] = {}
     files = sorted(Path(methods.__path__[0]).glob("*.py"))
     for name in (file.stem for file in files if file.stem not in NOT_METHODS):
-        found[name] = _load(name, lambda name=name: import_module(f"methods.{name}"))
+        entries[name] = _load(name, partial(import_module, f"methods.{name}"))
     for point in entry_points(group=GROUP):
-        if point.name in found:
+        if point.name in entries:
             package = point.dist.name if point.dist else point.value
-            found[f"{point.name} of {package}"] = f"the name '{point.name}' is taken"
+            entries[f"{point.name} of {package}"] = f"the name '{point.name}' is taken"
         else:
-            found[point.name] = _load(point.name, point.load)
-    return found
+            entries[point.name] = _load(point.name, point.load)
+    return entries
 
 
-def _load(name: str, load: object) -> type[Method] | str:
+def _load(name: str, load: Callable[[], object]) -> type[Method] | str:
     """Return the one Method that a module defines, or that an entry point names."""
     try:
-        loaded = load()  # type: ignore[operator]
+        loaded = load()
     except Exception as error:  # a broken plug-in must not take the others down
         return f"{type(error).__name__}: {error}"
     if not isinstance(loaded, ModuleType):
-        is_method = inspect.isclass(loaded) and issubclass(loaded, Method)
-        return loaded if is_method else f"{loaded!r} is not a Method"
-    own = own_methods(loaded)
-    if len(own) != 1:
-        return f"methods/{name}.py defines {len(own)} methods; it must define one"
-    return own[0] if dataclasses.is_dataclass(own[0]) else f"{own[0].__name__} is no dataclass"
+        if inspect.isclass(loaded) and issubclass(loaded, Method):
+            return loaded
+        return f"{loaded!r} is not a Method"
+    defined = defined_methods(loaded)
+    if len(defined) != 1:
+        return f"methods/{name}.py defines {len(defined)} methods; it must define one"
+    [method] = defined
+    return method if dataclasses.is_dataclass(method) else f"{method.__name__} is not a dataclass"
 
 
-def named(names: Sequence[str]) -> list[str]:
-    """Return the names, each once; `all` among them stands for all that can be imported."""
-    if "all" not in names:
-        return list(dict.fromkeys(names))
-    return [name for name, found in catalog().items() if not isinstance(found, str)]
-
-
-def left_out(names: Sequence[str]) -> dict[str, str]:
-    """Return the methods that `all` among the names does not stand for, and why."""
-    if "all" not in names:
-        return {}
-    return {name: found for name, found in catalog().items() if isinstance(found, str)}
-
-
-def own_methods(module: ModuleType) -> list[type[Method]]:
-    """Return the methods that a module defines, those that it imports left out."""
+def defined_methods(module: ModuleType) -> list[type[Method]]:
+    """Return the methods that a module defines, without those that it imports."""
     return [
         value
         for value in vars(module).values()
@@ -75,14 +65,36 @@ def own_methods(module: ModuleType) -> list[type[Method]]:
     ]
 
 
+def expand_all(names: Sequence[str]) -> list[str]:
+    """Return the names without repetition; `all` stands for every method that can be imported."""
+    if ALL not in names:
+        return list(dict.fromkeys(names))
+    return [name for name, entry in catalog().items() if not isinstance(entry, str)]
+
+
+def not_in_all(names: Sequence[str]) -> dict[str, str]:
+    """Return the methods that `all` leaves out, with the reason; none without `all` in names."""
+    if ALL not in names:
+        return {}
+    return {name: entry for name, entry in catalog().items() if isinstance(entry, str)}
+
+
 def find_method(name: str, where: str) -> type[Method]:
-    """Return the method of this name, or raise a UserError that lists what there is."""
-    found = catalog().get(name)
-    if found is None:
+    """Return the method of a name.
+
+    Args:
+        name: The method's name.
+        where: Where the name was written, for messages.
+
+    Raises:
+        UserError: The name is unknown, or the method cannot be imported.
+    """
+    entry = catalog().get(name)
+    if entry is None:
         raise UserError(f"{where}: unknown method '{name}'; there are {', '.join(catalog())}")
-    if isinstance(found, str):
-        raise UserError(f"{where}: method '{name}' cannot be imported: {found}")
-    return found
+    if isinstance(entry, str):
+        raise UserError(f"{where}: method '{name}' cannot be imported: {entry}")
+    return entry
 
 
 def title(method: type[Method]) -> str:
@@ -91,5 +103,5 @@ def title(method: type[Method]) -> str:
 
 
 def learns_from(method: type[Method]) -> str:
-    """Return the kind of feedback that a method takes, "gold" for a privileged one."""
+    """Return the kind of feedback that a method takes; "gold" for a privileged method."""
     return "gold" if method.privileged else method.feedback

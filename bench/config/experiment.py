@@ -1,4 +1,4 @@
-"""An experiment: what is compared on what, validated."""
+"""The model of an experiment file: tasks, methods, evaluation, and the checks of all three."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ class Evaluation(Strict):
     """How every policy is measured.
 
     Attributes:
-        temperature: Of sampling, in training and evaluation alike; 0 is greedy.
-        top_k: Only so many of the likeliest tokens are sampled; 0 is all.
-        top_p: Only the likeliest tokens that hold this probability are sampled; 1 is all.
-        responses_per_prompt: Sampled from each policy.
+        temperature: Sampling temperature in training and evaluation; 0 is greedy.
+        top_k: Only this many of the likeliest tokens are sampled; 0 samples all.
+        top_p: Only the likeliest tokens with this total probability are sampled; 1 samples all.
+        responses_per_prompt: Responses that each policy samples to a prompt.
         frontier_samples: Reference samples for each test prompt, from which the optimal frontier is
-            estimated: to a KL of log(frontier_samples) - 3 nats, and further by trained policies.
-        frontier_policies: How many trained policies are sampled for the frontier besides.
+            estimated up to a KL of log(frontier_samples) - 3 nats.
+        frontier_policies: How many trained policies are sampled too, to extend the frontier to a
+            larger KL.
         temperatures: Other temperatures at which win rates against SFT are measured.
-        checkpoints: How many policies of each training are kept on the way and measured.
+        checkpoints: How many intermediate policies of each training are kept and measured.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0
@@ -54,10 +55,10 @@ class TaskEntry(Strict):
     """A task of the experiment.
 
     Attributes:
-        task: Which task it is, where its entry has another name: one task can be there several
-            times, with different options.
+        task: The task's name, if the entry has another one. One task can have several entries with
+            different options.
         options: The task's options.
-        methods: What differs from the experiment's methods on this task.
+        methods: Settings of methods on this task; they take precedence over the experiment's.
     """
 
     task: str | None = None
@@ -69,16 +70,16 @@ class Experiment(Strict):
     """An experiment file.
 
     Attributes:
-        name: Names the results folder.
-        seeds: How many seeds.
-        jobs: Processes side by side; by default one per core, and one on a GPU.
+        name: The name of the results folder.
+        seeds: Number of seeds.
+        jobs: Number of parallel worker processes; by default one per core, and one on a GPU.
         budget: The most training examples or episodes of any run.
-        tasks: Entries by name.
+        tasks: The tasks by name.
         methods: Each method's settings, and under `grid` the values to try.
-        contrasts: Pairs of methods that the report may give a verdict on. All other comparisons are
+        contrasts: Pairs of methods that get a verdict in the report. All other comparisons are
             exploratory.
         evaluation: How policies are measured.
-        llm_judge: A language model that judges the results besides.
+        llm_judge: A language model that judges the results too.
     """
 
     name: Name
@@ -110,8 +111,8 @@ class Experiment(Strict):
         """Yield each method's settings on a task."""
         overrides = self.tasks[task].methods
         for name, entry in self.methods.items():
-            kind = find_method(name, "methods")
-            yield from settings_of(name, kind, entry, overrides.get(name, {}))
+            method = find_method(name, "methods")
+            yield from settings_of(name, method, entry, overrides.get(name, {}))
 
     def check(self) -> Experiment:
         """Return the experiment.
@@ -146,11 +147,11 @@ class Experiment(Strict):
 
 
 def _check_suits(setting: Setting, name: str, task: Task) -> None:
-    """Raise a UserError where a method cannot learn on a task."""
+    """Raise UserError if a method cannot learn on a task."""
     if setting.method.privileged and task.reward_source != "gold":
         raise UserError(
-            f"tasks.{name}: '{setting.name}' learns from the gold reward, which nobody knows of "
-            "recorded preferences"
+            f"tasks.{name}: '{setting.name}' learns from the gold reward, which recorded "
+            "preferences do not have"
         )
     available = task.feedback_kinds()
     if available is not None:
@@ -173,8 +174,8 @@ def validated(content: dict[str, Any], where: str) -> Experiment:
     """Return the experiment with this content.
 
     Args:
-        content: As YAML gives it.
-        where: The file or the options, for messages.
+        content: The parsed YAML.
+        where: Where the content was written, for messages.
 
     Raises:
         UserError: The content is not valid.

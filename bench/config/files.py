@@ -1,4 +1,4 @@
-"""Experiment files: built in by name, or anywhere by path."""
+"""Loading experiment files: built-in ones by name, others by path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def load_experiment(source: str, *, data: str = "", model: str = "") -> Experime
 
     Args:
         source: A built-in experiment's name, or a path.
-        data: Replaces the data of tasks that take any; becomes the only task where none does.
+        data: Replaces the data of the tasks that read recorded preferences. If there is none, such
+            a task replaces all tasks.
         model: Replaces the model of those tasks.
 
     Raises:
@@ -32,11 +33,11 @@ def load_experiment(source: str, *, data: str = "", model: str = "") -> Experime
         file = Path(source)
     if not file.is_file():
         names = ", ".join(sorted(f.stem for f in BUILT_IN.glob("*.yaml")))
-        raise UserError(f"experiment '{source}': no such file; built in are {names}")
+        raise UserError(f"experiment '{source}': no such file; built-in experiments: {names}")
     content = _read(file)
     content.setdefault("name", file.stem)
     if isinstance(content.get("methods"), dict):
-        # The others are measured against it.
+        # All other methods are compared with it.
         content["methods"] = {"sft": {}, **content["methods"]}
     if data or model:
         _set_data(content, {"data": data, "model": model})
@@ -60,19 +61,19 @@ def _set_data(content: dict[str, Any], options: dict[str, str]) -> None:
     """Set data and model of the tasks that take them, before anything is validated."""
     tasks = content.get("tasks")
     entries = {n: e or {} for n, e in tasks.items()} if isinstance(tasks, dict) else {}
-    taking = {n: e for n, e in entries.items() if isinstance(e, dict) and _takes_data(n, e)}
-    if not taking and not options["data"]:
+    recorded = {n: e for n, e in entries.items() if isinstance(e, dict) and _takes_data(n, e)}
+    if not recorded and not options["data"]:
         raise UserError("--model: needs --data, or an experiment with recorded preferences")
-    if not taking:
-        content["tasks"] = taking = {Recorded.name: {}}
-    given = {name: value for name, value in options.items() if value}
-    for name, entry in taking.items():
-        content["tasks"][name] = {**entry, "options": {**(entry.get("options") or {}), **given}}
+    if not recorded:
+        content["tasks"] = recorded = {Recorded.name: {}}
+    changes = {name: value for name, value in options.items() if value}
+    for name, entry in recorded.items():
+        content["tasks"][name] = {**entry, "options": {**(entry.get("options") or {}), **changes}}
     if options["data"]:
         stem = Path(options["data"].rstrip("/")).name.split(".")[0]
         content["name"] = re.sub(r"[^A-Za-z0-9._-]", "-", stem) or content["name"]
 
 
 def _takes_data(name: str, entry: dict[str, Any]) -> bool:
-    kind = TASKS.get(entry.get("task") or name)
-    return kind is not None and kind.takes_data
+    task = TASKS.get(entry.get("task") or name)
+    return task is not None and task.takes_data

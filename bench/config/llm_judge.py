@@ -1,4 +1,4 @@
-"""The settings of an LLM judge."""
+"""The settings of a language model as a judge."""
 
 from __future__ import annotations
 
@@ -11,19 +11,28 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from bench.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"
-# A client must be given something, and a server without keys takes anything.
+# The client needs some key, and a server without keys takes any.
 NO_KEY = "none"
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+\S*$")]
 
 
 class LLMJudge(BaseModel):
-    """A model that is asked which of two responses is better, and how it is reached.
+    """A language model that says which of two responses is better, and how to reach it.
 
-    base_url: of an OpenAI-compatible API; default: OPENAI_BASE_URL, else OpenAI's. key_env: the
-    environment variable with the key, which is nowhere else. template: a file; default: the
-    built-in one. prompts: how many test prompts are judged at most, per task and seed. methods:
-    only these; default: all. retries: of a request that failed in a way that may pass. timeout:
-    seconds. Prices: dollars per million tokens.
+    Attributes:
+        model: The model's name at its API.
+        base_url: Address of an OpenAI-compatible API; by default OPENAI_BASE_URL, else OpenAI's.
+        key_env: The environment variable that holds the key. The key is written nowhere.
+        template: A file with the question; by default the built-in one.
+        prompts: The most test prompts that are judged per task and seed.
+        methods: Only these methods are judged; by default all.
+        temperature: Sampling temperature of the judge.
+        max_tokens: The most tokens of an answer, reasoning included.
+        concurrency: Parallel requests.
+        retries: How often a request is repeated after an error that may pass.
+        timeout: Of a request (seconds).
+        input_price: Dollars per million tokens that the judge reads.
+        output_price: Dollars per million tokens that it writes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,17 +53,21 @@ class LLMJudge(BaseModel):
 
     @property
     def endpoint(self) -> str:
-        """The API's address, with no slash at its end."""
+        """The API's address, without a slash at its end."""
         return (self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
 
     def key(self) -> str:
-        """Return the key, or a placeholder where there is none. Raises UserError."""
+        """Return the key, or a placeholder where there is none.
+
+        Raises:
+            UserError: The variable holds something that cannot be a key.
+        """
         key = os.environ.get(self.key_env, "").strip()
         if not all("!" <= character <= "~" for character in key):
             raise UserError(f"{self.key_env}: holds no key: it has characters that no key has")
         return key or NO_KEY
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Return dollars."""
+        """Return what a number of tokens costs, in dollars."""
         millions = prompt_tokens * self.input_price + completion_tokens * self.output_price
         return millions / 1e6

@@ -1,11 +1,11 @@
-"""An experiment cut down by options of the command line."""
+"""Reducing an experiment to some of its tasks, methods and seeds."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-from bench.config.catalog import find_method, named
+from bench.config.catalog import ALL, expand_all, find_method
 from bench.config.experiment import Experiment, validated
 
 
@@ -18,16 +18,16 @@ def narrow(
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
-    A method or task that the experiment lacks is added at its defaults; a method's grid only where
-    the experiment tries several settings of any. SFT stays, as all others are measured against it.
-    Declared contrasts go with their methods.
+    A task or method that the experiment lacks is added with its defaults. An added method gets its
+    grid only where the experiment tries several settings of some method. SFT stays, because all
+    others are compared with it. Contrasts of removed methods are removed.
 
     Args:
         experiment: The whole experiment.
-        tasks: Names of tasks; all by default.
-        methods: Names of methods; `all` is every method that there is, those left out that learn
-            from a gold reward where a task has none.
-        seeds: How many seeds; as many as before by default.
+        tasks: Names of tasks; by default all of the experiment.
+        methods: Names of methods; by default all of the experiment. `all` stands for every method;
+            where a task has no gold reward, privileged methods are left out.
+        seeds: Number of seeds; by default that of the experiment.
 
     Raises:
         UserError: A name is unknown, or the result is not valid.
@@ -37,12 +37,12 @@ def narrow(
         content["tasks"] = {name: content["tasks"].get(name, {}) for name in tasks}
     if methods:
         chosen = _chosen(experiment, methods)
-        known, varied = content["methods"], _varied(experiment)
+        declared = content["methods"]
         content["methods"] = {
-            name: known[name] if name in known else {} if varied else _one_setting(name)
+            name: declared[name] if name in declared else _added(name, experiment)
             for name in chosen
         }
-        content["contrasts"] = [p for p in content["contrasts"] if set(p) <= set(chosen)]
+        content["contrasts"] = [c for c in content["contrasts"] if set(c) <= set(chosen)]
     for entry in content["tasks"].values():
         overrides = entry.get("methods", {})
         entry["methods"] = {n: overrides[n] for n in overrides if n in content["methods"]}
@@ -52,15 +52,20 @@ def narrow(
 
 
 def _chosen(experiment: Experiment, methods: list[str]) -> list[str]:
-    chosen = named(["sft", *named(methods)])
+    chosen = expand_all(["sft", *expand_all(methods)])
     sources = {task.reward_source for task in experiment.task_objects.values()}
-    if "all" in methods and sources != {"gold"}:
-        chosen = [n for n in chosen if not find_method(n, "--methods").privileged]
+    if ALL in methods and sources != {"gold"}:
+        chosen = [name for name in chosen if not find_method(name, "--methods").privileged]
     return chosen
 
 
+def _added(name: str, experiment: Experiment) -> dict[str, Any]:
+    """Return the entry of a method that the experiment does not have."""
+    return {} if _varied(experiment) else _one_setting(name)
+
+
 def _varied(experiment: Experiment) -> bool:
-    """Return whether several settings of any method are tried."""
+    """Return whether the experiment tries several settings of some method."""
     for task in experiment.tasks:
         names = [setting.name for setting in experiment.settings(task)]
         if len(names) > len(set(names)):
@@ -69,7 +74,7 @@ def _varied(experiment: Experiment) -> bool:
 
 
 def _one_setting(name: str) -> dict[str, Any]:
-    """Return an entry by which a method is tried at its default strength alone."""
-    kind = find_method(name, "--methods")
-    strength = [f.default for f in dataclasses.fields(kind) if f.name == kind.strength]
-    return {"grid": {kind.strength: strength} if strength else {}}
+    """Return an entry with which a method is tried at its default strength alone."""
+    method = find_method(name, "--methods")
+    strength = [f.default for f in dataclasses.fields(method) if f.name == method.strength]
+    return {"grid": {method.strength: strength} if strength else {}}

@@ -1,4 +1,4 @@
-"""A method's settings in an experiment: what is fixed, what is varied, and whether it is allowed."""
+"""The settings of a method in an experiment: fixed fields, varied fields, and their checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Setting(NamedTuple):
     Attributes:
         name: The method's name.
         method: The method with all its hyper-parameters.
-        params: Those that the experiment varies.
+        params: The hyper-parameters that the experiment varies.
     """
 
     name: str
@@ -28,37 +28,38 @@ class Setting(NamedTuple):
 
 
 def settings_of(
-    name: str, kind: type[Method], entry: Mapping[str, Any], task_entry: Mapping[str, Any]
+    name: str, method: type[Method], entry: Mapping[str, Any], task_entry: Mapping[str, Any]
 ) -> Iterator[Setting]:
     """Yield a method's settings on a task.
 
     Args:
         name: The method's name.
-        kind: Its class.
-        entry: What the experiment sets: fields, and under `grid` the values to try.
-        task_entry: What differs on the task.
+        method: The method's class.
+        entry: Fields that the experiment sets, and under `grid` the values to try.
+        task_entry: The same for this task, which takes precedence.
 
     Raises:
         UserError: A field is unknown, or a value is not allowed.
     """
     where = f"methods.{name}"
     fixed = {key: value for key, value in {**entry, **task_entry}.items() if key != "grid"}
-    grid = grid_of(kind, entry, task_entry, where)
-    check_strength(build(kind, fixed, where), where)
+    grid = grid_of(method, entry, task_entry, where)
+    check_strength(build(method, fixed, where), where)
     for values in product(*grid.values()):
         params = dict(zip(grid, values, strict=True))
-        yield Setting(name, build(kind, {**fixed, **params}, where), params)
+        yield Setting(name, build(method, {**fixed, **params}, where), params)
 
 
 def grid_of(
-    kind: type[Method], entry: Mapping[str, Any], task_entry: Mapping[str, Any], where: str
+    method: type[Method], entry: Mapping[str, Any], task_entry: Mapping[str, Any], where: str
 ) -> dict[str, list[Any]]:
-    """Return the values to try: the task's grid, else the experiment's, else the method's own.
+    """Return the values to try by field: the task's grid, else the experiment's, else the default.
 
-    A field that is set, at the same place or nearer to the task, is not varied.
+    A field that is fixed at the level of the grid, or at a level nearer to the task, is not varied.
     """
+    # From the lowest precedence to the highest: a grid, and the fields that are fixed above it.
     levels = [
-        (kind.grid, {**entry, **task_entry}),
+        (method.grid, {**entry, **task_entry}),
         (entry.get("grid"), task_entry),
         (task_entry.get("grid"), {}),
     ]
@@ -73,7 +74,7 @@ def grid_of(
 
 
 def check_strength(method: Method, where: str) -> None:
-    """Raise a UserError where a method's strength names none of its fields."""
+    """Raise UserError if a method's strength is not the name of one of its fields."""
     fields = [field.name for field in dataclasses.fields(method)]
     if method.strength is not None and method.strength not in fields:
         raise UserError(
@@ -86,23 +87,23 @@ def check_strength(method: Method, where: str) -> None:
 def check_feedback(
     where: str, available: Sequence[FeedbackKind], name: str, method: Method
 ) -> None:
-    """Raise a UserError where a method learns from feedback that is not there.
+    """Raise UserError if a method learns from feedback that is not available.
 
     Args:
-        where: The option that says which kind of feedback there is.
-        available: That kind first, and all that derive from it.
+        where: The option that sets the kind of feedback.
+        available: The kind of feedback that was collected, then all that derive from it.
         name: The method's name.
         method: The method.
     """
-    wanted = method.feedback
-    # The reward model learns from anything.
-    if wanted in (*available, "reward", "none"):
+    kind = method.feedback
+    # A reward model can be trained on any kind.
+    if kind in (*available, "reward", "none"):
         return
-    sources = [kind for kind, derived in DERIVABLE.items() if wanted in derived]
+    sources = [source for source, derived in DERIVABLE.items() if kind in derived]
     if not sources:
         known = ", ".join([*KINDS, "reward", "none"])
-        raise UserError(f"methods.{name}: unknown feedback '{wanted}'; allowed: {known}")
+        raise UserError(f"methods.{name}: unknown feedback '{kind}'; allowed: {known}")
     raise UserError(
-        f"{where}: '{name}' learns from {wanted}, which cannot be derived from {available[0]}; "
+        f"{where}: '{name}' learns from {kind}, which cannot be derived from {available[0]}; "
         f"it must be {' or '.join(sources)}"
     )

@@ -1,59 +1,97 @@
-"""Which rows are used, and which are left out for what."""
+"""Which rows are used, and which are left out and why."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.data.forms import Form, form_of
 from bench.data.record import Record
-from bench.data.rows import Row
-from bench.errors import UserError
+from bench.data.rows import BadRow, Code, Row, RowProblem
 from methods.core.feedback import Label
 
-SHOWN = 5
-
-
-class BadRow(NamedTuple):
-    """A row that is left out. what: why, in words that are the same for others of the kind."""
-
-    line: int
-    what: str
+# So many lines are kept of each kind of bad row.
+LINES_KEPT = 5
+# Codes whose details differ from row to row. All their rows count as one kind.
+VARYING_DETAILS = frozenset(
+    {
+        Code.NOT_JSON,
+        Code.NOT_CSV,
+        Code.TOO_FEW_CELLS,
+        Code.TOO_MANY_CELLS,
+        Code.TEMPLATE_ERROR,
+    }
+)
 
 
 class Checked(NamedTuple):
-    """What the rows say, the lines that say it, and the rows that say nothing."""
+    """The rows of a source.
+
+    Attributes:
+        labels: What the good rows hold, [N].
+        lines: Their lines, [N].
+        bad: The rows that are left out.
+    """
 
     labels: list[Label]
     lines: list[int]
     bad: list[BadRow]
 
 
-def check_rows(
-    rows: Iterable[Row],
-    columns: Mapping[str, str],
-    *,
-    plain: bool,
-    extra: Callable[[Label], str | None] | None = None,
-) -> Checked:
-    """Return the labels of the rows, all of the first good row's form.
+class ProblemCount(NamedTuple):
+    """One kind of bad row.
 
-    extra: says what else is wrong with a label, None where nothing is.
+    Attributes:
+        code: Why the rows are left out.
+        details: Of the first such row. Values that JSON can hold.
+        rows: How many there are.
+        lines: The first of their lines.
+    """
+
+    code: str
+    details: dict[str, Any]
+    rows: int
+    lines: list[int]
+
+
+class TooManyBadRowsError(Exception):
+    """No row can be used, or more are bad than the task allows.
+
+    Attributes:
+        used: Number of good rows.
+        problems: The kinds of bad rows.
+        largest_share: The largest share of bad rows that is allowed.
+    """
+
+    def __init__(self, used: int, problems: list[ProblemCount], largest_share: float) -> None:
+        super().__init__(used, problems, largest_share)
+        self.used = used
+        self.problems = problems
+        self.largest_share = largest_share
+
+
+def check_rows(rows: Iterable[Row | BadRow], columns: Mapping[str, str], *, plain: bool) -> Checked:
+    """Return the labels of the rows. The first good row sets the form of all.
+
+    Args:
+        rows: As they were read.
+        columns: The rows' names for our columns, where they differ.
+        plain: Whether answers continue the prompt's text.
     """
     checked = Checked([], [], [])
     first: Form | None = None
     for row in rows:
+        if isinstance(row, BadRow):
+            checked.bad.append(row)
+            continue
         try:
-            if row.fields is None:
-                raise ValueError(row.error)
             form = form_of(row.fields, columns)
             if first is not None and form is not first:
-                raise ValueError(f"{form.one} among {first.many}")
+                raise RowProblem(Code.MIXED_FORMS, form=form.name, first=first.name)
             label = form.read(Record(row.fields, columns, plain))
-            if extra is not None and (wrong := extra(label)):
-                raise ValueError(wrong)
-        except ValueError as error:
-            checked.bad.append(BadRow(row.line, str(error)))
+        except RowProblem as problem:
+            checked.bad.append(BadRow.of(row.line, problem))
             continue
         first = form
         checked.labels.append(label)
@@ -61,42 +99,49 @@ def check_rows(
     return checked
 
 
-def require_enough(where: str, checked: Checked, largest_share: float) -> None:
-    """Raise UserError where no row is left, or a larger share than that is left out."""
-    left_out, rows = len(checked.bad), len(checked.labels) + len(checked.bad)
-    if checked.labels and left_out <= largest_share * rows:
-        return
-    kinds = "; ".join(kind.strip() for kind in _kinds(checked.bad))
-    if not checked.labels:
-        raise UserError(f"{where}: no row of {rows:,} can be used: {kinds}")
-    raise UserError(
-        f"{where}: {left_out:,} of {rows:,} rows cannot be used: {kinds}. At most a share of "
-        f"{largest_share:g} may be left out; bad_rows sets it, from 0 to 1"
-    )
+def sift(checked: Checked, check: Callable[[Label], None]) -> Checked:
+    """Return the rows that pass a check; the others join the bad rows.
+
+    Args:
+        checked: The rows.
+        check: Raises RowProblem where a label cannot be used.
+    """
+    labels, lines, bad = [], [], list(checked.bad)
+    for label, line in zip(checked.labels, checked.lines, strict=True):
+        try:
+            check(label)
+        except RowProblem as problem:
+            bad.append(BadRow.of(line, problem))
+        else:
+            labels.append(label)
+            lines.append(line)
+    return Checked(labels, lines, sorted(bad, key=lambda row: row.line))
 
 
-def in_words(where: str, checked: Checked) -> list[str]:
-    """Return lines for people: how many rows are used, and what is wrong with how many others."""
+def require_enough(checked: Checked, largest_share: float) -> None:
+    """Check that there are rows to use.
+
+    Args:
+        checked: The rows.
+        largest_share: The largest share of bad rows that is allowed.
+
+    Raises:
+        TooManyBadRowsError: No row is good, or more are bad.
+    """
     used, left_out = len(checked.labels), len(checked.bad)
-    summary = f"{where}: {used:,} of {used + left_out:,} rows used"
-    return [f"{summary}, {left_out:,} left out" if left_out else summary, *_kinds(checked.bad)]
+    if not used or left_out > largest_share * (used + left_out):
+        raise TooManyBadRowsError(used, count_problems(checked.bad), largest_share)
 
 
-def _kinds(bad: Iterable[BadRow]) -> list[str]:
-    """Return a line for each kind of bad row, the most frequent first."""
+def count_problems(bad: Iterable[BadRow]) -> list[ProblemCount]:
+    """Return the kinds of bad rows, the most frequent first."""
     kinds: dict[str, list[BadRow]] = {}
     for row in bad:
-        kinds.setdefault(row.what.partition(":")[0], []).append(row)
-    often = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
-    return [f"  {len(rows):,} {what}{_detail(rows[0])}: {_places(rows)}" for what, rows in often]
-
-
-def _detail(first: BadRow) -> str:
-    detail = first.what.partition(":")[2].strip()
-    return f" (the first: {detail})" if detail else ""
-
-
-def _places(rows: list[BadRow]) -> str:
-    lines = ", ".join(f"{row.line}" for row in rows[:SHOWN])
-    more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
-    return f"line{'s' if len(rows) > 1 else ''} {lines}{more}"
+        details = {} if row.code in VARYING_DETAILS else row.details
+        kinds.setdefault(json.dumps([row.code, details], sort_keys=True), []).append(row)
+    return [
+        ProblemCount(
+            rows[0].code, rows[0].details, len(rows), [row.line for row in rows[:LINES_KEPT]]
+        )
+        for rows in sorted(kinds.values(), key=lambda rows: -len(rows))
+    ]

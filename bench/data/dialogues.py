@@ -1,4 +1,4 @@
-"""Where a prompt ends in a text that goes on with the answer.
+"""Where the prompt ends in a text that goes on with the answer.
 
 Anthropic's HH writes a dialogue as one text, with "Human:" and "Assistant:" after empty lines.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 
+from bench.data.rows import Code, RowProblem
 from methods.core.models.text import Turns
 
 SPEAKERS = {"Human": "user", "Assistant": "assistant"}
-# A speaker opens the text, or comes after an empty line; "Human:" inside a line is nobody.
-# Two patterns, because one with a fixed beginning is found faster.
+# A speaker opens the text or follows an empty line; "Human:" within a line is no speaker.
+# There are two patterns because one with a fixed beginning is found faster.
 OPENING = re.compile(r"\s*(Human|Assistant):")
 MARKER = re.compile(r"\n\r?\n(Human|Assistant):")
-PARTED = "the dialogues part before the last answer"
-# Where the assistant speaks twice in a row.
+# Joins the turns of an assistant that speaks twice in a row.
 AGAIN = "\n\nAssistant: "
 
 
@@ -32,8 +32,14 @@ def _markers(text: str) -> list[re.Match[str]]:
 
 
 def dialogue_turns(text: str) -> Turns:
-    """Return the turns of a dialogue, without white space around what is said."""
+    """Return the turns of a dialogue, without white space around their content.
+
+    Raises:
+        RowProblem: Nobody speaks in the text.
+    """
     markers = _markers(text)
+    if not markers:
+        raise RowProblem(Code.DIFFERENT_DIALOGUES)
     ends = [*(marker.start() for marker in markers[1:]), len(text)]
     return [
         {"role": SPEAKERS[marker[1]], "content": text[marker.end() : end].strip()}
@@ -42,48 +48,54 @@ def dialogue_turns(text: str) -> Turns:
 
 
 def answer_of(turns: Turns) -> str:
-    """Return what the assistant says in these turns. Raises ValueError where another speaks."""
+    """Return the text of the assistant's turns.
+
+    Raises:
+        RowProblem: There are no turns, or another speaks in them.
+    """
     if not turns or any(turn["role"] != "assistant" for turn in turns):
-        raise ValueError(PARTED)
+        raise RowProblem(Code.DIFFERENT_DIALOGUES)
     return AGAIN.join(turn["content"] for turn in turns)
 
 
-def part_turns(one: Turns, other: Turns) -> tuple[Turns, str, str]:
-    """Return the turns that two conversations share, and the answer with which each goes on.
+def part_turns(first: Turns, second: Turns) -> tuple[Turns, str, str]:
+    """Return the turns that two conversations share, and the answer that ends each.
 
-    Raises ValueError where more than an answer is left.
+    Raises:
+        RowProblem: They differ in more than their answers.
     """
-    shared = _shared_turns(one, other)
-    return one[:shared], answer_of(one[shared:]), answer_of(other[shared:])
+    shared = _shared_turns(first, second)
+    return first[:shared], answer_of(first[shared:]), answer_of(second[shared:])
 
 
-def part_texts(one: str, other: str) -> tuple[str, str, str]:
-    """Return the same of two dialogues as the text that they are."""
-    shared = _shared_turns(dialogue_turns(one), dialogue_turns(other))
-    part_turns(dialogue_turns(one), dialogue_turns(other))
-    ends = [_markers(text)[shared].end() for text in (one, other)]
-    if one[: ends[0]] != other[: ends[1]]:
-        raise ValueError(PARTED)
-    return one[: ends[0]], one[ends[0] :], other[ends[1] :]
+def part_texts(first: str, second: str) -> tuple[str, str, str]:
+    """Return the same of two dialogues, as parts of their text."""
+    shared = _shared_turns(dialogue_turns(first), dialogue_turns(second))
+    part_turns(dialogue_turns(first), dialogue_turns(second))
+    ends = [_markers(text)[shared].end() for text in (first, second)]
+    if first[: ends[0]] != second[: ends[1]]:
+        raise RowProblem(Code.DIFFERENT_DIALOGUES)
+    return first[: ends[0]], first[ends[0] :], second[ends[1] :]
 
 
-def _shared_turns(one: Turns, other: Turns) -> int:
-    """Return how many turns are shared before the answers: the last turn of each is one."""
-    most = max(0, min(len(one), len(other)) - 1)
-    return next((i for i in range(most) if one[i] != other[i]), most)
+def _shared_turns(first: Turns, second: Turns) -> int:
+    """Return how many turns are shared before the answers: the last turn of each is an answer."""
+    most = max(0, min(len(first), len(second)) - 1)
+    return next((i for i in range(most) if first[i] != second[i]), most)
 
 
-def shared_start(one: str, other: str) -> int:
-    """Return the length of what two texts share, back to its last white space.
+def shared_start(first: str, second: str) -> int:
+    """Return the length of the start that two texts share, back to its last white space.
 
-    Raises ValueError where no whole word is shared.
+    Raises:
+        RowProblem: They do not share a whole word.
     """
-    low, high = 0, min(len(one), len(other))
+    low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
-        same = one[low:middle] == other[low:middle]
+        same = first[low:middle] == second[low:middle]
         low, high = (middle, high) if same else (low, middle - 1)
-    end = next((place for place in reversed(range(low)) if one[place].isspace()), 0)
-    if not one[:end].strip():
-        raise ValueError("no shared start")
+    end = next((place for place in reversed(range(low)) if first[place].isspace()), 0)
+    if not first[:end].strip():
+        raise RowProblem(Code.NO_SHARED_START)
     return end

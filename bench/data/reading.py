@@ -14,23 +14,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.data.lines import json_rows, jsonl_rows
-from bench.data.rows import Row
+from bench.data.rows import BadRow, Row
 from bench.data.stored import folder_rows, hub_rows
 from bench.data.tables import csv_rows, parquet_rows
 from bench.errors import UserError
-
-__all__ = ["Row", "fingerprint", "read_rows"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz", ".parquet")
 NAME = r"[A-Za-z0-9][\w.-]*"
 HUB = re.compile(rf"{NAME}/{NAME}(:[\w.-]+)?", re.ASCII)
 
 
-def read_rows(source: str, split: str = "train") -> Iterator[Row]:
-    """Yield the rows of a file, of a folder's split or of a split of a dataset on the hub.
+def read_rows(source: str, split: str = "train") -> Iterator[Row | BadRow]:
+    """Yield the rows of a file, a folder or a data set on the hub.
 
-    What is wrong with one row is its error. Raises UserError, at the first row or later, for what
-    is wrong with the source: it is not there, cannot be read, or has no rows.
+    Args:
+        source: A path, or owner/name or owner/name:config on the hub.
+        split: Which split to read, of a folder or a data set.
+
+    Raises:
+        UserError: At the first row or later: the source does not exist, cannot be read, or has no
+            rows. A row that cannot be read is a `BadRow` instead.
     """
     empty = True
     with _readable(source):
@@ -42,10 +45,20 @@ def read_rows(source: str, split: str = "train") -> Iterator[Row]:
 
 
 def fingerprint(source: str, split: str = "train") -> str:
-    """Return a SHA-256 that changes with the content: of a file, or of a folder's files and split.
+    """Return a hash that changes with the content of a source.
 
-    Of a dataset on the hub: of its id, the split and its revision, which is left out where the hub
-    cannot be asked. Raises UserError.
+    For a data set on the hub it covers the id, the split and the revision. The revision is left
+    out where the hub cannot be reached.
+
+    Args:
+        source: As for `read_rows`.
+        split: As for `read_rows`; it does not count for a file.
+
+    Returns:
+        A SHA-256 in hexadecimal digits.
+
+    Raises:
+        UserError: The source does not exist or cannot be read.
     """
     with _readable(source):
         place = _place(source)
@@ -66,19 +79,21 @@ def _place(source: str) -> Path | None:
     if source.lower().endswith(SUFFIXES):
         raise UserError(f"{source}: no such file")
     if not HUB.fullmatch(source):
-        allowed = "a dataset on the hub is owner/name or owner/name:config"
-        raise UserError(f"{source}: no such file or folder; {allowed}")
+        raise UserError(
+            f"{source}: no such file or folder; a data set on the hub is owner/name or "
+            "owner/name:config"
+        )
     return None
 
 
-def _rows(source: str, split: str) -> Iterator[Row]:
+def _rows(source: str, split: str) -> Iterator[Row | BadRow]:
     place = _place(source)
     if place is None:
         yield from hub_rows(source, split)
     elif place.is_dir():
         yield from folder_rows(source, place, split)
     elif not place.name.lower().endswith(SUFFIXES):
-        raise UserError(f"{source}: unknown kind of file; allowed: {', '.join(SUFFIXES)}")
+        raise UserError(f"{source}: unknown file type; allowed: {', '.join(SUFFIXES)}")
     elif place.suffix.lower() == ".parquet":
         yield from parquet_rows(source, place)
     else:
@@ -86,7 +101,7 @@ def _rows(source: str, split: str) -> Iterator[Row]:
             yield from _text_rows(source, place, file)
 
 
-def _text_rows(source: str, place: Path, file: BinaryIO) -> Iterator[Row]:
+def _text_rows(source: str, place: Path, file: BinaryIO) -> Iterator[Row | BadRow]:
     kind = Path(place.name.lower().removesuffix(".gz")).suffix
     if kind == ".jsonl":
         return jsonl_rows(file)
@@ -101,7 +116,7 @@ def _opened(place: Path) -> BinaryIO:
 
 @contextmanager
 def _readable(source: str) -> Iterator[None]:
-    """Turn what the system and gzip say of a file into the user's mistakes."""
+    """Turn errors of the system and of gzip into UserErrors."""
     try:
         yield
     except (gzip.BadGzipFile, zlib.error):
@@ -118,9 +133,9 @@ def _content(file: Path) -> str:
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Return the files and their names in the folder, in order; hidden ones hold no data."""
+    """Return the names and paths of a folder's files in order, without hidden ones."""
     named = [(file.relative_to(folder), file) for file in folder.rglob("*") if file.is_file()]
-    # A name may be no text.
+    # A file name need not be valid text.
     return sorted(
         (os.fsencode(name).hex(), file)
         for name, file in named
@@ -137,6 +152,6 @@ def _revision(name: str) -> str | None:
 
     try:
         return HfApi().dataset_info(name, timeout=20).sha
-    # Offline, unknown, not allowed: which of them it is, reading the rows says.
+    # Offline, unknown or not allowed: reading the rows says which.
     except Exception:
         return None

@@ -7,67 +7,73 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.data.turns import Said, cut_turns, prompt_turns, stripped, to_said
+from bench.data.rows import Code, RowProblem
+from bench.data.turns import Message, cut_turns, prompt_turns, stripped, to_message
 from methods.core.models.text import Turns, to_prompt
 
 
 @dataclass(frozen=True)
 class Record:
-    """A row. columns: our names to theirs; plain: answers go on in the prompt's text.
+    """A row's fields. Its methods raise RowProblem where a column holds something else.
 
-    What it is asked for raises ValueError where the row has something else.
+    Attributes:
+        fields: The values by column.
+        columns: The row's names for our columns, where they differ.
+        plain: Whether answers continue the prompt's text, so that white space counts.
     """
 
     fields: Mapping[str, Any]
     columns: Mapping[str, str]
     plain: bool = False
 
-    def name(self, ours: str) -> str:
-        return self.columns.get(ours, ours)
+    def name(self, column: str) -> str:
+        """Return the row's name for a column."""
+        return self.columns.get(column, column)
 
-    def has(self, ours: str) -> bool:
-        return self.name(ours) in self.fields
+    def has(self, column: str) -> bool:
+        return self.name(column) in self.fields
 
-    def get(self, ours: str) -> Any:
-        return self.fields.get(self.name(ours))
+    def get(self, column: str) -> Any:
+        return self.fields.get(self.name(column))
 
-    def said(self, ours: str) -> Said:
-        return self.clean(self.get(ours), ours)
+    def message(self, column: str) -> Message:
+        """Return the text or turns of a column, without white space around them unless plain."""
+        return self.clean(self.get(column), column)
 
-    def clean(self, value: object, ours: str) -> Said:
-        """Return a value of the column, checked, without white space around it unless plain."""
-        said = to_said(value, self.name(ours))
-        return said if self.plain else stripped(said)
+    def clean(self, value: object, column: str) -> Message:
+        """Return the same of one value of a column."""
+        message = to_message(value, self.name(column))
+        return message if self.plain else stripped(message)
 
-    def prompt(self, ours: str = "prompt") -> Turns:
-        turns = prompt_turns(self.said(ours), plain=self.plain)
+    def prompt(self, column: str = "prompt") -> Turns:
+        turns = prompt_turns(self.message(column), plain=self.plain)
         check_prompt(turns)
         return turns
 
-    def answer(self, value: object, ours: str) -> tuple[Turns, str]:
-        """Return an answer, which text is by itself, and the turns before it."""
-        said = self.clean(value, ours)
-        return ([], said) if isinstance(said, str) else cut_turns(said, self.name(ours))
+    def answer(self, value: object, column: str) -> tuple[Turns, str]:
+        """Return the turns before an answer, which text does not have, and the answer."""
+        message = self.clean(value, column)
+        return ([], message) if isinstance(message, str) else cut_turns(message, self.name(column))
 
-    def binary(self, ours: str) -> bool:
-        value = self.get(ours)
+    def binary(self, column: str) -> bool:
+        value = self.get(column)
         if isinstance(value, str):
             value = {"true": 1, "1": 1, "false": 0, "0": 0}.get(value.strip().lower())
         if not isinstance(value, int | float) or value not in (0, 1):
-            raise ValueError(f"'{self.name(ours)}' must be 0 or 1, or true or false")
+            raise RowProblem(Code.NOT_BINARY, column=self.name(column))
         return bool(value)
 
-    def numbers(self, ours: str, count: int) -> list[float] | None:
-        """Return so many different numbers, or None where the row has none."""
-        values = self.get(ours)
+    def numbers(self, column: str, count: int) -> list[float] | None:
+        """Return distinct numbers, `count` of them; None where the row has none."""
+        values = self.get(column)
         if values is None:
             return None
         if not isinstance(values, list) or not all(is_number(value) for value in values):
-            raise ValueError(f"'{self.name(ours)}' must be a list of numbers")
+            raise RowProblem(Code.NOT_NUMBERS, column=self.name(column))
         if len(values) != count:
-            raise ValueError(f"'{self.name(ours)}' must have one number for each response")
+            raise RowProblem(Code.WRONG_COUNT, column=self.name(column))
         if len(set(values)) < count:
-            raise ValueError("a tie")
+            raise RowProblem(Code.TIE)
         return values
 
 
@@ -79,18 +85,22 @@ def is_number(value: object) -> bool:
 
 def check_prompt(turns: Turns) -> None:
     if not any(turn["content"].strip() for turn in turns):
-        raise ValueError("an empty prompt")
+        raise RowProblem(Code.EMPTY_PROMPT)
 
 
 def check_answers(*answers: str) -> None:
     if not all(answer.strip() for answer in answers):
-        raise ValueError("an empty answer")
+        raise RowProblem(Code.EMPTY_ANSWER)
     if len(set(answers)) < len(answers):
-        raise ValueError("equal answers")
+        raise RowProblem(Code.EQUAL_ANSWERS)
 
 
 def to_text(turns: Turns, *answers: str) -> str:
-    """Return the prompt as text, having checked it and the answers. Raises ValueError."""
+    """Return a prompt as text.
+
+    Raises:
+        RowProblem: The prompt is empty, or answers are empty or equal.
+    """
     check_answers(*answers)
     check_prompt(turns)
     return to_prompt(turns)

@@ -1,40 +1,95 @@
-"""One row of a source, and the JSON in it."""
+"""One row of a source, and why a row cannot be used."""
 
 from __future__ import annotations
 
-import json
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-NOT_UTF8 = "not UTF-8 text"
+
+class Code(StrEnum):
+    """Why a row cannot be used. `wording.py` has the text for each, and lists the details."""
+
+    # The row cannot be read.
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    NESTED_TOO_DEEPLY = "nested_too_deeply"
+    TOO_MANY_DIGITS = "too_many_digits"
+    NOT_CSV = "not_csv"
+    TOO_FEW_CELLS = "too_few_cells"
+    TOO_MANY_CELLS = "too_many_cells"
+    # Its columns are of no form, or of another than the rows before.
+    UNKNOWN_FORM = "unknown_form"
+    MISSING_COLUMNS = "missing_columns"
+    MIXED_FORMS = "mixed_forms"
+    # A column has something else than its form says.
+    NOT_TEXT_OR_TURNS = "not_text_or_turns"
+    TEXT_AND_TURNS = "text_and_turns"
+    LONE_SURROGATE = "lone_surrogate"
+    UNKNOWN_ROLE = "unknown_role"
+    TURN_WITHOUT_TEXT = "turn_without_text"
+    NO_ASSISTANT_AT_END = "no_assistant_at_end"
+    NOT_BINARY = "not_binary"
+    NOT_NUMBERS = "not_numbers"
+    WRONG_COUNT = "wrong_count"
+    NOT_RESPONSES = "not_responses"
+    NO_POST = "no_post"
+    NOT_TWO_SUMMARIES = "not_two_summaries"
+    # It says nothing that can be learned from.
+    EMPTY_PROMPT = "empty_prompt"
+    EMPTY_ANSWER = "empty_answer"
+    EQUAL_ANSWERS = "equal_answers"
+    TIE = "tie"
+    NO_SHARED_START = "no_shared_start"
+    DIFFERENT_DIALOGUES = "different_dialogues"
+    DIFFERENT_PROMPT = "different_prompt"
+    # The model cannot take it.
+    SPECIAL_TOKEN = "special_token"
+    TEMPLATE_ERROR = "template_error"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    EQUAL_WHEN_CUT = "equal_when_cut"
+
+
+class RowProblem(ValueError):
+    """A row cannot be used.
+
+    Attributes:
+        code: Why.
+        details: What the text for people names, such as the column. Values that JSON can hold.
+    """
+
+    def __init__(self, code: Code, **details: Any) -> None:
+        super().__init__(str(code))
+        self.code = code
+        self.details = details
 
 
 class Row(NamedTuple):
-    """What a source has in one place: fields, or None and the error that kept them from being read.
+    """A row that could be read.
 
-    line: where the row begins, counted from 1; for lists, Parquet and datasets the row's number.
+    Attributes:
+        line: Where the row begins, counted from 1; for lists, Parquet and data sets its number.
+        fields: The values by column.
     """
 
     line: int
-    fields: dict[str, Any] | None
-    error: str = ""
+    fields: dict[str, Any]
 
 
-def to_row(line: int, value: object) -> Row:
-    """Return what JSON made of a row as a row."""
-    if isinstance(value, dict):
-        return Row(line, value)
-    return Row(line, None, "not an object")
+class BadRow(NamedTuple):
+    """A row that cannot be used.
 
+    Attributes:
+        line: As for `Row`.
+        code: Why.
+        details: As for `RowProblem`.
+    """
 
-def from_json(text: str) -> Any:
-    """Return what the text says in JSON. Raises ValueError with what is wrong, in one line."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        # "Unterminated string starting at" and its like go on with the place.
-        where = f"line {error.lineno} column" if error.lineno > 1 else "column"
-        raise ValueError(f"{error.msg.removesuffix(' at')} at {where} {error.colno}") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except ValueError:
-        raise ValueError("a number with too many digits") from None
+    line: int
+    code: Code
+    details: dict[str, Any]
+
+    @classmethod
+    def of(cls, line: int, problem: RowProblem) -> BadRow:
+        """Return the row at a line that has a problem."""
+        return cls(line, problem.code, problem.details)

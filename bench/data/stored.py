@@ -1,4 +1,4 @@
-"""Rows that the datasets library has: in a folder, or on the hub."""
+"""Rows that the datasets library reads: from a folder, or from the hub."""
 
 from __future__ import annotations
 
@@ -9,23 +9,45 @@ from typing import Any
 from bench.data.rows import Row
 from bench.errors import UserError
 
-# What save_to_disk leaves in the folder of a Dataset, and of a DatasetDict.
+# What save_to_disk writes to the folder of a Dataset, and of a DatasetDict.
 SAVED = ("state.json", "dataset_dict.json")
 
 
 def folder_rows(source: str, folder: Path, split: str) -> Iterator[Row]:
-    """Yield the rows of a folder that datasets saved, or of the data files in it."""
+    """Yield the rows of a folder that datasets saved, or of the data files in it.
+
+    Raises:
+        UserError: The folder cannot be read, or has no such split.
+    """
     if any((folder / name).is_file() for name in SAVED):
         return _rows(source, _saved(source, folder, split))
-    what = "a folder must be saved by datasets or have files of .jsonl, .json, .csv or .parquet"
-    return _rows(source, _loaded(source, str(folder), None, split, what))
+    try:
+        return _rows(source, _loaded(source, str(folder), None, split))
+    except _NotLoadedError as error:
+        raise UserError(
+            f"{source}: cannot be loaded: {error}; a folder must be saved by datasets or have "
+            "files of .jsonl, .json, .csv or .parquet"
+        ) from None
 
 
 def hub_rows(source: str, split: str) -> Iterator[Row]:
-    """Yield the rows of a dataset on the hub: owner/name or owner/name:config."""
+    """Yield the rows of a data set on the hub: owner/name or owner/name:config.
+
+    Raises:
+        UserError: The hub has no such data set or split, or cannot be reached.
+    """
     name, _, config = source.partition(":")
-    what = "allowed: a file, a folder, or a dataset on the hub, owner/name or owner/name:config"
-    return _rows(source, _loaded(source, name, config or None, split, what))
+    try:
+        return _rows(source, _loaded(source, name, config or None, split))
+    except _NotLoadedError as error:
+        raise UserError(
+            f"{source}: cannot be loaded: {error}; allowed: a file, a folder, or a data set on "
+            "the hub, owner/name or owner/name:config"
+        ) from None
+
+
+class _NotLoadedError(Exception):
+    """What datasets says where it cannot load something, on one line."""
 
 
 def _saved(source: str, folder: Path, split: str) -> Any:
@@ -33,25 +55,29 @@ def _saved(source: str, folder: Path, split: str) -> Any:
 
     try:
         saved = datasets.load_from_disk(str(folder))
-    # Whatever datasets and its readers raise on broken files: they promise nothing.
+    # datasets and its readers promise nothing about what they raise on broken files.
     except Exception as error:
         raise UserError(f"{source}: cannot be read as saved by datasets: {_line(error)}") from None
     if not isinstance(saved, datasets.DatasetDict):
         return saved
-    if split not in saved:
-        raise _unknown(source, split, list(saved))
+    _check_split(source, split, list(saved))
     return saved[split]
 
 
-def _loaded(source: str, path: str, config: str | None, split: str, what: str) -> Any:
+def _loaded(source: str, path: str, config: str | None, split: str) -> Any:
     import datasets
 
     try:
         return datasets.load_dataset(path, config, split=split)
     except Exception as error:
         if "Unknown split" in str(error) and (names := _splits(path, config)):
-            raise _unknown(source, split, names) from None
-        raise UserError(f"{source}: cannot be loaded: {_line(error)}; {what}") from None
+            _check_split(source, split, names)
+        raise _NotLoadedError(_line(error)) from None
+
+
+def _check_split(source: str, split: str, names: list[str]) -> None:
+    if split not in names:
+        raise UserError(f"{source}: has no split '{split}'; there are: {', '.join(names)}")
 
 
 def _splits(path: str, config: str | None) -> list[str]:
@@ -61,10 +87,6 @@ def _splits(path: str, config: str | None) -> list[str]:
         return list(datasets.get_dataset_split_names(path, config))
     except Exception:
         return []
-
-
-def _unknown(source: str, split: str, names: list[str]) -> UserError:
-    return UserError(f"{source}: has no split '{split}'; there are: {', '.join(names)}")
 
 
 def _rows(source: str, dataset: Any) -> Iterator[Row]:

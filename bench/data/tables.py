@@ -9,35 +9,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bench.data.rows import NOT_UTF8, Row, from_json
+from bench.data.lines import from_json
+from bench.data.rows import BadRow, Code, Row, RowProblem
 from bench.errors import UserError
 
-# A cell of theirs is text even where it is JSON, unless it is a list of turns.
+# A cell in these columns is text even where it is JSON, unless it is a list of turns.
 TEXTS = ("prompt", "chosen", "rejected", "completion", "history", "human_ref_A", "human_ref_B")
 BATCH = 1000
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def csv_rows(source: str, file: BinaryIO) -> Iterator[Row]:
-    """Yield the rows below the header. Raises UserError for a header that is none."""
-    # The limit is the whole process's and guards against what strict refuses: an open quote.
+def csv_rows(source: str, file: BinaryIO) -> Iterator[Row | BadRow]:
+    """Yield the rows below the header.
+
+    Raises:
+        UserError: The header is broken or names a column twice.
+    """
+    # The limit holds for the whole process. It guards against an open quote, which strict refuses.
     csv.field_size_limit(2**31 - 1)
-    # What is not UTF-8 becomes lone surrogates, so that it costs its row and not the file.
+    # Bytes that are not UTF-8 become lone surrogates, so that only their row is lost.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     records = _records(text)
     _, header = next(records, (1, []))
     if isinstance(header, csv.Error):
         raise UserError(f"{source}: the header is not CSV: {header}")
     if not _is_utf8(header):
-        raise UserError(f"{source}: the header is {NOT_UTF8}")
-    if twice := [name for name in header if header.count(name) > 1]:
-        raise UserError(f"{source}: the header has {twice[0]!r} more than once")
+        raise UserError(f"{source}: the header is not UTF-8 text")
+    if repeated := [name for name in header if header.count(name) > 1]:
+        raise UserError(f"{source}: the header has {repeated[0]!r} more than once")
     for line, record in records:
         yield _row(line, header, record)
 
 
 def _records(text: io.TextIOBase) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Yield each record that is not blank with the line in which it begins."""
+    """Yield each record that is not blank with the line on which it begins."""
     reader = csv.reader(text, strict=True)
     while True:
         line = reader.line_num + 1
@@ -51,15 +56,14 @@ def _records(text: io.TextIOBase) -> Iterator[tuple[int, list[str] | csv.Error]]
             yield line, record
 
 
-def _row(line: int, header: list[str], record: list[str] | csv.Error) -> Row:
+def _row(line: int, header: list[str], record: list[str] | csv.Error) -> Row | BadRow:
     if isinstance(record, csv.Error):
-        return Row(line, None, f"not CSV: {record}")
+        return BadRow(line, Code.NOT_CSV, {"message": str(record)})
     if not _is_utf8(record):
-        return Row(line, None, NOT_UTF8)
+        return BadRow(line, Code.NOT_UTF8, {})
     if len(record) != len(header):
-        few = "few" if len(record) < len(header) else "many"
-        counts = f"{len(record)} where the header has {len(header)}"
-        return Row(line, None, f"too {few} cells: {counts}")
+        code = Code.TOO_FEW_CELLS if len(record) < len(header) else Code.TOO_MANY_CELLS
+        return BadRow(line, code, {"cells": len(record), "columns": len(header)})
     return Row(line, {name: _cell(name, cell) for name, cell in zip(header, record, strict=True)})
 
 
@@ -68,12 +72,12 @@ def _is_utf8(cells: list[str]) -> bool:
 
 
 def _cell(name: str, cell: str) -> Any:
-    """Return a list or an object where the cell is one in JSON, else the text as it is."""
+    """Return the list or object that the cell is in JSON, else its text."""
     if not cell.lstrip().startswith(("[", "{")):
         return cell
     try:
         value = from_json(cell)
-    except ValueError:
+    except RowProblem:
         return cell
     return cell if name in TEXTS and not _are_turns(value) else value
 
@@ -84,8 +88,12 @@ def _are_turns(value: object) -> bool:
     )
 
 
-def parquet_rows(source: str, file: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, values as plain Python ones. Raises UserError."""
+def parquet_rows(source: str, file: Path) -> Iterator[Row | BadRow]:
+    """Yield the rows of a Parquet file, with plain Python values.
+
+    Raises:
+        UserError: The file cannot be read as Parquet, or has a column twice.
+    """
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -104,13 +112,13 @@ def parquet_rows(source: str, file: Path) -> Iterator[Row]:
         ) from None
 
 
-def _batch(first: int, batch: Any) -> Iterator[Row]:
+def _batch(first: int, batch: Any) -> Iterator[Row | BadRow]:
     try:
         rows = batch.to_pylist()
     except UnicodeDecodeError:
-        # Some text in it is broken: find the rows that have it.
+        # Find the rows whose text is broken.
         if batch.num_rows == 1:
-            yield Row(first, None, NOT_UTF8)
+            yield BadRow(first, Code.NOT_UTF8, {})
             return
         for place in range(batch.num_rows):
             yield from _batch(first + place, batch.slice(place, 1))

@@ -1,23 +1,32 @@
-"""What is said in a row: text, or a list of turns with role and content."""
+"""Text, or a list of turns with role and content, as the columns of a row hold it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.data.dialogues import PARTED, answer_of, dialogue_turns, is_dialogue
+from bench.data.dialogues import answer_of, dialogue_turns, is_dialogue
+from bench.data.rows import Code, RowProblem
 from methods.core.models.text import Turns
 
 ROLES = ("system", "user", "assistant", "tool")
-Said = str | Turns
+Message = str | Turns
 
 
-def to_said(value: object, name: str) -> Said:
-    """Return the value, checked, with nothing but role and content in turns. Raises ValueError."""
+def to_message(value: object, name: str) -> Message:
+    """Return a column's value as text, or as turns with nothing but role and content.
+
+    Args:
+        value: What the column holds.
+        name: The column's name in the row.
+
+    Raises:
+        RowProblem: It is neither text nor a list of turns.
+    """
     if isinstance(value, str):
         return _text(value, name)
     if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
-        raise ValueError(f"'{name}' must be text or a list of turns")
+        raise RowProblem(Code.NOT_TEXT_OR_TURNS, column=name)
     return [_turn(turn, name) for turn in value]
 
 
@@ -26,64 +35,87 @@ def _text(value: str, name: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         # JSON can write it, but no file in UTF-8 can hold it.
-        raise ValueError(f"'{name}' has half a character (a lone surrogate)") from None
+        raise RowProblem(Code.LONE_SURROGATE, column=name) from None
     return value
 
 
 def _turn(turn: Mapping[str, Any], name: str) -> dict[str, str]:
     role, content = turn.get("role"), turn.get("content")
     if role not in ROLES:
-        raise ValueError(f"a turn of '{name}' must have one of the roles {', '.join(ROLES)}")
+        raise RowProblem(Code.UNKNOWN_ROLE, column=name)
     if not isinstance(content, str):
-        raise ValueError(f"a turn of '{name}' must have text as its content")
+        raise RowProblem(Code.TURN_WITHOUT_TEXT, column=name)
     return {"role": role, "content": _text(content, name)}
 
 
-def stripped(said: Said) -> Said:
-    """Return what is said without white space around it."""
-    if isinstance(said, str):
-        return said.strip()
-    return [{"role": turn["role"], "content": turn["content"].strip()} for turn in said]
+def stripped(message: Message) -> Message:
+    """Return the text or turns without white space around them."""
+    if isinstance(message, str):
+        return message.strip()
+    return [{"role": turn["role"], "content": turn["content"].strip()} for turn in message]
 
 
-def prompt_turns(said: Said, *, plain: bool) -> Turns:
-    """Return a prompt's turns. plain: a dialogue stays the text in which the answer goes on."""
-    if not isinstance(said, str):
-        return said
-    if plain or not is_dialogue(said):
-        return [{"role": "user", "content": said}]
-    turns = dialogue_turns(said)
+def prompt_turns(message: Message, *, plain: bool) -> Turns:
+    """Return a prompt's turns.
+
+    Args:
+        message: The prompt as the row has it.
+        plain: Whether a dialogue stays one text, which the answer continues.
+    """
+    if not isinstance(message, str):
+        return message
+    if plain or not is_dialogue(message):
+        return [{"role": "user", "content": message}]
+    turns = dialogue_turns(message)
     # "Assistant:" at the end opens the answer.
     return turns[:-1] if turns[-1] == {"role": "assistant", "content": ""} else turns
 
 
-def cut_turns(said: Turns, name: str) -> tuple[Turns, str]:
-    """Return the turns before the answer, and the answer. Raises ValueError where there is none."""
-    if not said or said[-1]["role"] != "assistant":
-        raise ValueError(f"'{name}' must end with a turn of the assistant")
-    start = len(said)
-    while start and said[start - 1]["role"] == "assistant":
+def cut_turns(turns: Turns, name: str) -> tuple[Turns, str]:
+    """Return the turns before the answer, and the answer.
+
+    Args:
+        turns: A conversation.
+        name: The column's name in the row.
+
+    Raises:
+        RowProblem: The conversation does not end with the assistant.
+    """
+    if not turns or turns[-1]["role"] != "assistant":
+        raise RowProblem(Code.NO_ASSISTANT_AT_END, column=name)
+    start = len(turns)
+    while start and turns[start - 1]["role"] == "assistant":
         start -= 1
-    return said[:start], answer_of(said[start:])
+    return turns[:start], answer_of(turns[start:])
 
 
 def same(fronts: Sequence[Turns]) -> Turns:
-    """Return what is before every answer. Raises ValueError where that differs."""
+    """Return the turns that stand before every answer.
+
+    Raises:
+        RowProblem: They differ.
+    """
     if any(front != fronts[0] for front in fronts):
-        raise ValueError(PARTED)
+        raise RowProblem(Code.DIFFERENT_DIALOGUES)
     return fronts[0]
 
 
 def whole_prompt(turns: Turns, fronts: Sequence[Turns]) -> Turns:
-    """Return the prompt, given what is before the answers: nothing, or the whole conversation.
+    """Return the whole prompt, which the answers' columns may repeat or extend.
 
-    That may have more than the prompt: a system turn in front, or further turns that all share.
-    Raises ValueError where the prompt is not in it.
+    Args:
+        turns: The prompt's own column.
+        fronts: What stands before each answer in the answers' columns: nothing, or the whole
+            conversation. That may have more than the prompt: a system turn in front, or further
+            turns that all answers share.
+
+    Raises:
+        RowProblem: The conversation does not hold the prompt.
     """
-    given = [front for front in fronts if front]
-    if not given:
+    conversations = [front for front in fronts if front]
+    if not conversations:
         return turns
-    front = same(given)
+    front = same(conversations)
     if turns not in (front[: len(turns)], front[-len(turns) :]):
-        raise ValueError("the answer's dialogue has another prompt")
+        raise RowProblem(Code.DIFFERENT_PROMPT)
     return front

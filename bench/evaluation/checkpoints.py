@@ -1,4 +1,4 @@
-"""The policies on their way: each kept checkpoint, measured as the final policy is."""
+"""Metrics during training: each kept checkpoint is measured like the final policy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from methods.core.training.context import CHECKPOINT_FILE
 def measure_checkpoints(
     reference_samples: ReferenceSamples, folder: Path, per_prompt: int
 ) -> list[Row]:
-    """Measure the checkpoints in a folder on test prompts: nothing is chosen by them.
+    """Measure the checkpoints in a folder on test prompts. Nothing is selected by them.
 
     Args:
         reference_samples: Those of the pipeline.
-        folder: Checkpoints by number.
+        folder: Holds a folder for each checkpoint, named by its number.
         per_prompt: Responses to each prompt.
 
     Returns:
-        A row for each, in the order of training: step, total (the last step), and the metrics.
+        A row for each checkpoint, in the order of training: step, total (the last step), and the
+        metrics.
     """
     rows = []
     for checkpoint in sorted(folder.glob("*"), key=lambda path: int(path.name)):

@@ -1,4 +1,4 @@
-"""Responses of a policy to the prompts of a split, each with its reward, KL and length."""
+"""Sampled responses of a policy to the prompts of a split, with reward, KL and length of each."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Columns = dict[str, list[Any]]
 def draw(
     reference_samples: ReferenceSamples, policy: Policy, split: Split, per_prompt: int
 ) -> list[Row]:
-    """Sample responses and measure each.
+    """Sample responses and measure each of them.
 
     Args:
         reference_samples: Those of the pipeline.
-        policy: What is sampled.
-        split: Whose prompts it answers.
+        policy: The policy to sample.
+        split: The split whose prompts it answers.
         per_prompt: Responses to each prompt.
 
     Returns:
-        A row for each response: prompt, response, reward, proxy_reward, kl and entropy (nats),
-        response_tokens, ended, and group, the number of its prompt.
+        A row for each response: prompt, response, reward, proxy_reward, kl and entropy (nats; nan
+        where unknown), response_tokens, ended, and group, the index of its prompt.
     """
     pipeline = reference_samples.pipeline
     prompts = pipeline.prompts(split)
@@ -62,7 +62,7 @@ def draw(
 def _as_tokens(
     reference_samples: ReferenceSamples, policy: ModelPolicy, prompts: list[str], seed: int
 ) -> Columns:
-    """Return responses with KL and entropy of the very tokens that were sampled."""
+    """Sample a model policy; KL and entropy are those of the very tokens that were sampled."""
     sampling, reference = reference_samples.sampling, reference_samples.pipeline.sft()
     columns: Columns = {
         name: [math.nan] * len(prompts) for name in ("response", "kl", "entropy", "response_tokens")
@@ -88,9 +88,14 @@ def _as_text(
     seed: int,
     pools: list[ndarray],
 ) -> Columns:
-    """Return responses with KL and entropy; nan where the policy has none.
+    """Sample any policy; KL and entropy are estimated from texts, nan where that is impossible.
 
-    pools: For each prompt the proxy rewards of the SFT policy's samples.
+    Args:
+        reference_samples: Those of the pipeline.
+        policy: The policy to sample.
+        prompts: [N].
+        seed: Of sampling.
+        pools: For each prompt the proxy rewards of the SFT policy's samples, [N] arrays.
     """
     pipeline, sampling = reference_samples.pipeline, reference_samples.sampling
     responses = policy.generate(prompts, seed, sampling)
@@ -101,7 +106,7 @@ def _as_text(
     elif isinstance(policy, BestOfNPolicy) and not reference_samples.listed:
         kls = best_of_n_kl(proxy, pools, policy.n)
     elif (logprobs := policy.logprobs(prompts, responses, sampling)) is not None:
-        # Unbiased too for any policy that knows its probabilities, but of more variance.
+        # Single-sample estimates: unbiased too, but of more variance.
         reference = pipeline.sft().logprobs(prompts, responses, sampling)
         kls, entropies = list(np.subtract(logprobs, reference)), list(np.negative(logprobs))
     tokens = lengths(pipeline.sft().tokenizer, responses, sampling.max_new_tokens)

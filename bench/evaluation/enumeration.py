@@ -1,4 +1,4 @@
-"""Every response of a pipeline that is small enough, and a policy's probability of each."""
+"""Enumeration of every response of a small task, with a policy's probability of each."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 @cache
 def all_responses(vocabulary: int, end: int, length: int) -> tuple[tuple[int, ...], ...]:
-    """Return every response as tokens: those that end, and those cut off at the length.
+    """Return every response as token ids: first those that end, then those cut off at the length.
 
-    Their order is that of the prefixes, so that a prefix's probabilities can be read off in rows.
+    Each group is in the order of `itertools.product`, which `_expand` relies on.
+
+    Args:
+        vocabulary: Number of tokens.
+        end: The end token's id.
+        length: The longest response, in tokens.
     """
     others = [token for token in range(vocabulary) if token != end]
     ended = [
@@ -34,15 +39,23 @@ def all_responses(vocabulary: int, end: int, length: int) -> tuple[tuple[int, ..
 
 
 def all_texts(tokenizer: PreTrainedTokenizerBase, length: int) -> list[str]:
-    """Return every response as text."""
+    """Return every response of up to `length` tokens as text, in the same order."""
     listed = all_responses(len(tokenizer), tokenizer.eos_token_id, length)
     return decode_responses(tokenizer, listed)
 
 
 def model_logprobs(policy: ModelPolicy, prompts: list[str], sampling: SamplingParams) -> ndarray:
-    """Return log-probabilities [prompts, R] of all responses under a model policy, in float64.
+    """Return the log-probabilities of all responses under a model policy.
 
-    One pass over the longest prefixes gives the next-token probabilities at all shorter ones.
+    One pass over the longest prefixes also gives the next-token probabilities after shorter ones.
+
+    Args:
+        policy: A model policy.
+        prompts: Texts.
+        sampling: Sets temperature and length.
+
+    Returns:
+        [prompts, R], in float64 (nats).
     """
     tokenizer, length = policy.tokenizer, sampling.max_new_tokens
     vocabulary, end = len(tokenizer), tokenizer.eos_token_id
@@ -53,7 +66,7 @@ def model_logprobs(policy: ModelPolicy, prompts: list[str], sampling: SamplingPa
         steps = []
         for start in range(0, len(prefixes), 4 * policy.batch_size):
             part = prefixes[start : start + 4 * policy.batch_size]
-            # The last token is never read: it makes room for the probabilities before it.
+            # The last token is not read; it makes room for the probabilities after the prefix.
             responses = [[*prefix, end] for prefix in part]
             batch = make_batch(
                 [ids] * len(part), responses, tokenizer.pad_token_id, policy.model.device
@@ -64,11 +77,21 @@ def model_logprobs(policy: ModelPolicy, prompts: list[str], sampling: SamplingPa
 
 
 def _expand(table: ndarray, others: ndarray, end: int, length: int) -> ndarray:
-    """Sum next-token log-probabilities [prefixes, length, V] along every response."""
+    """Sum next-token log-probabilities along every response.
+
+    Args:
+        table: [prefixes, length, V], for prefixes of length - 1 tokens.
+        others: Ids of all tokens but the end token.
+        end: The end token's id.
+        length: The longest response, in tokens.
+
+    Returns:
+        [R], in the order of `all_responses`.
+    """
     count = len(others)
     ended, total = [], np.zeros(1)
     for step in range(length):
-        # All prefixes that agree up to this step have the same row: take the first of each.
+        # Prefixes that agree up to this step have the same row here: take the first of each.
         shared = table[:: count ** (length - 1 - step), step]
         ended.append(total + shared[:, end])
         total = (total[:, None] + shared[:, others]).reshape(-1)
@@ -83,17 +106,26 @@ def listed_logprobs(
     reference: ndarray,
     rewards: ndarray,
 ) -> ndarray | None:
-    """Return log-probabilities [prompts, R] of all responses under any policy, or None.
+    """Return the log-probabilities of all responses under any policy.
 
-    reference: those of the SFT policy; rewards: the learned rewards, which best of n picks by.
+    Args:
+        policy: Any policy.
+        prompts: Texts.
+        texts: All responses, [R].
+        sampling: Sets temperature and length.
+        reference: Log-probabilities under the SFT policy, [prompts, R].
+        rewards: Proxy rewards, which best of n picks by, [prompts, R].
+
+    Returns:
+        [prompts, R] (nats); None where the policy has no log-probabilities.
     """
     if isinstance(policy, ModelPolicy):
         return model_logprobs(policy, prompts, sampling)
     if isinstance(policy, BestOfNPolicy):
-        ratio = [
-            best_of_n_probabilities(np.exp(ref), score, policy.n)
-            for ref, score in zip(reference, rewards, strict=True)
+        probabilities = [
+            best_of_n_probabilities(np.exp(logprobs), prompt_rewards, policy.n)
+            for logprobs, prompt_rewards in zip(reference, rewards, strict=True)
         ]
-        return np.log(np.maximum(np.stack(ratio), 1e-300))
+        return np.log(np.maximum(np.stack(probabilities), 1e-300))
     rows = [policy.logprobs([prompt] * len(texts), texts, sampling) for prompt in prompts]
     return None if any(row is None for row in rows) else np.array(rows)

@@ -1,4 +1,4 @@
-"""How often one policy's responses beat another's, or those that people chose, prompt by prompt."""
+"""Head-to-heads: how often one policy's responses beat another's, prompt by prompt."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class HeadToHead(NamedTuple):
     """A comparison of two policies on one prompt.
 
     Attributes:
-        win_rate: How often the first has more reward; ties count half.
-        tokens: Mean length of its responses.
-        opponent_tokens: Mean length of the other's.
+        win_rate: How often a response of the first has the higher reward; ties count half.
+        tokens: Mean length of the first's responses.
+        opponent_tokens: Mean length of the second's.
     """
 
     win_rate: float
@@ -33,8 +33,8 @@ class Side(NamedTuple):
 
     Attributes:
         rewards: [prompts, n].
-        tokens: Mean length of the responses to each prompt.
-        weights: Of the rewards, [prompts, n]; None where all count alike.
+        tokens: Mean length of the responses to each prompt, [prompts].
+        weights: Weight of each reward, [prompts, n]; None for equal weights.
     """
 
     rewards: ndarray
@@ -43,14 +43,14 @@ class Side(NamedTuple):
 
 
 def side_of(measured: Measured) -> Side:
-    """Return a policy as a side; lengths are those of the sampled responses."""
+    """Return a measured policy as a side; its lengths are those of the sampled responses."""
     tokens = np.array([row["response_tokens"] for row in measured.samples], dtype=float)
     means = tokens.reshape(len(measured.rewards), -1).mean(1)
     return Side(measured.rewards, list(means), measured.weights)
 
 
 def chosen_side(pipeline: Pipeline) -> Side | None:
-    """Return the responses that people chose for the test prompts, or None where none were."""
+    """Return the responses that people chose as a side; None unless each test prompt has one."""
     chosen: dict[str, str] = {}
     for pair in pipeline.held_out_pairs("test"):
         chosen.setdefault(pair.prompt, pair.chosen)

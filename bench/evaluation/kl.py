@@ -1,4 +1,7 @@
-"""The sequence KL to the SFT policy, in nats: the end token counts, cut-off responses have none."""
+"""Estimates of the sequence KL to the SFT policy, in nats.
+
+The end token is part of the sequence; responses that are cut off have none.
+"""
 
 from __future__ import annotations
 
@@ -10,54 +13,72 @@ from numpy import ndarray
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import Batch, SamplingParams
 
-# Log-probabilities in one table of next tokens.
+# The most next-token log-probabilities that are held in memory at a time.
 LARGEST_TABLE = 2**25
-# Samples for each of the n of best of n, below which ties in them are not measured.
+# The fewest samples of the pool per sample of best of n from which ties can be estimated.
 SMALLEST_POOL = 16
 
 
 def model_kl(
     policy: ModelPolicy, reference: ModelPolicy, batch: Batch, sampling: SamplingParams
 ) -> tuple[list[float], list[float]]:
-    """Return for each response of the policy an estimate of the KL, and of the entropy.
+    """Estimate the KL to the reference, and the entropy, from sampled responses.
 
-    The sum over its prefixes of the KL (entropy) of the whole next-token distribution: unbiased,
-    never negative, and of less variance than log-ratios of the sampled tokens. batch: the tokens
-    that the policy sampled, and no others that give the same text. Both models read them, so they
-    must share a tokenizer.
+    Each estimate is the sum over a response's prefixes of the KL (entropy) of the whole next-token
+    distribution. It is unbiased, never negative, and of less variance than the log-ratio of the
+    sampled tokens.
+
+    Args:
+        policy: The policy that was sampled.
+        reference: The SFT policy, with the same tokenizer.
+        batch: The very tokens that the policy sampled, [B] responses. Other tokens of the same text
+            would bias the estimate.
+        sampling: How they were sampled.
+
+    Returns:
+        KL and entropy for each response, [B] each (nats).
     """
     kls: list[float] = []
     entropies: list[float] = []
     size = max(1, LARGEST_TABLE // (batch.responses.shape[1] * len(policy.tokenizer)))
     for start in range(0, len(batch.ids), size):
         part = batch.rows(slice(start, start + size))
-        ours = policy.next_token_logprobs(part, sampling)
-        theirs = reference.next_token_logprobs(part, sampling)
-        probabilities, mask = ours.exp(), part.response_mask
-        # A reference probability of 0 where ours is 0 too adds nothing.
-        ratio = (ours - theirs).masked_fill(probabilities == 0, 0.0)
-        log = ours.masked_fill(probabilities == 0, 0.0)
+        logprobs = policy.next_token_logprobs(part, sampling)
+        reference_logprobs = reference.next_token_logprobs(part, sampling)
+        probabilities, mask = logprobs.exp(), part.response_mask
+        # Tokens of probability 0 add nothing, also where the reference's is 0.
+        ratio = (logprobs - reference_logprobs).masked_fill(probabilities == 0, 0.0)
+        log = logprobs.masked_fill(probabilities == 0, 0.0)
         kls += ((probabilities * ratio).sum(-1) * mask).double().sum(1).tolist()
         entropies += (-(probabilities * log).sum(-1) * mask).double().sum(1).tolist()
     return kls, entropies
 
 
 def best_of_n_kl(rewards: Sequence[float], pools: Sequence[ndarray], n: int) -> list[float]:
-    """Return for each response of best of n an estimate of the KL.
+    """Estimate the KL of best of n to the policy that it samples, from its responses.
 
-    rewards: the reward by which it was picked. pools: for each response the rewards of independent
-    reference samples for its prompt. log((F^n - F_-^n) / P(tie class)), with the response itself
-    counted into the pool; the usual log n - (n - 1) / n is only an upper bound, met without ties.
-    Biased downward as n comes near the pool: by 2% for n = 16 and a pool of 256. From a smaller
-    pool for its n it cannot be told, and that bound stands in.
+    The estimate is log((F^n - F_-^n) / (F - F_-)), with F the share of reference samples of at most
+    the response's reward and F_- the share of lower ones; the response itself counts as a sample.
+    The usual log n - (n - 1) / n (Stiennon et al., 2020) is an upper bound, which is reached only
+    without ties (Beirami et al., 2024). The bias is downward and grows with n over the
+    size of the pool: 2% for n = 16 and 256 samples. From fewer samples for its n, the bound is
+    returned.
+
+    Args:
+        rewards: The reward by which each response was picked, [B].
+        pools: For each response, rewards of independent reference samples for its prompt.
+        n: The n of best of n.
+
+    Returns:
+        [B] (nats).
     """
     kls = []
-    for score, pool in zip(rewards, pools, strict=True):
+    for reward, pool in zip(rewards, pools, strict=True):
         if len(pool) < SMALLEST_POOL * n:
             kls.append(float(np.log(n) - (n - 1) / n))
             continue
         size = len(pool) + 1
-        upto = (np.count_nonzero(pool <= score) + 1) / size
-        below = np.count_nonzero(pool < score) / size
-        kls.append(float(np.log((upto**n - below**n) / (upto - below))))
+        at_most = (np.count_nonzero(pool <= reward) + 1) / size
+        below = np.count_nonzero(pool < reward) / size
+        kls.append(float(np.log((at_most**n - below**n) / (at_most - below))))
     return kls

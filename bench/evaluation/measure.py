@@ -21,10 +21,10 @@ from methods.core.models.policy import Policy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import has_ended
 
-# Of held-out pairs, for changes of their likelihood.
+# The most held-out pairs whose likelihood is measured.
 MOST_PAIRS = 512
-# Log-probabilities that differ by less are the same (nats).
-STILL = 1e-4
+# A policy whose log-probabilities all changed by less did not move (nats).
+UNCHANGED = 1e-4
 
 
 @dataclass
@@ -33,9 +33,9 @@ class Measured:
 
     Attributes:
         metrics: By name.
-        samples: A row for each response, from `draw`.
-        rewards: For win rates, [prompts, n].
-        weights: Of the rewards, [prompts, n]; None where all count alike.
+        samples: A row for each sampled response, see `draw`.
+        rewards: Of the sampled or of all responses, [prompts, n].
+        weights: Weight of each reward, [prompts, n]; None for equal weights.
     """
 
     metrics: Row
@@ -51,12 +51,14 @@ def measure(
 
     Args:
         reference_samples: Those of the pipeline.
-        policy: What is measured.
-        split: Whose prompts it answers.
+        policy: The policy to measure.
+        split: The split whose prompts it answers.
         per_prompt: Responses to each prompt.
     """
     samples = draw(reference_samples, policy, split, per_prompt)
-    measured = _from_list(reference_samples, policy, samples) if reference_samples.listed else None
+    measured = None
+    if reference_samples.listed:
+        measured = _by_enumeration(reference_samples, policy, samples)
     measured = measured or _from_samples(reference_samples, split, samples)
     measured.metrics |= on_held_out_pairs(reference_samples, policy, split)
     return measured
@@ -65,10 +67,10 @@ def measure(
 def _from_samples(
     reference_samples: ReferenceSamples, split: Split, samples: list[Row]
 ) -> Measured:
-    """Return the metrics that samples give, with standard errors clustered by prompt.
+    """Estimate the metrics from samples, with standard errors clustered by prompt.
 
-    These are for other prompts of the same kind: the spread between prompts is part of them. What
-    these very prompts would give, sampled again, varies less.
+    The errors are for the mean over other prompts of the same kind: they include the spread between
+    prompts. The means over the same prompts, sampled again, would vary less.
     """
     metrics: Row = {}
     groups = [row["group"] for row in samples]
@@ -85,10 +87,14 @@ def _from_samples(
     return Measured(metrics, samples, rewards)
 
 
-def _from_list(
+def _by_enumeration(
     reference_samples: ReferenceSamples, policy: Policy, samples: list[Row]
 ) -> Measured | None:
-    """Return the metrics by enumeration: expectations, so their standard errors are 0."""
+    """Return the metrics as expectations over all responses, with standard errors of 0.
+
+    Returns:
+        None where the policy has no log-probabilities.
+    """
     pipeline, reference = reference_samples.pipeline, reference_samples.logprobs
     tokenizer = pipeline.sft().tokenizer
     texts = all_texts(tokenizer, pipeline.task.max_new_tokens)
@@ -123,21 +129,28 @@ def _from_list(
 
 
 def win_rate_sft(reference_samples: ReferenceSamples, split: Split, rewards: ndarray) -> Row:
-    """Return the win rate of rewards [prompts, n] against the SFT policy's."""
-    theirs = reference_samples.rewards(split)
+    """Return the win rate of responses against the SFT policy's, with its standard error.
+
+    Args:
+        reference_samples: Those of the pipeline.
+        split: The split of the prompts.
+        rewards: Rewards of the responses, [prompts, n].
+    """
+    sft_rewards = reference_samples.rewards(split)
     if reference_samples.listed:
         weights = np.exp(reference_samples.logprobs)
         rates = [
-            weighted_win_rate(ours, other, None, weight)
-            for ours, other, weight in zip(rewards, theirs, weights, strict=True)
+            weighted_win_rate(ours, theirs, None, their_weights)
+            for ours, theirs, their_weights in zip(rewards, sft_rewards, weights, strict=True)
         ]
         return {"win_rate_sft": float(np.mean(rates)), "win_rate_sft_sem": sem(rates)}
-    won = compute("WinRate", predictions=rewards.tolist(), references=theirs[:, :POOL].tolist())
+    references = sft_rewards[:, :POOL].tolist()
+    won = compute("WinRate", predictions=rewards.tolist(), references=references)
     return {"win_rate_sft": won["win_rate"], "win_rate_sft_sem": won["sem"]}
 
 
 def distinct_2(samples: list[Row]) -> float:
-    """Return the share of two-word sequences that are different."""
+    """Return the share of distinct two-word sequences; see `DistinctN`."""
     texts = [row["response"] for row in samples]
     return compute("DistinctN", predictions=texts, n=2)["distinct"]
 
@@ -147,21 +160,26 @@ def _mean(samples: list[Row], column: str) -> float:
 
 
 def compute(metric: str, **inputs: Any) -> dict[str, float]:
-    """Return what one of our `evaluate.Metric` classes gives."""
-    # Imported here: it takes seconds, and reading what was measured does not need it.
+    """Compute one of the `evaluate.Metric` classes in `metrics.py`.
+
+    Args:
+        metric: The class's name.
+        inputs: Its inputs by name.
+    """
+    # Imported here: it takes seconds, and reading results does not need it.
     from bench.evaluation import metrics
 
     return dict(getattr(metrics, metric)(keep_in_memory=True).compute(**inputs))
 
 
 def on_held_out_pairs(reference_samples: ReferenceSamples, policy: Policy, split: Split) -> Row:
-    """Return how the log-probability of held-out responses changed from the SFT policy.
+    """Return how the log-probabilities of held-out responses changed from the SFT policy.
 
     Returns:
-        chosen_logp_change and rejected_logp_change: means, nats. implicit_accuracy: how often it
-        rose by more (or fell by less) for the chosen one, as the implicit reward of Rafailov et al.
-        (2023) has it. None where the policy has no log-probabilities; the last also where it did
-        not move at all.
+        chosen_logp_change and rejected_logp_change: mean changes (nats). implicit_accuracy: how
+        often the change is larger for the chosen response: the accuracy of the implicit reward of
+        Rafailov et al. (2023). All are None where the policy has no log-probabilities, and the last
+        also where the policy did not move.
     """
     pipeline = reference_samples.pipeline
     pairs = pipeline.held_out_pairs(split)[:MOST_PAIRS]
@@ -175,20 +193,28 @@ def on_held_out_pairs(reference_samples: ReferenceSamples, policy: Policy, split
         logprobs = policy.logprobs(prompts, responses, sampling)
         if logprobs is None:
             return metrics
-        reference = pipeline.sft().logprobs(prompts, responses, sampling)
-        changes.append(np.subtract(logprobs, reference))
+        sft_logprobs = pipeline.sft().logprobs(prompts, responses, sampling)
+        changes.append(np.subtract(logprobs, sft_logprobs))
         metrics[f"{side}_logp_change"] = float(np.mean(changes[-1]))
-    if pairs and np.abs(changes).max() > STILL:
+    if pairs and np.abs(changes).max() > UNCHANGED:
         margins = changes[0] - changes[1]
         metrics["implicit_accuracy"] = float(np.mean((margins > 0) + 0.5 * (margins == 0)))
     return metrics
 
 
 def against_frontier(frontier: OptimalFrontier, metrics: Row) -> Row:
-    """Return the optimal reward at the policy's KL, and the share of its gain that it has."""
+    """Return the optimal reward at a policy's KL, and the policy's efficiency.
+
+    Args:
+        frontier: The optimal frontier of the reward.
+        metrics: Of the policy.
+
+    Returns:
+        frontier_reward and efficiency; None beyond what the frontier can be trusted for.
+    """
     if metrics["kl"] is None:
         return {"frontier_reward": None, "efficiency": None}
-    # Estimation noise can put a KL of 0 a hair below it.
+    # Rounding can make a KL of 0 slightly negative.
     kl = max(metrics["kl"], 0.0)
     return {
         "frontier_reward": frontier.reward(kl),

@@ -25,10 +25,10 @@ def _info(description: str, inputs: str, **features: Any) -> evaluate.MetricInfo
 
 
 class ClusteredMean(evaluate.Metric):
-    """A mean over clusters (here: prompts) that are themselves a sample, and its standard error.
+    """A mean over clusters (here prompts) that are a sample themselves, with its standard error.
 
-    With n clusters, mean and t quantile of n - 1 times the error hold the mean of the clusters'
-    population: for other prompts of the same kind.
+    With n clusters, mean +- t quantile of n - 1 degrees of freedom * error is a confidence interval
+    for the mean of the population of clusters: for other prompts of the same kind.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -49,7 +49,7 @@ class ClusteredMean(evaluate.Metric):
 
 
 class WinRate(evaluate.Metric):
-    """How often a reward beats another's on the same prompt, ties half: all pairs are compared."""
+    """How often a reward beats an opponent's on the same prompt; ties count half."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(
@@ -71,7 +71,7 @@ class WinRate(evaluate.Metric):
 
 
 class DistinctN(evaluate.Metric):
-    """The share of n-grams of words that are distinct, over all texts (Li et al., 2016)."""
+    """The share of distinct n-grams of words, over all texts (Li et al., 2016)."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(

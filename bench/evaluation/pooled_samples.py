@@ -1,8 +1,7 @@
-"""Samples of the reference pooled with those of trained policies: a frontier to a larger KL.
+"""Reference samples pooled with samples of trained policies: a frontier to a larger KL.
 
-The reference seldom gives the responses of the optimum at a large KL; a policy that moved that far
-gives them often. Each sample counts by how much likelier it is under the reference than under the
-mixture that it was drawn from, so that the frontier stays that of the reference.
+The reference seldom gives the responses of the optimal policy at a large KL; a policy that moved
+that far gives them often. Importance weights make the pooled samples stand for the reference.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from methods.core.models.policy import Policy, load_policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 
 KIND = "pooled_samples"
-# Samples of each policy for each test prompt; of the reference they are those kept as text.
+# Samples of each policy for each test prompt. Those of the reference are all that are kept as text.
 FROM_POLICY = 256
 
 
@@ -33,8 +32,8 @@ class PooledSamples:
     """Reference samples and samples of trained policies.
 
     Attributes:
-        reference_samples: Samples, no list of all responses.
-        policies: Folders of the policies.
+        reference_samples: Sampled, not listed.
+        policies: Folders of the trained policies.
     """
 
     reference_samples: ReferenceSamples
@@ -42,7 +41,7 @@ class PooledSamples:
 
     @property
     def key(self) -> str:
-        """The key of the artifact."""
+        """The key of the artifact, a hash of all that it depends on."""
         return digest(
             reference_samples=self.reference_samples.key,
             policies=[folder.name for folder in self.policies],
@@ -51,7 +50,7 @@ class PooledSamples:
 
     @property
     def folder(self) -> Path:
-        """Where the artifact lies, or will."""
+        """The folder of the artifact, whether it has been made or not."""
         return self._store.folder(KIND, self.key)
 
     @property
@@ -59,15 +58,15 @@ class PooledSamples:
         return self.reference_samples.pipeline.store
 
     def exists(self) -> bool:
-        """Return whether they have been made."""
+        """Return whether the artifact has been made."""
         return bool(self._store.has(KIND, self.key))
 
     def make(self) -> None:
-        """Sample the policies and keep all log-probabilities, unless they are there."""
+        """Sample the policies and store all log-probabilities, unless the artifact exists."""
         self._store.make(KIND, self.key, self._make)
 
     def metrics(self) -> dict[str, Any]:
-        """Return what making them took: seconds."""
+        """Return the metrics of the artifact: the seconds it took."""
         return dict(self._store.metrics(KIND, self.key))
 
     def _make(self, folder: Path) -> dict[str, Any]:
@@ -78,13 +77,18 @@ class PooledSamples:
         pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
         prompts = pipeline.prompts("test")
         policies = [load_policy(folder, pipeline.device) for folder in self.policies]
-        parts = [self._of_reference(), *(self._of_policy(i, p) for i, p in enumerate(policies))]
+        parts = [
+            self._reference_columns(),
+            *(self._policy_columns(i, policy) for i, policy in enumerate(policies)),
+        ]
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         texts = arrays.pop("texts")
-        logprobs = [all_logprobs(p, prompts, texts, sampling) for p in (pipeline.sft(), *policies)]
+        logprobs = [
+            all_logprobs(policy, prompts, texts, sampling) for policy in (pipeline.sft(), *policies)
+        ]
         return arrays | {"logprobs": np.stack(logprobs)}
 
-    def _of_reference(self) -> dict[str, ndarray]:
+    def _reference_columns(self) -> dict[str, ndarray]:
         """Return the reference samples that are kept as text, each column [prompts, n]."""
         samples = self.reference_samples
         texts = np.array(samples.kept_texts(), dtype=object)
@@ -93,9 +97,10 @@ class PooledSamples:
             "proxy_rewards": samples.proxy_rewards("test"),
             "tokens": samples.tokens("test"),
         }
-        return {"texts": texts} | {n: column[:, : texts.shape[1]] for n, column in columns.items()}
+        kept = texts.shape[1]
+        return {"texts": texts} | {name: column[:, :kept] for name, column in columns.items()}
 
-    def _of_policy(self, number: int, policy: Policy) -> dict[str, ndarray]:
+    def _policy_columns(self, number: int, policy: Policy) -> dict[str, ndarray]:
         """Return samples of a policy, each column [prompts, n]."""
         pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
         prompts = pipeline.prompts("test")
@@ -114,10 +119,10 @@ class PooledSamples:
             arrays = dict(saved)
         total = arrays["rewards"].shape[1]
         counts = [FROM_POLICY] * len(self.policies)
-        frontier = OptimalFrontier.from_mixture(
+        frontier = OptimalFrontier.from_pooled_samples(
             arrays["rewards"], arrays["logprobs"], [total - sum(counts), *counts]
         )
-        # As far as all of the reference's samples are allowed to reach, these are too.
+        # At least as far as all reference samples reach: those kept as text may be fewer.
         alone = self.reference_samples.frontiers.reward
         frontier = replace(frontier, farthest=max(frontier.farthest, alone.farthest))
         return Frontiers(frontier, frontier.of(arrays["proxy_rewards"]), arrays["tokens"])
@@ -129,12 +134,21 @@ class PooledSamples:
 def all_logprobs(
     policy: Policy, prompts: list[str], texts: ndarray, sampling: SamplingParams
 ) -> ndarray:
-    """Return the log-probability of each text, [prompts, N] (nats).
+    """Return the log-probability of each text under a policy.
+
+    Args:
+        policy: Any policy.
+        prompts: [prompts].
+        texts: Responses to each prompt, [prompts, N].
+        sampling: How they were sampled.
+
+    Returns:
+        [prompts, N] (nats).
 
     Raises:
         ValueError: The policy has no log-probabilities.
     """
-    # Those of like length together: less padding to read.
+    # In the order of length, which needs less padding.
     order = np.argsort([len(text) for text in texts.flat], kind="stable")
     repeated = np.repeat(np.array(prompts, dtype=object), texts.shape[1])
     logprobs = policy.logprobs(repeated[order].tolist(), texts.ravel()[order].tolist(), sampling)

@@ -1,8 +1,8 @@
-"""Reference samples: what the optimal frontier and win rates of a pipeline rest on, made once.
+"""Reference samples, which the optimal frontier and the win rates of a pipeline rest on.
 
-Where all responses can be listed: all of them, with their reward (gold, or a judge's), proxy reward
-and reference log-probability. Elsewhere: samples of the SFT policy for every prompt with reward and
-proxy reward. Both with their lengths in tokens.
+They are samples of the SFT policy for every prompt, each with its reward (gold, or a judge's), its
+proxy reward and its length in tokens. Where all responses can be listed, they are all responses,
+with the reference's log-probabilities besides.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 KIND = "reference_samples"
-# Samples of each validation prompt, and those of a test prompt that win rates are taken against.
+# Samples for each validation prompt, and samples of a test prompt that win rates compare with.
 POOL = 256
-# Of the test prompts' samples, as many are kept as text: those that are pooled with policies'.
+# How many samples for test prompts are kept as text, to be pooled with those of policies.
 KEPT = 16_384
 
 
@@ -42,11 +42,11 @@ class ReferenceSamples:
     """Samples of a pipeline's SFT policy, or the list of all responses.
 
     Attributes:
-        pipeline: Whose SFT policy is sampled.
-        sampling: How.
-        frontier_samples: How many responses to each test prompt.
-        frontier_policies: How many trained policies are sampled besides, to estimate the frontier
-            at a larger KL.
+        pipeline: The pipeline whose SFT policy is sampled.
+        sampling: How it is sampled.
+        frontier_samples: Number of samples for each test prompt.
+        frontier_policies: Number of trained policies whose samples are pooled with these, to
+            estimate the frontier to a larger KL.
     """
 
     pipeline: Pipeline
@@ -56,7 +56,7 @@ class ReferenceSamples:
 
     @property
     def key(self) -> str:
-        """The key of the artifact."""
+        """The key of the artifact, a hash of all that it depends on."""
         return digest(
             reward_model=self.pipeline.key("reward_model"),
             reward=self.pipeline.reward_key,
@@ -67,7 +67,7 @@ class ReferenceSamples:
 
     @property
     def folder(self) -> Path:
-        """Where the artifact lies, or will."""
+        """The folder of the artifact, whether it has been made or not."""
         return self.pipeline.store.folder(KIND, self.key)
 
     @property
@@ -77,19 +77,19 @@ class ReferenceSamples:
 
     @property
     def can_be_pooled(self) -> bool:
-        """Whether samples of trained policies are wanted, and of use."""
+        """Whether samples of trained policies are wanted, and can be pooled with these."""
         return self.frontier_policies > 0 and not self.listed and self.sampling.is_softmax
 
     def exists(self) -> bool:
-        """Return whether they have been made."""
+        """Return whether the artifact has been made."""
         return self.pipeline.store.has(KIND, self.key)
 
     def make(self) -> None:
-        """Sample or list, measure, and keep, unless they are there."""
+        """Sample or list responses and store their rewards, unless the artifact exists."""
         self.pipeline.store.make(KIND, self.key, self._make)
 
     def metrics(self) -> dict[str, Any]:
-        """Return what making them took: seconds."""
+        """Return the metrics of the artifact: the seconds it took."""
         return self.pipeline.store.metrics(KIND, self.key)
 
     def _make(self, folder: Path) -> dict[str, Any]:
@@ -126,8 +126,8 @@ class ReferenceSamples:
             arrays |= {f"{name}_{split}": column.reshape(shape) for name, column in columns.items()}
             if split == "test":
                 by_prompt = [responses[i * count : (i + 1) * count] for i in range(len(prompts))]
-                most = KEPT // len(prompts)
-                write_json(folder / "responses.json", [texts[:most] for texts in by_prompt])
+                kept = KEPT // len(prompts)
+                write_json(folder / "responses.json", [texts[:kept] for texts in by_prompt])
         return arrays
 
     @cached_property
@@ -139,7 +139,7 @@ class ReferenceSamples:
         return self._arrays[name if self.listed else f"{name}_{split}"]
 
     def rewards(self, split: str) -> ndarray:
-        """Return the rewards of the SFT policy's samples, or of all responses, [prompts, n]."""
+        """Return the rewards of the samples, or of all responses, [prompts, n]."""
         return self._column("rewards", split)
 
     def proxy_rewards(self, split: str) -> ndarray:
@@ -151,13 +151,13 @@ class ReferenceSamples:
         return self._column("tokens", split)
 
     def kept_texts(self) -> list[list[str]]:
-        """Return the first samples of each test prompt as text."""
+        """Return the samples for each test prompt that are kept as text."""
         texts: list[list[str]] = json.loads((self.folder / "responses.json").read_text())
         return texts
 
     @property
     def logprobs(self) -> ndarray:
-        """The reference's log-probabilities of all responses, [prompts, R], where they are listed."""
+        """The reference's log-probabilities of all responses, [prompts, R], where listed (nats)."""
         return self._arrays["logprobs"]
 
     @cached_property
@@ -191,8 +191,8 @@ def lengths(tokenizer: PreTrainedTokenizerBase, responses: list[str], most: int)
     Args:
         tokenizer: The policies' tokenizer.
         responses: [N].
-        most: The longest length. A response may have been sampled in other tokens than its text is
-            read in.
+        most: The longest length that policies can sample. A sampled response may be tokenized into
+            more tokens when its text is read again.
     """
     counts = [len(ids) for ids in encode_responses(tokenizer, responses)]
     return np.minimum(np.array(counts, dtype=np.int32), most)

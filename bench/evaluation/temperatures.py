@@ -1,4 +1,4 @@
-"""The same comparison at other sampling temperatures."""
+"""Reward and win rate at other sampling temperatures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ def at_temperatures(
     temperatures: Sequence[float],
     per_prompt: int,
 ) -> list[Row]:
-    """Return temperature, reward and win rate against SFT on test prompts, a row for each.
+    """Measure a policy on test prompts at several sampling temperatures.
 
     Args:
         reference_samples: Those of the pipeline.
-        policy: What is sampled; the SFT policy is sampled at the same temperature.
-        temperatures: Of sampling; 0 is greedy.
+        policy: The policy to measure.
+        temperatures: Of sampling, of the policy and of SFT alike; 0 is greedy.
         per_prompt: Responses to each prompt.
+
+    Returns:
+        A row for each temperature: temperature, reward, win_rate_sft.
     """
     pipeline = reference_samples.pipeline
     prompts = pipeline.prompts("test")

@@ -7,7 +7,13 @@ from types import TracebackType
 
 
 class PeakMemory:
-    """Watch memory while the block runs; `megabytes` is the most that was in use."""
+    """A context manager that watches memory while its block runs.
+
+    Attributes:
+        device: "cpu" watches the process's resident memory, "cuda" torch's allocator.
+        interval: Time between two samples of the process's memory (s).
+        megabytes: The most memory that was in use (MiB).
+    """
 
     def __init__(self, device: str, interval: float = 0.1) -> None:
         self.device, self.interval = device, interval
@@ -21,7 +27,7 @@ class PeakMemory:
 
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
-            self._look()
+            self._sample()
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
         return self
@@ -35,7 +41,7 @@ class PeakMemory:
         if self._watcher is not None:
             self._done.set()
             self._watcher.join()
-            self._look()
+            self._sample()
         else:
             import torch
 
@@ -43,9 +49,9 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._done.wait(self.interval):
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         import psutil
 
         self.megabytes = max(self.megabytes, psutil.Process().memory_info().rss / 2**20)

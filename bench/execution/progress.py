@@ -1,4 +1,4 @@
-"""What the terminal shows while a run goes on: each thing done, and the time left."""
+"""What the terminal shows during a run: each finished job, and the time left."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from collections import Counter, defaultdict
 
 from rich.console import Console
 
-# First guesses of how long a kind of job takes, relative to each other; measured ones replace them.
-GUESS = {"shared stages": 60.0, "sft": 4.0, "dpo": 12.0, "best_of_n": 12.0, "optimal frontier": 30.0}
+# First guesses of how long a kind of job takes (s). Measured times replace them.
+GUESS = {
+    "shared stages": 60.0,
+    "sft": 4.0,
+    "dpo": 12.0,
+    "best_of_n": 12.0,
+    "optimal frontier": 30.0,
+}
 DEFAULT_GUESS = 25.0
 
 
 class Progress:
-    """Counts what is done and tells the time left from how long each kind of job has taken.
+    """Counts finished jobs and estimates the time left from how long each kind of job took.
 
-    every: show one job in so many; what goes wrong is always shown.
+    Args:
+        console: Where it prints.
+        jobs: How many jobs run at a time.
+        every: Print one finished job in this many. Failures are always printed.
     """
 
     def __init__(self, console: Console, jobs: int, every: int = 1) -> None:
@@ -26,17 +35,30 @@ class Progress:
         self.started = time.perf_counter()
 
     def start(self, stages: int, runs: list[str]) -> None:
-        """Take in what will be done: how many pipelines to prepare, and the runs' methods."""
+        """Set what will be done.
+
+        Args:
+            stages: How many pipelines will be prepared.
+            runs: The method of each run.
+        """
         self.left = Counter({"shared stages": stages}) + Counter(runs)
         self.total = self.left.total()
 
     def expect(self, kind: str, count: int) -> None:
-        """Take in how many jobs of a kind there will be, whatever was expected before."""
+        """Set how many jobs of a kind are left, whatever was expected before."""
         self.total += count - self.left[kind]
         self.left[kind] = count
 
     def advance(self, kind: str, label: str, status: str, error: str, seconds: float) -> None:
-        """Show one job's outcome and what is left."""
+        """Count a finished job, and print its outcome and the time left.
+
+        Args:
+            kind: The kind of job, by which its time is remembered.
+            label: What is printed of it.
+            status: "ok", or what went wrong.
+            error: A message; empty where there is none.
+            seconds: How long it took.
+        """
         self.done += 1
         self.left[kind] -= 1
         self.took[kind].append(seconds)
@@ -64,7 +86,7 @@ class Progress:
         return sum(took) / len(took) if took else GUESS.get(kind, DEFAULT_GUESS)
 
     def stop(self) -> None:
-        """Say how long it took."""
+        """Print how long all jobs took."""
         if self.total:
             minutes, seconds = divmod(round(time.perf_counter() - self.started), 60)
             self.console.print(f"[dim]{self.total} jobs in {minutes} min {seconds} s[/]")

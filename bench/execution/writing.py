@@ -11,6 +11,7 @@ from bench.execution import tables
 from bench.execution.jobs import Problems
 from bench.execution.manifest import calibration, manifest
 from bench.execution.plan import Plan
+from bench.execution.run import Run
 from bench.results import schema
 
 
@@ -49,7 +50,7 @@ def write_results(
     write_json(folder / "manifest.json", about | {"calibration": calibration(folder)})
 
 
-def _write_samples(plan: Plan, finished: list[tables.Run], folder: Path) -> None:
+def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
     """Write the samples, and what people preferred on the same prompts.
 
     What a language model said of other samples is removed.

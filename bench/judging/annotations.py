@@ -1,4 +1,4 @@
-"""Pairwise annotations in AlpacaEval's format, and the win rates that they give."""
+"""Pairwise annotations in AlpacaEval's format, and their win rates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ TEXTS = ("instruction", "output_1", "output_2")
 
 
 class Annotation(NamedTuple):
-    """One comparison. won: 1 where output_2 won, 0 where output_1 did, 0.5 for a draw."""
+    """A comparison of two responses.
+
+    Attributes:
+        instruction: The prompt.
+        output_1: The baseline's response.
+        output_2: The response whose win rate is wanted.
+        won: 1 if output_2 won, 0 if output_1 won, 0.5 for a draw.
+    """
 
     instruction: str
     output_1: str
@@ -26,9 +33,13 @@ class Annotation(NamedTuple):
 
 
 def read_annotations(file: Path) -> tuple[list[Annotation], int]:
-    """Return the annotations, and how many rows without a preference were left out.
+    """Return the annotations in a file, and the number of rows without a preference.
 
-    Raises UserError with the row (counted from 1) that is wrong.
+    Args:
+        file: A JSON list. Rows without a preference are left out.
+
+    Raises:
+        UserError: The file or a row is not valid; the message has the row, counted from 1.
     """
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
@@ -40,14 +51,18 @@ def read_annotations(file: Path) -> tuple[list[Annotation], int]:
         raise UserError(f"{file}: line {error.lineno}: not JSON: {error.msg}") from None
     if not isinstance(rows, list):
         raise UserError(f"{file}: must be a JSON list of annotations")
-    read = [_annotation(f"{file}: row {i}", row) for i, row in enumerate(rows, start=1)]
-    kept = [annotation for annotation in read if annotation is not None]
-    if not kept:
+    annotations = [
+        annotation
+        for i, row in enumerate(rows, start=1)
+        if (annotation := _annotation(f"{file}: row {i}", row)) is not None
+    ]
+    if not annotations:
         raise UserError(f"{file}: no row has a preference")
-    return kept, len(read) - len(kept)
+    return annotations, len(rows) - len(annotations)
 
 
 def _annotation(where: str, row: object) -> Annotation | None:
+    """Return a row's annotation; None if the row has no preference."""
     if not isinstance(row, dict):
         raise UserError(f"{where}: must be an object with {', '.join((*TEXTS, 'preference'))}")
     for key in (*TEXTS, "preference"):
@@ -58,8 +73,8 @@ def _annotation(where: str, row: object) -> Annotation | None:
     preference = row["preference"]
     if preference is None or (isinstance(preference, float) and math.isnan(preference)):
         return None
-    number = isinstance(preference, int | float) and not isinstance(preference, bool)
-    if not number or not (preference == 0 or 1 <= preference <= 2):
+    is_number = isinstance(preference, int | float) and not isinstance(preference, bool)
+    if not is_number or not (preference == 0 or 1 <= preference <= 2):
         raise UserError(
             f"{where}: preference is {json.dumps(preference)}; allowed: 1 (output_1) to 2 "
             "(output_2), 1.5 or 0 for a draw, null for none"
@@ -74,9 +89,8 @@ Rates = dict[str, float | int | None]
 def win_rates(annotations: Sequence[Annotation]) -> Rates:
     """Return output_2's win rates over output_1 in percent, under AlpacaEval's names.
 
-    standard_error: of the win rate, 100 sd / sqrt(n). discrete_win_rate: preferences rounded to
-    win, draw or loss. length_controlled_winrate: see `length_controlled`; it has a row's length in
-    characters, as there.
+    The length-controlled win rate takes a response's length in characters (Dubois et al., 2024);
+    `discrete_win_rate` rounds preferences to win, draw or loss.
     """
     won = np.array([annotation.won for annotation in annotations])
     lengths = np.array([[len(a.output_1), len(a.output_2)] for a in annotations], dtype=float)
@@ -97,17 +111,17 @@ def win_rates(annotations: Sequence[Annotation]) -> Rates:
     }
 
 
-def in_words(rates: Rates) -> str:
-    """Return the rates as lines for people."""
-    names = {
+def rates_text(rates: Rates) -> str:
+    """Return the win rates as lines of text, and the counts in the last line."""
+    labels = {
         "win rate": "win_rate",
         "standard error": "standard_error",
         "discrete": "discrete_win_rate",
         "length-controlled": "length_controlled_winrate",
     }
     lines = [
-        f"{words:<18} {'-' if rates[name] is None else f'{rates[name]:.2f}%':>8}"
-        for words, name in names.items()
+        f"{label:<18} {'-' if rates[name] is None else f'{rates[name]:.2f}%':>8}"
+        for label, name in labels.items()
     ]
     counts = [f"{rates['n_wins']} wins, {rates['n_draws']} draws, {rates['n_wins_base']} losses"]
     if left_out := rates.get("n_left_out"):

@@ -1,4 +1,4 @@
-"""The judge's answers, kept as they come: what was paid for once is not asked again."""
+"""A cache of the judge's answers, so that no question is paid for twice."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.errors import UserError
 from bench.config.llm_judge import LLMJudge
+from bench.errors import UserError
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
 
 class Answer(NamedTuple):
-    """What the judge said, word for word, and the tokens that it took."""
+    """An answer of the judge.
+
+    Attributes:
+        text: The answer, verbatim.
+        prompt_tokens: Tokens that the judge read.
+        completion_tokens: Tokens that it wrote.
+    """
 
     text: str
     prompt_tokens: int
@@ -24,12 +30,12 @@ class Answer(NamedTuple):
 
 
 def messages(question: str) -> list[ChatCompletionMessageParam]:
-    """Return a question as the API takes it."""
+    """Return a question in the form that the API takes."""
     return [{"role": "user", "content": question}]
 
 
 def request_key(judge: LLMJudge, question: str) -> str:
-    """Return the hash of all that the answer depends on."""
+    """Return a hash of everything that the answer depends on."""
     content = {
         "model": judge.model,
         "base_url": judge.endpoint,
@@ -41,7 +47,14 @@ def request_key(judge: LLMJudge, question: str) -> str:
 
 
 class Answers:
-    """The answers in a folder, by `request_key`. Safe to use from several threads."""
+    """The answers in a folder by `request_key`. Safe to use from several threads.
+
+    Args:
+        folder: Where `answers.jsonl` is, or will be.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "answers.jsonl"
@@ -51,19 +64,20 @@ class Answers:
             with self.file.open("ab+") as file:
                 file.seek(0)
                 content = file.read()
-                # A killed run may have left half a line: the next one must not be joined to it.
+                # A killed run may have left half a line; the next answer needs a new one.
                 if content and not content.endswith(b"\n"):
                     file.write(b"\n")
         except OSError as error:
             raise UserError(f"{self.file}: cannot be written to: {error.strerror}") from None
         lines = [_read(line) for line in content.splitlines()]
-        self._known = dict(line for line in lines if line is not None)
+        self._answers = dict(line for line in lines if line is not None)
 
     def get(self, key: str) -> Answer | None:
-        return self._known.get(key)
+        """Return the answer to a request, or None."""
+        return self._answers.get(key)
 
     def add(self, key: str, answer: Answer) -> None:
-        """Keep an answer, in the file first."""
+        """Add an answer, to the file first."""
         line = json.dumps({"key": key, **answer._asdict()}) + "\n"
         with self._lock:
             try:
@@ -71,11 +85,11 @@ class Answers:
                     file.write(line.encode())
             except OSError as error:
                 raise UserError(f"{self.file}: cannot be written: {error.strerror}") from None
-            self._known[key] = answer
+            self._answers[key] = answer
 
 
 def _read(line: bytes) -> tuple[str, Answer] | None:
-    """Return a line's key and answer; None for half a line, which is then asked again."""
+    """Return a line's key and answer; None for an incomplete line."""
     try:
         row = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is compared: each method's responses with its opponents' to the same prompts."""
+"""The comparisons that are judged: each method's responses with its opponents'."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.errors import UserError
 from bench.config.llm_judge import LLMJudge
+from bench.errors import UserError
 from bench.judging.template import fill
 
 if TYPE_CHECKING:
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
     from bench.results.loading import Results
 
 CHOSEN, REJECTED = "chosen", "rejected"
-PAIR_COLUMNS = ["task", "split", "prompt", CHOSEN, REJECTED]
 
 
 class Comparison(NamedTuple):
-    """Two responses to a prompt, as they are shown to the judge."""
+    """Two responses to a prompt, as the judge sees them."""
 
     prompt: str
     ours: str
     theirs: str
 
     def questions(self, template: str) -> tuple[str, str]:
-        """Return the question with ours shown first, and with theirs shown first."""
+        """Return the questions with our response shown first, and with the opponent's first."""
         return (
             fill(template, self.prompt, self.ours, self.theirs),
             fill(template, self.prompt, self.theirs, self.ours),
@@ -35,7 +34,16 @@ class Comparison(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A method's comparisons with an opponent. seed: None for people's own pairs."""
+    """A method's comparisons with an opponent.
+
+    Attributes:
+        task: The task's name.
+        method: The method's name, or "chosen" for the pairs that people labelled.
+        params: The method's selected setting, as JSON.
+        seed: The seed; None for the pairs that people labelled.
+        opponent: "sft", "chosen" or "rejected".
+        comparisons: One per prompt.
+    """
 
     task: str
     method: str
@@ -46,23 +54,37 @@ class Match(NamedTuple):
 
 
 def read_pairs(folder: Path) -> pd.DataFrame:
-    """Return people's preferences on test prompts; no row where none were recorded."""
+    """Return the pairs that people labelled on test prompts; none without recorded data.
+
+    Raises:
+        UserError: A column is missing.
+    """
     import pandas as pd
 
-    file = folder / "pairs.parquet"
+    from bench.results.schema import PAIRS
+
+    file = folder / PAIRS.file
     if not file.exists():
-        return pd.DataFrame(columns=PAIR_COLUMNS)
+        return PAIRS.frame([])
     pairs = pd.read_parquet(file)
-    if missing := [name for name in PAIR_COLUMNS if name not in pairs.columns]:
+    if missing := [name for name in PAIRS.names if name not in pairs.columns]:
         raise UserError(f"{file}: column '{missing[0]}' is missing")
     return pairs[pairs["split"] == "test"]
 
 
 def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[Match]:
-    """Yield the comparisons of the selected settings, task by task, seed by seed.
+    """Yield the comparisons of the selected settings, by task and seed.
 
-    Opponents: the SFT policy of the same seed, and the answer that people chose. After them come
-    the pairs that people judged, which tell how often the judge agrees with people.
+    The opponents are the SFT policy of the same seed, and the response that people chose. A task's
+    last match is of the pairs that people labelled: it measures how often the judge agrees.
+
+    Args:
+        results: The results folder.
+        pairs: From `read_pairs`.
+        judge: Limits the prompts and methods.
+
+    Raises:
+        UserError: The judge's settings name an unknown method.
     """
     from bench.analysis.selection import of_selected
 
@@ -70,44 +92,61 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
     samples = results.samples[results.samples["split"] == "test"]
     for task in results.tasks:
         end = results.end(task)
-        own_pairs = pairs[pairs["task"] == task]
-        chosen = first_responses(own_pairs, CHOSEN, end)
+        task_pairs = pairs[pairs["task"] == task]
+        chosen = first_responses(task_pairs, CHOSEN, end)
         selected = of_selected(samples, results.runs, task)
         for seed in sorted(set(selected["seed"].astype(int))):
             rows = selected[selected["seed"] == seed]
-            by_method = {
-                str(method): (str(own["params"].iloc[0]), first_responses(own, "response", end))
-                for method, own in rows.groupby("method", sort=False)
-            }
-            _, sft = by_method.get("sft", ("", {}))
-            for method, (params, ours) in by_method.items():
-                if judge.methods and method not in judge.methods:
-                    continue
-                opponents = {"sft": sft, CHOSEN: chosen} if method != "sft" else {CHOSEN: chosen}
-                for opponent, theirs in opponents.items():
-                    compared = paired(ours, theirs)[: judge.prompts]
-                    if compared:
-                        yield Match(task, method, params, seed, opponent, compared)
-        if len(own_pairs):
-            yield Match(task, CHOSEN, "", None, REJECTED, human_pairs(own_pairs, end, judge))
+            yield from _seed_matches(task, seed, rows, chosen, end, judge)
+        if len(task_pairs):
+            labelled = labelled_pairs(task_pairs, end, judge.prompts)
+            yield Match(task, CHOSEN, "", None, REJECTED, labelled)
 
 
-def human_pairs(pairs: pd.DataFrame, end: str, judge: LLMJudge) -> list[Comparison]:
-    """Return the first pairs that people judged, the chosen answer as ours."""
-    # One of each prompt: several would not be independent.
-    rows = (
-        pairs.drop_duplicates("prompt")
-        .head(judge.prompts)[["prompt", CHOSEN, REJECTED]]
-        .itertuples(index=False)
-    )
+def _seed_matches(
+    task: str,
+    seed: int,
+    rows: pd.DataFrame,
+    chosen: Mapping[str, str],
+    end: str,
+    judge: LLMJudge,
+) -> Iterator[Match]:
+    """Yield each method's matches from the samples of a task and seed."""
+    by_method = {
+        str(method): (str(group["params"].iloc[0]), first_responses(group, "response", end))
+        for method, group in rows.groupby("method", sort=False)
+    }
+    _, sft = by_method.get("sft", ("", {}))
+    for method, (params, responses) in by_method.items():
+        if judge.methods and method not in judge.methods:
+            continue
+        opponents = {"sft": sft, CHOSEN: chosen} if method != "sft" else {CHOSEN: chosen}
+        for opponent, opponent_responses in opponents.items():
+            comparisons = paired(responses, opponent_responses)[: judge.prompts]
+            if comparisons:
+                yield Match(task, method, params, seed, opponent, comparisons)
+
+
+def labelled_pairs(pairs: pd.DataFrame, end: str, most: int) -> list[Comparison]:
+    """Return the first pairs that people labelled, with the chosen response as ours.
+
+    Args:
+        pairs: From `read_pairs`, of one task.
+        end: The end token as text.
+        most: The most pairs.
+    """
+    # One pair for each prompt: several would not be independent.
+    first = pairs.drop_duplicates("prompt").head(most)
     return [
         _comparison(str(prompt), shown(chosen, end), shown(rejected, end))
-        for prompt, chosen, rejected in rows
+        for prompt, chosen, rejected in zip(
+            first["prompt"], first[CHOSEN], first[REJECTED], strict=True
+        )
     ]
 
 
 def paired(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[Comparison]:
-    """Return a comparison for each prompt that both have a response to."""
+    """Return a comparison for each prompt to which both have a response."""
     return [_comparison(p, text, theirs[p]) for p, text in ours.items() if p in theirs]
 
 
@@ -118,7 +157,7 @@ def _comparison(prompt: str, ours: str, theirs: str) -> Comparison:
 
 
 def first_responses(rows: pd.DataFrame, column: str, end: str) -> dict[str, str]:
-    """Return the first response to each prompt, as it is shown."""
+    """Return the first response to each prompt, as the judge sees it."""
     first = rows.drop_duplicates("prompt")
     return {
         str(prompt): shown(text, end)
@@ -127,7 +166,7 @@ def first_responses(rows: pd.DataFrame, column: str, end: str) -> dict[str, str]
 
 
 def shown(response: str, end: str) -> str:
-    """Return a response without its end token and the space around it."""
+    """Return a response without its end token and surrounding spaces."""
     return response.strip().removesuffix(end).strip()
 
 

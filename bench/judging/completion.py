@@ -1,4 +1,4 @@
-"""What a server replies to a question."""
+"""Reading the reply of a server."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ from bench.judging.cache import Answer
 
 
 class Message(BaseModel):
+    """The judge's message."""
+
     content: str | None = None
     refusal: str | None = None
 
 
 class Choice(BaseModel):
+    """One of the sampled messages."""
+
     message: Message
 
 
 class Usage(BaseModel):
+    """Tokens that the server counted."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 class Completion(BaseModel):
-    """A chat completion, as far as it is looked at."""
+    """The fields of a chat completion that are read."""
 
     choices: Annotated[list[Choice], MinLen(1)]
     usage: Usage | None = None
 
 
 def read_answer(body: str) -> Answer | None:
-    """Return the answer in a reply's body; None where it is no chat completion."""
+    """Return the answer in a reply's body; None if it is not a chat completion."""
     try:
         completion = Completion.model_validate_json(body)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""From the votes of one side's comparisons to its metrics."""
+"""From the votes on a method's comparisons to win rates."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from bench.judging.verdicts import Vote
 
-# As in the report: where equal length is further out than this, it would be an extrapolation.
+# As in the report: if equal length is further out than this quantile, the length-controlled win
+# rate would be an extrapolation.
 TAIL = 0.05
 Metrics = dict[str, float | int]
 
 
 class Judged(NamedTuple):
-    """A comparison and how it went."""
+    """A comparison with its vote."""
 
     prompt: str
     ours: str
@@ -23,7 +24,15 @@ class Judged(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What comparisons took. calls: really made; cached: answers that were there; cost: dollars."""
+    """What the comparisons used.
+
+    Attributes:
+        calls: Requests made now.
+        cached: Answers that were in the cache.
+        prompt_tokens: Tokens that the judge read.
+        completion_tokens: Tokens that it wrote.
+        cost: Dollars.
+    """
 
     calls: int
     cached: int
@@ -33,18 +42,18 @@ class Usage(NamedTuple):
 
 
 def metrics(judged: Sequence[Judged]) -> Metrics:
-    """Return the win rates over the opponent and what they rest on, as columns of llm_judge.csv.
+    """Return counts and win rates of comparisons with an opponent, by column of LLM_JUDGE.
 
-    prompts = wins + ties + losses + unparsable + failed, and only the first three are in the win
-    rates. win_rate: the mean of `Vote.won`; a win is more than 0.5. win_rate_lc: see
-    `length_controlled`, with lengths in characters. first_preferred: of the single answers that
-    preferred any, the share that preferred what was shown first. consistent: of the comparisons
-    with both answers, the share where they agree. What cannot be told is not a number.
+    Every comparison is a win, a tie, a loss, unparsable or failed; win rates are of the first
+    three. A metric without any comparison is nan.
+
+    Args:
+        judged: The comparisons.
     """
     votes = [row.vote for row in judged]
     won = [vote.won for vote in votes if vote.won is not None]
-    decisive = [verdict == "first" for vote in votes for verdict in vote.decisive]
-    agreed = [vote.consistent for vote in votes if vote.consistent is not None]
+    first_preferred = [verdict == "first" for vote in votes for verdict in vote.decisive]
+    consistent = [vote.consistent for vote in votes if vote.consistent is not None]
     failed = sum(vote.failed for vote in votes)
     return {
         "prompts": len(votes),
@@ -54,15 +63,18 @@ def metrics(judged: Sequence[Judged]) -> Metrics:
         "unparsable": len(votes) - len(won) - failed,
         "failed": failed,
         "win_rate": _mean(won),
-        "win_rate_sem": _error(won),
-        "win_rate_lc": at_equal_length(judged),
-        "first_preferred": _mean(decisive),
-        "consistent": _mean(agreed),
+        "win_rate_sem": _sem(won),
+        "win_rate_lc": win_rate_at_equal_length(judged),
+        "first_preferred": _mean(first_preferred),
+        "consistent": _mean(consistent),
     }
 
 
-def at_equal_length(judged: Sequence[Judged]) -> float:
-    """Return the length-controlled win rate; not a number where equal length is out of range."""
+def win_rate_at_equal_length(judged: Sequence[Judged]) -> float:
+    """Return the length-controlled win rate, with lengths in characters.
+
+    It is nan where responses of equal length are out of range.
+    """
     import numpy as np
 
     from bench.evaluation.win_rate import length_controlled
@@ -78,7 +90,7 @@ def at_equal_length(judged: Sequence[Judged]) -> float:
     return length_controlled(won, longer, [row.prompt for row in valid])
 
 
-def _error(won: list[float]) -> float:
+def _sem(won: list[float]) -> float:
     from bench.evaluation.win_rate import sem
 
     return sem(won)

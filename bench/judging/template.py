@@ -1,4 +1,4 @@
-"""The question that is put to the judge."""
+"""The question for the judge: its template, and how it is filled."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from bench.errors import UserError
 BUILT_IN = Path(__file__).with_name("template.txt")
 PLACEHOLDERS = ("{prompt}", "{first}", "{second}")
 EMPTY = "(empty)"
-# {mark} is for the fences around what is judged: text that was written before it was known cannot
-# close them. A template may do without.
+# {mark} is part of the tags around the judged texts. It is a hash of them, so that no text can
+# contain its own closing tag. A template may leave it out.
 _PLACES = re.compile(r"\{(prompt|first|second|mark)\}")
 
 
 def load_template(file: str | None) -> str:
-    """Return the template in a file, or the built-in one. Raises UserError."""
+    """Return the template in a file, or the built-in one.
+
+    Raises:
+        UserError: The file cannot be read, or lacks a placeholder.
+    """
     path = Path(file) if file else BUILT_IN
     try:
         template = path.read_text(encoding="utf-8")
@@ -33,17 +37,15 @@ def load_template(file: str | None) -> str:
 
 
 def fill(template: str, prompt: str, first: str, second: str) -> str:
-    """Return the question about two responses in this order.
-
-    In one pass, so that what looks like a placeholder within a text stays what it is.
-    """
+    """Return the question about two responses in this order."""
     texts = {"prompt": prompt, "first": first or EMPTY, "second": second or EMPTY}
-    # Sorted: the same for both orders, so that nothing but the order differs.
+    # Sorted, so that the questions in both orders differ in nothing but the order.
     mark = sha256(_encoded("\0".join(sorted(texts.values())))).hexdigest()[:8]
-    filled = texts | {"mark": mark}
-    return _encoded(_PLACES.sub(lambda place: filled[place[1]], template)).decode()
+    values = texts | {"mark": mark}
+    # In one pass: a text may contain something that looks like a placeholder.
+    return _encoded(_PLACES.sub(lambda place: values[place[1]], template)).decode()
 
 
 def _encoded(text: str) -> bytes:
-    # Half a surrogate pair, which JSON can have in it, cannot be sent.
+    # JSON may contain lone surrogates, which UTF-8 cannot encode.
     return text.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""The pipeline of one task at one seed: stages that all methods share, each made once."""
+"""The pipeline of a task at a seed: the stages that all methods share, each made once."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=2)
 def load_shared_policy(folder: Path, device: str) -> ModelPolicy:
-    """Return a policy that is shared by what reads it: nothing may train it."""
+    """Load a policy once for all callers. They share it, so none may train it."""
     return ModelPolicy.load(folder, device)
 
 
 @lru_cache(maxsize=3)
 def load_shared_reward(folder: Path, device: str) -> TextReward:
-    """Return a reward model that is shared by what reads it."""
+    """Load a reward model once for all callers."""
     return load_reward(folder, device)
 
 
 class Stage(NamedTuple):
-    """What makes an artifact that all methods share, and what it depends on.
+    """A stage of a pipeline: how its artifact is made, and what the artifact depends on.
 
     Attributes:
-        make: Writes the artifact to an empty folder and returns metrics of it. Its module and all
-            that this imports count in the artifact's key.
-        after: The stages that it starts from.
+        make: Called with the pipeline and an empty folder. It writes the artifact there and returns
+            metrics of it. The artifact's key covers the code of its module and of all that this
+            module imports.
+        after: The stages whose artifacts it reads.
         options: The task's options that it reads, beyond those of earlier stages.
-        seeded: Whether it differs from seed to seed.
-        on_device: Whether it differs from device to device.
+        seeded: Whether the artifact depends on the seed.
+        on_device: Whether the artifact depends on the device.
     """
 
     make: Callable[[Any, Path], dict[str, Any]]
@@ -55,15 +56,15 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline(ABC):
-    """A task at a seed, on a device, and where its stages lie.
+    """A task at a seed: the stages that all methods share, and access to their artifacts.
 
     Attributes:
-        stages: What is made, in this order.
+        stages: By name, in the order in which they are made.
         task: The task with its options.
-        seed: Varies the random instance, or the training alone where the data are recorded.
+        seed: Varies text, feedback and training; of recorded data, only the training.
         device: "cpu" or "cuda".
-        store: Where the artifacts lie.
-        alias: The experiment's name for the task, where it has one task with several options.
+        store: Where the artifacts are kept.
+        alias: The experiment's name for the task, where the task occurs with several options.
     """
 
     stages: ClassVar[Mapping[str, Stage]]
@@ -78,14 +79,21 @@ class Pipeline(ABC):
     def open(cls, task: Any, seed: int, device: str, store: Store, alias: str = "") -> Self:
         """Return the pipeline of a task.
 
+        Args:
+            task: The task with its options.
+            seed: See the class.
+            device: "cpu" or "cuda".
+            store: Where the artifacts are kept.
+            alias: The experiment's name for the task.
+
         Raises:
-            UserError: Data or models that the task names cannot be had.
+            UserError: Data or models that the task names cannot be found.
         """
         return cls(task, seed, device, store, alias)
 
     @classmethod
     def fit_options(cls, task: Any) -> dict[str, Any]:
-        """Return options that the task's model makes necessary; none by default."""
+        """Return options of the task that its model makes necessary, by name; none by default."""
         return {}
 
     @property
@@ -94,11 +102,15 @@ class Pipeline(ABC):
         return self.alias or self.task.name
 
     def key(self, stage: str) -> str:
-        """Return the key of a stage's artifact: a hash of options, inputs, seed and code."""
+        """Return the key of a stage's artifact, a hash of all that the artifact depends on.
+
+        These are the options, the inputs, the earlier stages, the seed and the device, as far as
+        the stage declares them, and the code: that of the stage's and the task's modules with all
+        that they import, and that of the pipeline's own modules without what they import, or each
+        stage would depend on the code of all.
+        """
         spec = self.stages[stage]
-        own_modules = [
-            kind.__module__ for kind in type(self).__mro__ if issubclass(kind, Pipeline)
-        ]
+        own_modules = [kind.__module__ for kind in type(self).__mro__ if issubclass(kind, Pipeline)]
         return digest(
             stage=stage,
             task=self.task.name,
@@ -118,11 +130,11 @@ class Pipeline(ABC):
         return self.stages[stage].options
 
     def inputs(self, stage: str) -> dict[str, Any]:
-        """Return what else a stage reads: hashes of files that the task names."""
+        """Return hashes of the files that a stage reads; none by default."""
         return {}
 
     def folder(self, stage: str) -> Path:
-        """Return where a stage's artifact lies, or will."""
+        """Return the folder of a stage's artifact, whether it has been made or not."""
         return self.store.folder(stage, self.key(stage))
 
     def missing(self) -> list[str]:
@@ -130,24 +142,24 @@ class Pipeline(ABC):
         return [stage for stage in self.stages if not self.store.has(stage, self.key(stage))]
 
     def make(self, stage: str) -> None:
-        """Make one stage, unless it is there."""
+        """Make a stage's artifact, unless it exists."""
         self.store.make(stage, self.key(stage), partial(self.stages[stage].make, self))
 
     def prepare(self) -> None:
-        """Make what is missing, in order."""
+        """Make all artifacts that are missing, in order."""
         for stage in self.stages:
             self.make(stage)
 
     def metrics(self, stage: str) -> dict[str, Any]:
-        """Return what a stage says of itself: its seconds, and what its maker measured."""
+        """Return the metrics of a stage: the seconds it took, and what its `make` returned."""
         return self.store.metrics(stage, self.key(stage))
 
     def fit(self, stage: str, train: Callable[..., T], *args: Any, seed: int | None = None) -> T:
-        """Train for a stage, in a work folder of its own.
+        """Train a model for a stage, in a work folder that is removed afterwards.
 
         Args:
             stage: The stage that is being made.
-            train: Called with the arguments, device, seed and workdir.
+            train: Called with `args` and the keyword arguments device, seed and workdir.
             args: Positional arguments of `train`.
             seed: Of the training; the pipeline's by default.
 
@@ -166,15 +178,22 @@ class Pipeline(ABC):
 
     @abstractmethod
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        """Return the reward that policies are measured by: gold, or a judge's where none is known.
+        """Return the reward that policies are measured by: gold, or a judge's where there is none.
 
         Only methods that declare themselves privileged see it.
+
+        Args:
+            prompts: [N].
+            responses: [N].
+
+        Returns:
+            [N].
         """
 
     @property
     @abstractmethod
     def feedback_kind(self) -> FeedbackKind:
-        """The kind of labels that people, or the simulated annotator, gave."""
+        """The kind of labels that the annotator gave."""
 
     @property
     @abstractmethod
@@ -183,12 +202,12 @@ class Pipeline(ABC):
 
     @property
     def reward_key(self) -> str:
-        """A hash of what gives the reward and to which prompts, beyond the task's own code."""
+        """A hash of what the reward depends on beyond the task's options and code."""
         return ""
 
     @property
     def temperature(self) -> float:
-        """How many units of the gold reward one unit of the learned reward stands for."""
+        """The annotator's temperature: gold reward per unit of the learned reward."""
         return 1.0
 
     @property
@@ -197,7 +216,7 @@ class Pipeline(ABC):
         return Loading()
 
     def read_data(self) -> list[str]:
-        """Read what comes from elsewhere and return a summary of it, line by line.
+        """Read the data and return a summary, line by line; none by default.
 
         Raises:
             UserError: The data cannot be used.
@@ -205,35 +224,35 @@ class Pipeline(ABC):
         return []
 
     def describe(self) -> dict[str, Any]:
-        """Return what the manifest says of this kind of pipeline beyond its task."""
+        """Return what the manifest records of this kind of pipeline beyond its task."""
         return {"judge": None, "data": None}
 
     def load_policy(self, stage: str) -> ModelPolicy:
-        """Return a stage's model. It is shared by what reads it: nothing may train it."""
+        """Return a stage's model. All callers share it, so none may train it."""
         return load_shared_policy(self.folder(stage), self.device)
 
     def sft(self) -> ModelPolicy:
-        """Return the SFT policy, shared likewise."""
+        """Return the SFT policy, shared in the same way."""
         return self.load_policy("sft")
 
     def reward_model(self) -> TextReward:
-        """Return the reward model, shared likewise."""
+        """Return the reward model, shared in the same way."""
         return load_shared_reward(self.folder("reward_model"), self.device)
 
     def labels(self, split: str, kind: FeedbackKind) -> list[Label]:
-        """Return the labels of a split as they were given, none where there are none."""
+        """Return the labels of a split that the annotator gave as this kind; maybe none."""
         return read_labels(self.folder("feedback"), split, kind)
 
     def feedback(self, kind: FeedbackKind) -> list[Label]:
-        """Return the labels on train prompts, as this kind.
+        """Return the labels on train prompts as this kind.
 
-        Unpaired labels were asked for as such; all others derive from the kind that was given.
+        Unpaired labels are stored as such; the other kinds derive from the annotator's.
         """
-        given = kind if kind == "unpaired" else self.feedback_kind
-        return derive(self.labels("train", given), kind)
+        stored = kind if kind == "unpaired" else self.feedback_kind
+        return derive(self.labels("train", stored), kind)
 
     def label_count(self, kind: FeedbackKind) -> int:
-        """Return how many labels of the annotator this kind of feedback took."""
+        """Return how many labels the annotator gave for this kind of feedback."""
         return int(self.metrics("feedback")["unpaired" if kind == "unpaired" else "labels"])
 
     def held_out_pairs(self, split: Split) -> list[Pair]:

@@ -1,4 +1,4 @@
-"""Pipelines that need nothing from elsewhere: a model pretrained on the task's own text."""
+"""Pipelines that need no download: the base model is pretrained on the task's own text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EmbeddedPipeline(SimulatedPipeline):
     """An embedded task at a seed."""
 
     stages: ClassVar = {
-        # With all options that no later stage names: they set the task's text and gold reward.
+        # Reads all options that no later stage names: they determine text and gold reward.
         "base_model": Stage(base_model.make_embedded),
         "sft": Stage(sft.make_simulated, ("base_model",), ("sft",)),
         "feedback": Stage(

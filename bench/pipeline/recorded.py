@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 from bench.cache.store import Store
+from bench.data.checks import TooManyBadRowsError
+from bench.data.splits import subsample
+from bench.data.wording import too_many_bad_rows_text
+from bench.errors import UserError
 from bench.pipeline.base import Pipeline, Stage, load_shared_reward
 from bench.pipeline.sources import Sources, find_model, find_sources
 from bench.pipeline.stages import base_model, judge, recorded_feedback, reward_model, sft
-from bench.pipeline.stages.models import positions_of
-from bench.pipeline.stages.recorded_feedback import drawn
+from bench.pipeline.stages.training.models import positions_of
 from bench.pipeline.summary import judge_description, recorded_summary
 from bench.tasks.base import Split
 from bench.tasks.recorded import Recorded
@@ -65,7 +68,11 @@ class RecordedPipeline(Pipeline):
 
     @classmethod
     def fit_options(cls, task: Recorded) -> dict[str, Any]:
-        """Return shorter responses where they would leave the prompt less than half of the model."""
+        """Return a smaller `response_tokens` where prompts would get less than half of the model.
+
+        Args:
+            task: Recorded preferences.
+        """
         source = find_model(task.model)
         if not source.folder:
             return {}
@@ -73,7 +80,7 @@ class RecordedPipeline(Pipeline):
         return {"response_tokens": half} if task.response_tokens > half else {}
 
     def inputs(self, stage: str) -> dict[str, Any]:
-        """Return hashes of data and models; of an embedded size its name."""
+        """Return hashes of data and models, and the name of an embedded size."""
         task, sources = self.task, self.sources
         match stage:
             case "feedback":
@@ -87,17 +94,28 @@ class RecordedPipeline(Pipeline):
                 return {"classifier": sources.reward_classifier.hash}
         return {}
 
+    def make(self, stage: str) -> None:
+        """Make one stage, unless it is there.
+
+        Raises:
+            UserError: The data cannot be used.
+        """
+        try:
+            super().make(stage)
+        except TooManyBadRowsError as error:
+            raise UserError(too_many_bad_rows_text(self.task.data, error)) from None
+
     def prompts(self, split: Split) -> list[str]:
         return self._prompts[split]
 
     @cached_property
     def _prompts(self) -> dict[Split, list[str]]:
         splits: tuple[Split, ...] = ("train", "validation", "test")
-        found = {split: prompts_of(self.labels(split, self.feedback_kind)) for split in splits}
+        prompts = {split: prompts_of(self.labels(split, self.feedback_kind)) for split in splits}
         most = self.task.eval_prompts
         return {
-            split: prompts if split == "train" else drawn(prompts, most)
-            for split, prompts in found.items()
+            split: every if split == "train" else subsample(every, most)
+            for split, every in prompts.items()
         }
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:

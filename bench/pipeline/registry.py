@@ -1,4 +1,4 @@
-"""Which kind of pipeline a kind of task has: one line for each."""
+"""The kind of pipeline for each kind of task, one line each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
 
 PIPELINES: dict[type[Task], type[Pipeline]] = {
-    Embedded: EmbeddedPipeline,
+    Embedded: EmbeddedPipeline,  # type: ignore[type-abstract]
     Recorded: RecordedPipeline,
     Sentiment: SentimentPipeline,
 }
 
 
 def pipeline_class(task: Task) -> type[Pipeline]:
-    """Return the kind of pipeline that a task has."""
+    """Return the kind of pipeline for a task: that of its nearest registered base class."""
     return next(PIPELINES[kind] for kind in type(task).__mro__ if kind in PIPELINES)
 
 
@@ -27,6 +27,6 @@ def make_pipeline(task: Task, seed: int, device: str, store: Store, alias: str =
     """Return the pipeline of a task at a seed.
 
     Raises:
-        UserError: Data or models that the task names cannot be had.
+        UserError: Data or models that the task names cannot be found.
     """
     return pipeline_class(task).open(task, seed, device, store, alias)

@@ -1,4 +1,4 @@
-"""Pipelines of the sentiment task: people's texts, a pretrained model, a classifier as gold."""
+"""Pipelines of the sentiment task: recorded texts, a pretrained model, a classifier as gold."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from bench.cache.store import Store
-from bench.data.splits import split_of
+from bench.data.splits import split_of, subsample
 from bench.pipeline.base import Stage
 from bench.pipeline.simulated import SimulatedPipeline
 from bench.pipeline.sources import Sources, find_texts
 from bench.pipeline.stages import base_model, feedback, reward_model, sft, texts
-from bench.pipeline.stages.recorded_feedback import drawn
 from bench.pipeline.stages.texts import read_texts
-from bench.pipeline.stages.tokenizers import load_tokenizer
+from bench.pipeline.stages.training.tokenizers import load_tokenizer
 from bench.pipeline.summary import sentiment_summary
 from bench.tasks.base import Example, Split
 from bench.tasks.sentiment import Sentiment
@@ -26,7 +25,15 @@ from methods.core.models.reward import Classifier
 
 @lru_cache(maxsize=1)
 def load_gold(folder: str, device: str, end: str, label: str, probability: bool) -> Classifier:
-    """Return the gold reward, once in each process."""
+    """Return the gold reward. A process loads it once.
+
+    Args:
+        folder: The classifier's folder.
+        device: "cpu" or "cuda".
+        end: The policies' end token, as text.
+        label: Whose log-odds are the reward.
+        probability: Whether its probability is the reward instead.
+    """
     return Classifier.load(
         Path(folder), device, end=end, label=label, plain=True, probability=probability
     )
@@ -75,11 +82,11 @@ class SentimentPipeline(SimulatedPipeline):
 
     def prompts(self, split: Split) -> list[str]:
         prompts = [example.prompt for example in self._examples(split)]
-        return prompts if split == "train" else drawn(prompts, self.task.eval_prompts)
+        return prompts if split == "train" else subsample(prompts, self.task.eval_prompts)
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        option, folder = self.task.classifier, self.sources.judge_classifier.folder
-        gold = load_gold(folder, self.device, self.end, option.label, option.probability)
+        classifier, folder = self.task.classifier, self.sources.judge_classifier.folder
+        gold = load_gold(folder, self.device, self.end, classifier.label, classifier.probability)
         return gold(prompts, responses)
 
     def demonstrations(self) -> list[Example]:

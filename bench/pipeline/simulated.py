@@ -12,13 +12,13 @@ from methods.core.feedback import FeedbackKind
 
 @dataclass(frozen=True)
 class SimulatedPipeline(Pipeline):
-    """A simulated task at a seed: all but its text, its prompts and its base model."""
+    """A simulated task at a seed: what its pipelines share, whatever the base model."""
 
     task: Simulated
 
     @abstractmethod
     def demonstrations(self) -> list[Example]:
-        """Return what the SFT policy is fine-tuned on."""
+        """Return the examples that the SFT policy is fine-tuned on."""
 
     @property
     def feedback_kind(self) -> FeedbackKind:

@@ -1,4 +1,4 @@
-"""Where data and models of a recorded task come from: folders, files, or the hub."""
+"""Data and models that a task names: files, folders, or the hub."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
 from bench.tasks.sizes import SIZES
 
-# Safetensors and what describes them: neither pickles nor code.
-WANTED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-SMALL = 32 * 2**20
+# Safetensors and the files that describe them; no pickles and no code.
+FILE_PATTERNS = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+# Files up to this many bytes are hashed by content.
+LARGEST_HASHED = 32 * 2**20
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model: its folder, and a hash of what lies there. Both empty for one made here."""
+    """A model on this machine. Both fields are empty for a model that is made here.
+
+    Attributes:
+        folder: Its absolute path.
+        hash: Of the folder's files.
+    """
 
     folder: str = ""
     hash: str = ""
@@ -28,7 +34,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a recorded task is made from. data: hash of its content."""
+    """The data and models that a task names.
+
+    Attributes:
+        data: Hash of the data's content.
+        model: The policies' base model.
+        judge_model: What the judge starts from.
+        reward_classifier: The classifier that replaces the reward model.
+        judge_classifier: The classifier that replaces the judge, or the gold reward.
+    """
 
     data: str = ""
     model: Source = Source()
@@ -38,7 +52,11 @@ class Sources:
 
 
 def find_sources(task: Recorded) -> Sources:
-    """Find data and models, fetching from the hub what is there. Raises UserError."""
+    """Find the data and models of recorded preferences. Models on the hub are downloaded.
+
+    Raises:
+        UserError: Something does not exist.
+    """
     return Sources(
         data=fingerprint(task.data, task.split),
         model=find_model(task.model),
@@ -49,7 +67,7 @@ def find_sources(task: Recorded) -> Sources:
 
 
 def find_texts(task: Sentiment) -> Sources:
-    """Find texts, model and classifier of a sentiment task, likewise."""
+    """Find the texts, model and classifier of a sentiment task, likewise."""
     return Sources(
         data=fingerprint(task.data, task.split),
         model=find_model(task.model),
@@ -58,7 +76,17 @@ def find_texts(task: Sentiment) -> Sources:
 
 
 def find_model(name: str) -> Source:
-    """Find a model; nothing for one that is made here. Raises UserError where there is none."""
+    """Find a model.
+
+    Args:
+        name: A folder, a hub id, or an embedded size; empty for none.
+
+    Returns:
+        An empty source for an embedded size and for none.
+
+    Raises:
+        UserError: There is no such model, or it has no safetensors.
+    """
     if not name or name in SIZES:
         return Source()
     folder = Path(name)
@@ -72,7 +100,7 @@ def find_model(name: str) -> Source:
 
 
 def needs_hub(task: Task) -> bool:
-    """Return whether anything of the task has to come from the hub."""
+    """Return whether the task names data or models that are on the hub."""
     return not all(Path(name).exists() for name in task.external_sources())
 
 
@@ -85,23 +113,23 @@ def _fetched(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=WANTED))
+        return Path(snapshot_download(name, allow_patterns=FILE_PATTERNS))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"model '{name}': neither a folder nor to be had from the hub ({reason}); allowed: "
-            f"{sizes}, a folder or a hub id"
+            f"model '{name}': no such folder, and not to be fetched from the hub ({reason}); "
+            f"allowed: {sizes}, a folder or a hub id"
         ) from None
 
 
 def _hash(folder: Path) -> str:
-    """Return a hash of small files' content, and of large ones' size and time of change."""
+    """Return a hash of a folder's files: small ones by content, large ones by size and date."""
     total = hashlib.sha256()
     for file in sorted(f for f in folder.iterdir() if f.is_file()):
-        about = file.stat()
+        status = file.stat()
         total.update(file.name.encode())
-        if about.st_size <= SMALL:
+        if status.st_size <= LARGEST_HASHED:
             total.update(file.read_bytes())
         else:
-            total.update(f"{about.st_size} {about.st_mtime_ns}".encode())
+            total.update(f"{status.st_size} {status.st_mtime_ns}".encode())
     return total.hexdigest()[:20]

@@ -1,22 +1,40 @@
-"""What was read of recorded data, in words. Artifacts hold counts; the text is made from them."""
+"""Summaries of recorded data. Artifacts hold codes and counts; the text is made from them here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from bench.data.checks import ProblemCount
+from bench.data.wording import problem_lines, used_rows_text
 from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
 
+# What labels of each kind are called.
+KIND_NAMES = {"pairs": "pairs", "rankings": "rankings", "unpaired": "unpaired labels"}
+
 
 def recorded_summary(task: Recorded, metrics: Mapping[str, Any]) -> list[str]:
-    """Return lines on which rows are used, and what is wrong with the others.
+    """Return a line on the rows that are used, and one on each thing to know of them.
 
     Args:
         task: Recorded preferences.
-        metrics: What the feedback stage kept.
+        metrics: Of the feedback stage.
     """
-    return list(metrics["words"])
+    problems = [ProblemCount(**problem) for problem in metrics["problems"]]
+    splits = ", ".join(f"{count:,} {split}" for split, count in metrics["rows"].items())
+    counts = [
+        (metrics["repeated"], "repeat an earlier row"),
+        (metrics["contradicting"], "contradict an earlier row"),
+        (metrics["cut_responses"], f"responses are cut at {task.response_tokens} tokens"),
+    ]
+    lines = [
+        *problem_lines(problems),
+        *(f"{count:,} {text}" for count, text in counts if count),
+        f"{KIND_NAMES[metrics['kind']]} in each split: {splits}",
+    ]
+    used = used_rows_text(task.data, metrics["used_rows"], metrics["bad_rows"])
+    return [used, *(f"  {line}" for line in lines)]
 
 
 def judge_description(task: Recorded, metrics: Mapping[str, Any]) -> str:
@@ -24,7 +42,7 @@ def judge_description(task: Recorded, metrics: Mapping[str, Any]) -> str:
 
     Args:
         task: Recorded preferences.
-        metrics: What the feedback stage kept.
+        metrics: Of the feedback stage.
     """
     if task.judge_classifier.model:
         return f"the classifier {task.judge_classifier.model}, as it is"
@@ -36,12 +54,12 @@ def judge_description(task: Recorded, metrics: Mapping[str, Any]) -> str:
 
 
 def sentiment_summary(task: Sentiment, metrics: Mapping[str, Any]) -> list[str]:
-    """Return a line on how many beginnings of texts each split has.
+    """Return a line on how many prompts each split has.
 
     Args:
         task: The sentiment task.
-        metrics: What its texts stage kept.
+        metrics: Of the texts stage.
     """
     splits = ("train", "validation", "test")
-    parts = [f"{metrics[split]:,} to {split}" for split in splits]
-    return [f"{task.data}: beginnings of texts: {', '.join(parts)}"]
+    parts = [f"{metrics[split]:,} {split}" for split in splits]
+    return [f"{task.data}: beginnings of texts in each split: {', '.join(parts)}"]

@@ -1,4 +1,4 @@
-"""Figures as people read them. A figure that is missing is a dash, never 0."""
+"""Numbers as people read them. A number that is missing is a dash, never 0."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bench.analysis.statistics import Interval
+from bench.results.columns import Metric
 
 MISSING = "—"
 
 
 class Link(NamedTuple):
-    """Text that leads to a page; the address is http or https, and raw."""
+    """Text that leads to a page.
+
+    Attributes:
+        text: What is shown.
+        url: An http or https address, not escaped.
+    """
 
     text: str
     url: str
@@ -40,13 +46,18 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands marked."""
+    """Return a whole number with thousands separated."""
     return f"{value:,.0f}" if math.isfinite(value) else MISSING
 
 
-def percent(value: float) -> str:
+def percent(value: float, decimals: int = 0) -> str:
     """Return a share in [0, 1] as a percentage."""
-    return f"{100 * value:.0f}%" if math.isfinite(value) else MISSING
+    return f"{100 * value:.{decimals}f}%" if math.isfinite(value) else MISSING
+
+
+def tokens(value: float) -> str:
+    """Return a mean length with one decimal."""
+    return number(value, 1)
 
 
 def seconds(value: float) -> str:
@@ -54,13 +65,33 @@ def seconds(value: float) -> str:
     return number(value, 1 if 0 < abs(value) < 10 else 0)
 
 
-def marked(label: str, privileged: bool) -> str:
-    """Return the label of a method, with a word where it was given gold."""
-    return f"{label} (privileged)" if privileged else label
+FORMATS = {
+    "number": number,
+    "tokens": tokens,
+    "percent": percent,
+    "count": count,
+    "seconds": seconds,
+}
+
+
+def metric_value(metric: Metric, value: float) -> str:
+    """Return a metric's value in the format that the metric declares."""
+    return FORMATS[metric.format](value)
+
+
+def metric_label(metric: Metric, source: str = "gold") -> str:
+    """Return a metric's heading, its unit in brackets where the label does not end with it.
+
+    Args:
+        metric: The metric.
+        source: What gives the reward: gold or judge.
+    """
+    label = metric.label.format(source=source)
+    return f"{label} ({metric.unit})" if metric.unit and not label.endswith(metric.unit) else label
 
 
 def plus_minus(interval: Interval) -> str:
-    """Return the mean and the half-width of its interval."""
+    """Return the mean and half the width of its interval."""
     if not math.isfinite(interval.half_width):
         return number(interval.mean)
     return f"{number(interval.mean)} ± {number(interval.half_width)}"
@@ -77,7 +108,7 @@ def signed(interval: Interval) -> str:
 
 
 def setting(params: str) -> str:
-    """Return a run's params, JSON, as "name value, name value"."""
+    """Return a run's params, which are JSON, as "name value, name value"."""
     try:
         values = json.loads(params)
     except ValueError:

@@ -60,10 +60,17 @@ class Table:
 
 
 class Text(NamedTuple):
-    """A text shown as it is, such as a response: never as markup."""
+    """A text shown as it is, such as a response: never as markup.
+
+    Attributes:
+        label: Whose text or what it is; may be empty.
+        content: The text.
+        about: What else there is to say about it, in small print.
+    """
 
     label: str
     content: str
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from bench.report.sections.main import main_table
 from bench.results.loading import load_results
-from bench.report.tables import main_table
+from bench.results.metrics import shown_in
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-SHOWN = (
-    "method",
-    "setting",
-    "gold reward",
-    "gain over SFT",
-    "KL (nats)",
-    "efficiency",
-    "win rate vs SFT",
-    "seeds",
-)
 
 
 def terminal_tables(folder: Path) -> Iterator[Table]:
@@ -30,14 +20,15 @@ def terminal_tables(folder: Path) -> Iterator[Table]:
     from rich.table import Table
 
     results = load_results(folder)
+    metrics = {metric.name for metric in shown_in("terminal")}
+    shown = {"method", "setting", "gain", "seeds"} | metrics
     for task in results.tasks:
-        rows = main_table(results.runs, task, results.privileged)
+        main = main_table(results, task)
+        columns = [column for column in main.columns if column.name in shown]
         table = Table(title=task, title_justify="left", box=None, pad_edge=False)
-        for name in SHOWN:
-            heading = name.replace("gold", results.scale(task))
-            table.add_column(
-                heading, justify="left" if name in SHOWN[:2] else "right", no_wrap=True
-            )
-        for row in rows[list(SHOWN)].itertuples(index=False):
-            table.add_row(*(escape(str(value)) for value in row))
+        for column in columns:
+            side: Literal["left", "right"] = "right" if column.kind == "number" else "left"
+            table.add_column(escape(column.label), justify=side, no_wrap=True)
+        for row in main.rows:
+            table.add_row(*(escape(str(row[column.name])) for column in columns))
         yield table

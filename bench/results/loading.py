@@ -71,6 +71,11 @@ class Results:
         return str(known[0]) if known else "gold"
 
     @property
+    def reward_name(self) -> str:
+        """What gives the reward over all tasks: gold, judge, or "gold or judge"."""
+        return " or ".join(dict.fromkeys(map(self.reward_source, self.tasks)))
+
+    @property
     def judged(self) -> list[str]:
         """Tasks without a gold reward."""
         return [task for task in self.tasks if self.reward_source(task) == "judge"]

@@ -123,8 +123,10 @@ OPTIMUM = Table(
     (
         *(*RUN, BY_NAME["kl"], BY_NAME["response_tokens"]),
         Column("optimum_tokens", "Mean length of the optimum's responses."),
-        Column("mode_mass", "The policy's probability of the fewest responses that hold half of "
-               "the optimum."),
+        Column(
+            "mode_mass",
+            "The policy's probability of the fewest responses that hold half of the optimum.",
+        ),
         Column("optimum_mode_mass", "The optimum's probability of them."),
     ),
 )

@@ -1,4 +1,8 @@
-"""What methods are compared on. `TASKS` maps each name to its class."""
+"""Tasks: what methods are compared on. `TASKS` maps each name to its class.
+
+Imports: bench.data, methods.core.
+To add a task, write its module and add its class to `TASKS`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is: what is compared on, and what a simulated one has besides."""
+"""The kinds of task: simulated tasks have a gold reward, embedded tasks also bring their text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ TAGS = ("<prompt>", "</prompt>", "<answer>")
 
 
 class Example(NamedTuple):
-    """A prompt and a response; the response carries its end token if it ended."""
+    """A prompt with a response.
+
+    Attributes:
+        prompt: Text.
+        response: Text, with the end token where the response ends.
+    """
 
     prompt: str
     response: str
@@ -27,7 +32,14 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How base model and SFT policy train. learning_rate falls linearly to 0."""
+    """How a base model or an SFT policy trains.
+
+    Attributes:
+        examples: Number of training examples.
+        epochs: Passes over the examples.
+        batch_size: Examples per step.
+        learning_rate: At the start; it falls linearly to 0.
+    """
 
     examples: Annotated[int, Gt(0)]
     epochs: Annotated[float, Gt(0)]
@@ -37,9 +49,14 @@ class Training:
 
 @dataclass(frozen=True)
 class RewardTraining:
-    """How the reward model trains, on all pairs. learning_rate falls linearly to 0.
+    """How the reward model trains, on all labels.
 
-    layers: how many of the SFT policy's layers it keeps, from below: its capacity. All by default.
+    Attributes:
+        epochs: Passes over the labels.
+        batch_size: Labels per step.
+        learning_rate: At the start; it falls linearly to 0.
+        layers: How many of the SFT policy's layers the reward model keeps, from below: its
+            capacity. None keeps all.
     """
 
     epochs: Annotated[float, Gt(0)]
@@ -50,7 +67,14 @@ class RewardTraining:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The size of the Llama model that the task pretrains."""
+    """The size of the Llama model that the task pretrains.
+
+    Attributes:
+        layers: Number of layers.
+        hidden: Width of the hidden states.
+        heads: Attention heads per layer.
+        intermediate: Width of the MLP.
+    """
 
     layers: Annotated[int, Gt(0)] = 2
     hidden: Annotated[int, Gt(0)] = 64
@@ -62,11 +86,15 @@ class Architecture:
 class Annotator:
     """A simulated annotator: Bradley-Terry with a temperature, a flip rate and ties.
 
-    Of several responses one is chosen with probability softmax(gold / temperature): of two, with
-    sigmoid((gold(a) - gold(b)) / temperature). With probability flip_rate one of the others is
-    taken instead. Responses closer in gold than tie_margin are a tie, decided by chance. A ranking
-    is a choice of the best, then of the best of the rest (Plackett-Luce). A single response gets a
-    unpaired up as if it were chosen over one of the judged responses' mean gold.
+    It chooses one of several responses with probability softmax(gold / temperature), which for two
+    is sigmoid((gold(a) - gold(b)) / temperature). It ranks by choosing the best, then the best of
+    the remaining ones (Plackett-Luce). It likes a single response with the probability that it
+    would choose it over a response of the mean gold reward.
+
+    Attributes:
+        temperature: In units of the gold reward; higher is noisier.
+        flip_rate: Probability that one of the other responses is chosen instead.
+        tie_margin: Where all gold rewards differ by less, the choice is random.
     """
 
     temperature: Annotated[float, Gt(0)] = 1.0
@@ -76,11 +104,15 @@ class Annotator:
 
 @dataclass(frozen=True)
 class FeedbackFormat:
-    """What the annotator is asked: the better of a pair, the best of several, or their order.
+    """What the annotator gives: the better of a pair, the best of several, or their order.
 
-    responses: how many there are to choose among, or to rank. Methods that learn from single
-    responses are given unpaired from the same annotator, on the first response of each question, or
-    on the first n - 1 where n are ranked.
+    Methods that learn from unpaired labels get them from the same annotator, as many as the
+    annotator made choices: on the first response of each request, or on the first n - 1 where n
+    are ranked.
+
+    Attributes:
+        kind: What a label is.
+        responses: How many responses the annotator chooses among, or ranks.
     """
 
     kind: Literal["pairs", "choices", "rankings"] = "pairs"
@@ -88,21 +120,28 @@ class FeedbackFormat:
 
     def __post_init__(self) -> None:
         if self.kind == "pairs" and self.responses != 2:
-            raise ValueError("feedback_format.responses must be 2 for pairs; more for choices and rankings")
+            raise ValueError(
+                "feedback_format.responses must be 2 for pairs; more for choices and rankings"
+            )
 
     @property
     def labels(self) -> int:
-        """How many decisions an answer is: a ranking of n is n - 1 choices."""
+        """How many labels one request counts for: a ranking of n is n - 1 choices."""
         return self.responses - 1 if self.kind == "rankings" else 1
 
 
 @dataclass(frozen=True)
 class ResponseSource:
-    """Which policy the judged responses are sampled from: the reference itself by default.
+    """Where the labelled responses come from: the SFT policy by default.
 
-    What that policy hardly ever says no label is about. temperature: above 1 it says more.
-    tilting: if set, half of the responses are drawn anew from the samples for their prompt, with
-    weights exp(gold / tilt): about as the optimum at that KL strength would say them.
+    Labels say little about responses that the source hardly ever gives.
+
+    Attributes:
+        policy: Which policy is sampled.
+        temperature: Of sampling; above 1 the responses are more diverse.
+        tilting: KL strength of an exponential tilting towards gold. If set, half of the responses
+            are resampled from those for the same prompt with weights exp(gold / tilting), about
+            as the optimal policy at that strength would give them.
     """
 
     policy: Literal["sft", "base_model"] = "sft"
@@ -112,11 +151,11 @@ class ResponseSource:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What methods are compared on. Its fields are its options, which methods do not see.
+    """A task that methods are compared on. Its fields are its options; methods do not see them.
 
     Attributes:
         name: The task's name in experiments.
-        reward_source: What gives the reward that policies are measured by.
+        reward_source: Where the reward that policies are measured by comes from.
         enumerable: Whether all responses can be listed.
         takes_data: Whether `--data` and `--model` set its options `data` and `model`.
         sft: How the SFT policy trains.
@@ -137,11 +176,11 @@ class Task(ABC):
         """The longest response, in tokens, its end token included."""
 
     def external_sources(self) -> list[str]:
-        """Return the names of data and models that come from files, folders or the hub."""
+        """Return the data and models that come from files, folders or the hub, by name."""
         return []
 
     def feedback_kinds(self) -> tuple[FeedbackKind, ...] | None:
-        """Return the kinds of feedback that methods can have; None where the data decide."""
+        """Return the kinds of feedback that methods can learn from; None where the data decide."""
         return None
 
 
@@ -149,7 +188,11 @@ class Task(ABC):
 class Simulated(Task):
     """A task with a gold reward, whose annotator is simulated.
 
-    labels: how many the annotator makes. question: what of. response_source: on which responses.
+    Attributes:
+        labels: How many labels the annotator gives.
+        feedback_format: What it is shown, and what a label is.
+        annotator: How noisy it is.
+        response_source: Where the labelled responses come from.
     """
 
     reward_source: ClassVar = "gold"
@@ -165,14 +208,16 @@ class Simulated(Task):
     def __post_init__(self) -> None:
         if self.labels < self.feedback_format.labels:
             least = self.feedback_format.labels
-            raise ValueError(f"labels must be at least {least}, those of one question")
+            raise ValueError(f"labels must be at least {least}, those of one request")
 
 
 @dataclass(frozen=True)
 class Embedded(Simulated):
-    """A pipeline that needs nothing from elsewhere: it makes its text, and its gold is a program.
+    """A simulated task that needs no download: it generates its text, and its gold is a program.
 
-    architecture, pretraining: of the base model.
+    Attributes:
+        architecture: Size of the base model.
+        pretraining: How the base model trains.
     """
 
     architecture: Architecture = Architecture()
@@ -180,9 +225,9 @@ class Embedded(Simulated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        depth = self.architecture.layers
-        if self.reward_model.layers is not None and self.reward_model.layers > depth:
-            raise ValueError(f"reward_model.layers must be at most architecture.layers, {depth}")
+        layers = self.architecture.layers
+        if self.reward_model.layers is not None and self.reward_model.layers > layers:
+            raise ValueError(f"reward_model.layers must be at most architecture.layers, {layers}")
 
     @abstractmethod
     def words(self) -> list[str]:
@@ -194,12 +239,12 @@ class Embedded(Simulated):
 
     @abstractmethod
     def corpus(self, random: Random, count: int) -> list[Example]:
-        """Return pretraining text."""
+        """Return `count` examples of pretraining text."""
 
     @abstractmethod
     def demonstrations(self, random: Random, count: int) -> list[Example]:
-        """Return what the SFT policy is fine-tuned on."""
+        """Return `count` examples to fine-tune the SFT policy on."""
 
     @abstractmethod
     def gold(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        """Return the true reward of each response."""
+        """Return the gold reward of each response, [N], to its prompt, [N]."""

@@ -1,9 +1,10 @@
-"""exact: a instance so small that every response is listed, so that nothing need be estimated.
+"""exact: a task so small that every response is enumerated.
 
-A response is up to four letters; the tokens are few enough that every sequence of them can be
-scored (16,105 for each of the 8 prompts), special tokens included. What the enumeration gives,
-optimum, KL, regret, has no sampling error: it is the reference_samples that the rest is checked with. The
-same 8 prompts serve to train, choose and test: there is nothing to generalize to.
+A response is up to four letters. There are few enough sequences of tokens to list all of them,
+special tokens included: 16,105 for each of the 8 prompts. The KL, the reward, the optimal frontier
+and the regret of a policy are then sums over all responses, without sampling error. Estimates are
+checked against them, and methods can be compared to the exact optimum. Training, validation and
+test use the same 8 prompts: there is nothing to generalize to.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.tasks.base import END, Architecture, Embedded, Example, RewardTrainin
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
-# What a score of 1 for two letters in a row makes of their weight in the text, at overlap 1: e^4.
+# At overlap 1, a reward of 1 for two letters in a row multiplies their weight in the text by e^4.
 LEAN = 4.0
 
 
@@ -30,9 +31,14 @@ LEAN = 4.0
 class Exact(Embedded):
     """Strings of letters with a reward for each letter in each place and each pair of letters.
 
-    overlap: how far all text leans towards the pairs of letters that the reward likes. At 0 it
-    knows nothing of them, above 0 the reward's peak is where the reference is, below 0 where it
-    hardly ever is.
+    Attributes:
+        instance: Which random instance of the task: its text and its gold reward. All seeds of a
+            comparison share it.
+        length: The longest response, in letters.
+        stop: Probability that the text ends after each letter.
+        overlap: How far all text leans towards pairs of letters with a high reward. At 0 it is
+            independent of the reward; above 0 the reference gives the best responses often; below
+            0 hardly ever.
     """
 
     name: ClassVar[str] = "exact"
@@ -59,11 +65,11 @@ class Exact(Embedded):
         return list(PROMPTS)
 
     def corpus(self, random: Random, count: int) -> list[Example]:
-        """Letters from each prompt's own Markov chain, half of the time at random."""
+        """Return letters from each prompt's own Markov chain, half of the time at random."""
         return self._examples(random, count, mixed=0.5)
 
     def demonstrations(self, random: Random, count: int) -> list[Example]:
-        """The same, more sharply."""
+        """Return letters from the same chains, at random less often."""
         return self._examples(random, count, mixed=0.3)
 
     def _examples(self, random: Random, count: int, mixed: float) -> list[Example]:
@@ -91,13 +97,13 @@ class Exact(Embedded):
 
     @cached_property
     def _leaning(self) -> dict[str, list[float]]:
-        """For each letter, how its next letters' weights lean towards the reward."""
+        """For each letter, the factors by which the weights of the next letters lean."""
         strength = LEAN * self.overlap
-        return {a: [math.exp(strength * self._scores[a, b]) for b in LETTERS] for a in LETTERS}
+        return {a: [math.exp(strength * self._terms[a, b]) for b in LETTERS] for a in LETTERS}
 
     @cached_property
-    def _scores(self) -> dict[tuple[object, ...], float]:
-        """Scores of (prompt, place, letter), and of (letter, next letter) whatever the prompt."""
+    def _terms(self) -> dict[tuple[object, ...], float]:
+        """Terms of the reward for (prompt, place, letter), and for (letter, next letter)."""
         random = Random(f"scores {self.instance}")
         places = [(p, i, a) for p in PROMPTS for i in range(self.length) for a in LETTERS]
         neighbors = [(a, b) for a in LETTERS for b in LETTERS]
@@ -109,8 +115,10 @@ class Exact(Embedded):
         return [self._gold(p, r) for p, r in zip(prompts, responses, strict=True)]
 
     def _gold(self, prompt: str, response: str) -> float:
-        """Sum of the scores of its letters, by place, and of its neighbors; -1 for any other
-        token than a letter or the end."""
+        """Return the sum of the terms of all letters by place, and of all neighbors.
+
+        Any token that is neither a letter nor the end counts -1.
+        """
         tokens = response.removesuffix(END).split()
-        placed = sum(self._scores.get((prompt, i, a), -1.0) for i, a in enumerate(tokens))
-        return placed + sum(self._scores.get(pair, 0.0) for pair in pairwise(tokens))
+        placed = sum(self._terms.get((prompt, i, a), -1.0) for i, a in enumerate(tokens))
+        return placed + sum(self._terms.get(pair, 0.0) for pair in pairwise(tokens))

@@ -1,7 +1,7 @@
-"""recorded: preferences that people made, in a file or a data set; nobody knows a gold reward.
+"""recorded: preferences of people, from a file or a data set. There is no gold reward.
 
-Policies are measured by a judge: a reward model of its own, trained on prompts that nothing else
-sees, or a sequence classifier as it is. How often it agrees with people stands beside its figures.
+A judge measures the policies: a separate reward model, trained on prompts that nothing else sees,
+or a ready-made sequence classifier. Results state how often it agrees with people.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from methods.core.models.loading import Loading
 
 @dataclass(frozen=True)
 class Classifier:
-    """A sequence classifier that scores responses as it is.
+    """A ready-made sequence classifier as a reward.
 
-    model: a folder or a hub id; empty: none. label: whose log-odds are the score, where it has
-    several outputs. probability: its probability instead.
+    Attributes:
+        model: A folder or a hub id; empty for none.
+        label: Whose log-odds are the reward, where the classifier has several outputs.
+        probability: Whether the reward is the label's probability instead.
     """
 
     model: str = ""
@@ -33,20 +35,31 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Recorded(Task):
-    """Recorded preferences: pairs, rankings or unpaired of people.
+    """Recorded preferences: pairs, rankings or unpaired labels of people.
 
-    data: a file (JSONL, CSV, Parquet), a folder of the datasets library, or a hub id; split: of the
-    latter. columns: what ours are called there. text: "chat" where prompts are turns, "plain" where
-    the response goes on with the prompt's text. rows: at most so many are read; 0: all. bad_rows:
-    the largest share that may be wrong. shares: of the prompts in each split, `judge` for the
-    judge's reward model. eval_prompts: of the validation and of the test prompts, at most so many
-    are answered. model: a size that is embedded (tiny, 1M, 10M, 50M, 150M) and pretrained on the
-    text, or a folder or hub id. base: "pretrained" takes the model as the SFT policy, "sft first"
-    fine-tunes it on the responses that people liked. loading: how it is loaded and trained.
-    max_prompt_tokens: 0: what the model takes. response_tokens: the longest response; recorded ones
-    are cut there. judge_model: what the judge starts from, the policies' base model by default.
-    judge: how it trains. reward_classifier, judge_classifier: instead of reward models that are
-    trained here.
+    Attributes:
+        data: A file (JSONL, JSON, CSV or Parquet), a folder of the datasets library, or a hub id.
+        split: The split to read, of a folder or a hub data set.
+        columns: The data's names for our columns, where they differ.
+        text: "chat" where prompts are turns, "plain" where a response continues the prompt's text.
+        rows: At most so many rows are read; 0 for all.
+        bad_rows: The largest share of rows that may be unusable.
+        shares: Of the prompts in each split; `judge` is for the judge's reward model.
+        eval_prompts: At most so many of the validation and of the test prompts are answered.
+        model: An embedded size (tiny, 1M, 10M, 50M, 150M), pretrained on the text, or a folder or
+            hub id.
+        base: "pretrained" takes the model as the SFT policy; "sft first" fine-tunes it on the
+            preferred responses.
+        loading: How the model is loaded and trained.
+        max_prompt_tokens: The longest prompt; 0 for what the model takes.
+        response_tokens: The longest response; recorded responses are cut there.
+        pretraining: Of an embedded size.
+        sft: Of the SFT policy.
+        reward_model: Training of the reward model.
+        judge_model: What the judge starts from; the policies' base model by default.
+        judge: Training of the judge.
+        reward_classifier: Replaces the reward model that is trained here.
+        judge_classifier: Replaces the judge that is trained here.
     """
 
     name: ClassVar = "recorded"

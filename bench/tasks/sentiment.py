@@ -1,8 +1,8 @@
-"""sentiment: the beginnings of texts, to be continued so that a classifier likes them.
+"""sentiment: continue the beginning of a text so that a classifier likes it.
 
-The controlled setting of the DPO paper (Rafailov et al., 2023, section 6.1): films, whose reviews
-begin with two to eight tokens, and a classifier of sentiment as the gold reward. So there is a
-frontier of reward against KL, on real text and a real model.
+The controlled setting of the DPO paper (Rafailov et al., 2023, section 6.1): the first two to eight
+tokens of film reviews are prompts, and a sentiment classifier is the gold reward. This gives a
+frontier of reward against KL on recorded text and with a pretrained model.
 """
 
 from __future__ import annotations
@@ -23,11 +23,24 @@ from methods.core.models.loading import Loading
 class Sentiment(Simulated):
     """Continue the beginning of a text so that a classifier likes it.
 
-    data, split, column: texts, in a file or on the hub, and where they stand in a row; rows: at
-    most so many are read. model: a folder or hub id. classifier: the gold reward.
-    shortest, longest: of the beginnings, in tokens. response_tokens: the longest response. shares:
-    of the prompts; eval_prompts: of the validation and of the test prompts, at most so many are
-    answered. loading: how the model is loaded and trained.
+    Attributes:
+        data: Texts: a file, a folder of the datasets library, or a hub id.
+        split: The split to read, of a folder or a hub data set.
+        column: The column with the text.
+        rows: At most so many rows are read; 0 for all.
+        model: The base model: a folder or a hub id.
+        classifier: The gold reward.
+        shortest: The shortest prompt, in tokens.
+        longest: The longest prompt, in tokens.
+        response_tokens: The longest response, in tokens.
+        shares: Of the prompts in each split.
+        eval_prompts: At most so many of the validation and of the test prompts are answered.
+        loading: How the model is loaded and trained.
+        labels: How many labels the annotator gives.
+        feedback_format: The kind of labels and the responses to each prompt.
+        annotator: How the annotator decides.
+        sft: Training of the SFT policy.
+        reward_model: Training of the reward model.
     """
 
     name: ClassVar = "sentiment"
@@ -46,10 +59,10 @@ class Sentiment(Simulated):
     shares: Shares = Shares(train=0.9, judge=0.0, validation=0.05, test=0.05)
     eval_prompts: Annotated[int, Gt(1)] = 64
     loading: Loading = Loading()
-    # Four continuations of each beginning, put in order: six pairs.
+    # Four continuations of each prompt are ranked: six pairs.
     labels: Annotated[int, Gt(0)] = 75_000
     feedback_format: FeedbackFormat = FeedbackFormat("rankings", 4)
-    # The classifier's own order, and no other.
+    # Nearly no noise: the order is the classifier's.
     annotator: Annotator = Annotator(temperature=1e-4)
     sft: Training = Training(25_000, 1, 64, 1e-5)
     reward_model: RewardTraining = RewardTraining(3, 64, 1e-5)

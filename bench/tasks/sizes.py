@@ -1,4 +1,4 @@
-"""The sizes of models that are pretrained here, by name."""
+"""The sizes of models that are pretrained on the spot, by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Size(NamedTuple):
 
     Attributes:
         architecture: Layers and widths of the Llama model.
-        vocabulary: The most byte pairs that its tokenizer knows.
+        vocabulary: The largest number of tokens that its byte-pair tokenizer may have.
     """
 
     architecture: Architecture
     vocabulary: int
 
 
-# By their number of parameters, with a vocabulary that is used to the full.
+# Named after the number of parameters with a full vocabulary.
 SIZES = {
     "tiny": Size(Architecture(2, 64, 2, 176), 2048),
     "1M": Size(Architecture(4, 128, 4, 352), 2048),
@@ -31,5 +31,5 @@ SIZES = {
 
 
 def pretrained_elsewhere(names: Sequence[str]) -> list[str]:
-    """Return those of the models' names that are folders or hub ids, and not embedded sizes."""
+    """Return the names that are folders or hub ids: those that are no embedded size."""
     return [name for name in names if name and name not in SIZES]

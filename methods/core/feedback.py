@@ -1,9 +1,10 @@
-"""What methods learn from: labels of one kind, and which kinds can honestly be had from others.
+"""Labels of each kind of feedback, and conversions between the kinds.
 
-A label is one decision of the annotator. Under Luce's choice axiom a ranking is a row of
-choices, each among what is left (Plackett-Luce), and of two responses one was chosen with the same
-odds whatever else was there. So rankings give choices, and both give pairs. A unpaired says where a
-response stands by itself: nothing else gives it, and it gives nothing else.
+A label is one decision of the annotator, or several for a ranking. Under Luce's choice axiom (Luce,
+1959) a ranking is a sequence of choices, each among the responses that are left (Plackett-Luce
+model), and the odds of two responses do not depend on the others. So rankings give choices, and
+both give pairs. An unpaired label judges one response alone: it cannot be converted, and no other
+kind gives it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ KINDS: dict[FeedbackKind, type[Label]] = {
     "rankings": Ranking,
     "unpaired": Unpaired,
 }
-# What each kind can be turned into.
+# The kinds that each kind can be converted to.
 DERIVABLE: dict[FeedbackKind, tuple[FeedbackKind, ...]] = {
     "pairs": ("pairs", "choices"),
     "choices": ("choices", "pairs"),
@@ -63,26 +64,37 @@ DERIVABLE: dict[FeedbackKind, tuple[FeedbackKind, ...]] = {
 
 
 def read_label(kind: FeedbackKind, fields: dict[str, Any]) -> Label:
-    """Return a label from what JSON made of it, lists for tuples."""
-    made: Any = KINDS[kind]
-    return made(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    """Return a label from its fields in JSON, where tuples have become lists."""
+    label_type: Any = KINDS[kind]
+    return label_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
 def derive(labels: Sequence[Label], kind: FeedbackKind) -> list[Label]:
-    """Return the labels as another kind. Raises ValueError where that would not be honest."""
+    """Convert labels to another kind.
+
+    Args:
+        labels: Labels of one kind.
+        kind: The kind to convert to.
+
+    Returns:
+        The converted labels, in order. A choice or a ranking may give several.
+
+    Raises:
+        ValueError: The labels do not determine labels of that kind.
+    """
     if not labels:
         return []
-    given = next(name for name, made in KINDS.items() if isinstance(labels[0], made))
-    if kind not in DERIVABLE[given]:
-        raise ValueError(f"{kind} cannot be derived from {given}")
-    if kind == given:
+    source = next(name for name, label_type in KINDS.items() if isinstance(labels[0], label_type))
+    if kind not in DERIVABLE[source]:
+        raise ValueError(f"{kind} cannot be derived from {source}")
+    if kind == source:
         return list(labels)
-    parts = pairs_of if kind == "pairs" else choices_of
-    return [part for label in labels for part in parts(label)]
+    convert = pairs_of if kind == "pairs" else choices_of
+    return [converted for label in labels for converted in convert(label)]
 
 
 def pairs_of(label: Label) -> Sequence[Label]:
-    """Return every pair of which a choice or a ranking says the winner."""
+    """Return every pair whose winner a choice or a ranking determines."""
     match label:
         case Choice(prompt, chosen, rejected):
             return [Pair(prompt, chosen, other) for other in rejected]
@@ -92,7 +104,7 @@ def pairs_of(label: Label) -> Sequence[Label]:
 
 
 def choices_of(label: Label) -> Sequence[Label]:
-    """Return a pair as a choice of one among two, a ranking as choices among ever fewer."""
+    """Return a pair as a choice between two, or a ranking as choices among the responses left."""
     match label:
         case Pair(prompt, chosen, rejected):
             return [Choice(prompt, chosen, (rejected,))]
@@ -131,10 +143,10 @@ def with_responses(label: Label, responses: Iterator[str]) -> Label:
 
 
 def decisions(label: Label) -> int:
-    """Return how many decisions a label holds: a ranking of n is n - 1 choices."""
+    """Return how many decisions a label holds: a ranking of n responses is n - 1 choices."""
     return len(label.responses) - 1 if isinstance(label, Ranking) else 1
 
 
 def prompts_of(labels: Sequence[Label]) -> list[str]:
-    """Return the labels' prompts, each once, in their order."""
+    """Return the distinct prompts of the labels, in order of first appearance."""
     return list(dict.fromkeys(label.prompt for label in labels))

@@ -1,4 +1,4 @@
-"""Policy gradients whose baseline is the other responses to the same prompt, by TRL's trainers."""
+"""Policy gradients with the other responses to a prompt as the baseline, by TRL's trainers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge
 
 from methods.base import Context, Count, NonNegative, Positive
-from methods.toolkit.online import Online
 from methods.core.models.policy import ModelPolicy
 from methods.core.trl.online import fit_by_online_trainer
+from methods.toolkit.online import Online
 
 
 @dataclass(frozen=True)
 class Groups(Online):
-    """kl_coef: weight of the KL to the reference. group: responses to each prompt.
+    """Base class of methods that compare several responses to each prompt.
 
-    batch_size: responses that are sampled at a time. epochs, minibatches: passes over a batch, and
-    parts of it per pass. clip: the clipping range. learning_rate, episodes: as in Online.
+    Attributes:
+        kl_coef: Coefficient of the KL to the reference.
+        group: Responses to each prompt.
+        batch_size: Responses between two samplings.
+        epochs: Passes over a batch.
+        minibatches: Parts of a batch, with one optimizer step for each.
+        clip: How far a probability ratio may move from 1.
     """
 
     strength: ClassVar = "kl_coef"
@@ -37,7 +42,17 @@ class Groups(Online):
                 raise ValueError(f"batch_size must be a multiple of {name}, {getattr(self, name)}")
 
     def fit(self, context: Context, trainer: Any, config: Any, **options: Any) -> ModelPolicy:
-        """Train by RLOOTrainer or GRPOTrainer; options: of its config. Raises Diverged."""
+        """Train a fresh copy of the SFT policy.
+
+        Args:
+            context: The context of the training.
+            trainer: RLOOTrainer or GRPOTrainer.
+            config: The class of its config.
+            **options: Settings of the config.
+
+        Raises:
+            Diverged: A loss, a weight or a reward is not finite.
+        """
         return fit_by_online_trainer(
             context,
             trainer,
@@ -46,16 +61,16 @@ class Groups(Online):
             batch_size=self.batch_size,
             group=self.group,
             steps_per_batch=self.epochs * self.minibatches,
-            curve=curve,
+            curve=sequence_metrics,
             learning_rate=self.learning_rate,
             per_device_train_batch_size=self.batch_size // self.minibatches,
             steps_per_generation=self.minibatches,
             num_iterations=self.epochs,
             num_generations=self.group,
             max_completion_length=context.sampling.max_new_tokens,
-            # Prompts come in the order that is drawn here.
+            # The prompts are shuffled already.
             shuffle_dataset=False,
-            # Responses that were cut off count: the sampling cuts them, and the reward sees it.
+            # Cut-off responses count: the evaluation cuts them too, and the reward sees it.
             mask_truncated_completions=False,
             beta=self.kl_coef,
             epsilon=self.clip,
@@ -63,9 +78,9 @@ class Groups(Online):
         )
 
 
-def curve(entry: dict[str, float]) -> dict[str, float]:
-    """Return the metrics of a training curve; TRL's KL and entropy are per token, ours are not."""
+def sequence_metrics(entry: dict[str, float]) -> dict[str, float]:
+    """Return the metrics of a log entry. TRL's KL and entropy are per token, ours per response."""
     length = entry["completions/mean_length"]
-    # Without a weight the KL is not computed.
+    # TRL does not compute the KL if its coefficient is 0.
     metrics = {name: entry[name] * length for name in ("kl", "entropy") if name in entry}
     return metrics | {"reward": entry["reward"], "response_tokens": length}

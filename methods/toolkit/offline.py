@@ -1,4 +1,4 @@
-"""Methods that train on labels as they are given: the fields that they share."""
+"""Methods that train on a fixed set of labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from methods.core.training.trainer import Schedule
 if TYPE_CHECKING:
     from torch import Tensor
 else:
-    # A loss can name it, and still be listed without torch.
+    # So that a method's file can import the name without importing torch.
     Tensor = Any
 
 __all__ = [
@@ -29,7 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scheduled(Method):
-    """learning_rate, examples, batch_size, warmup: see Schedule."""
+    """Base class of methods that train on a fixed number of examples.
+
+    Attributes:
+        learning_rate: At its peak.
+        examples: Training examples in all, repeats included. The budget may cut them.
+        batch_size: Examples of a step.
+        warmup: Share of the steps in which the learning rate rises.
+    """
 
     learning_rate: Positive = 5e-4
     examples: Count = 8192
@@ -38,12 +45,17 @@ class Scheduled(Method):
 
     @property
     def schedule(self) -> Schedule:
+        """The hyper-parameters of the trainer."""
         return Schedule(self.learning_rate, self.examples, self.batch_size, self.warmup)
 
 
 @dataclass(frozen=True)
 class Offline(Scheduled):
-    """beta: KL strength. learning_rate, examples, batch_size, warmup: see Schedule."""
+    """Base class of methods whose `beta` holds the policy to the reference.
+
+    Attributes:
+        beta: KL strength.
+    """
 
     strength: ClassVar = "beta"
     grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
@@ -53,14 +65,18 @@ class Offline(Scheduled):
 
 @dataclass(frozen=True)
 class PairLoss(Offline):
-    """A method that is a loss on pairs."""
+    """Base class of methods that consist of a loss on pairs."""
 
     feedback: ClassVar = "pairs"
     distributed: ClassVar = True
 
     @abstractmethod
     def loss(self, logprobs: PairLogprobs) -> Tensor:
-        """Return the loss of each pair, [B]."""
+        """Return the loss of each pair, [B].
+
+        Args:
+            logprobs: Log-probabilities of both responses under policy and reference.
+        """
 
     def train(self, context: Context) -> Policy:
         return fit_pairs(context, self.loss, self.schedule)
@@ -68,14 +84,18 @@ class PairLoss(Offline):
 
 @dataclass(frozen=True)
 class UnpairedLoss(Offline):
-    """A method that is a loss on single responses that were liked or not."""
+    """Base class of methods that consist of a loss on single responses."""
 
     feedback: ClassVar = "unpaired"
     distributed: ClassVar = True
 
     @abstractmethod
     def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
-        """Return the loss of each response, [B]."""
+        """Return the loss of each response, [B].
+
+        Args:
+            logprobs: Log-probabilities of the responses under policy and reference.
+        """
 
     def train(self, context: Context) -> Policy:
         return fit_unpaired(context, self.loss, self.schedule)

@@ -1,4 +1,4 @@
-"""Methods that sample responses and ask for their reward: the fields that they share."""
+"""Methods that sample responses and learn from their rewards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from methods.core.training.trainer import whole_batches
 
 @dataclass(frozen=True)
 class Online(Method):
-    """learning_rate: at its peak. episodes: responses in all, cut to the budget."""
+    """Base class of methods that sample responses and learn from their rewards.
+
+    Attributes:
+        learning_rate: At its peak.
+        episodes: Responses in all. The budget may cut them.
+    """
 
     feedback: ClassVar = "reward"
 
@@ -19,5 +24,9 @@ class Online(Method):
     episodes: Count = 3072
 
     def batches(self, context: Context, size: int) -> int:
-        """Return how many batches of this many responses can be sampled; see whole_batches."""
+        """Return how many batches of `size` responses the episodes and the budget allow.
+
+        Raises:
+            ValueError: There is a budget, but not one batch fits.
+        """
         return whole_batches(self.episodes, context.budget, size)

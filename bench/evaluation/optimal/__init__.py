@@ -1,1 +1,5 @@
-"""TODO."""
+"""The best that any policy can do: the optimal frontier, regret and modes, as pure functions.
+
+Imports: nothing.
+To add a quantity of the optimum, write a function of an `OptimalFrontier`.
+"""

@@ -1,9 +1,14 @@
-"""The frontier: the best expected reward that any policy can have at a KL from the reference.
+"""The optimal frontier: the best expected reward that any policy can have at a KL to the reference.
 
-R*(k) = min over beta of beta (k + mean over prompts of log Z_beta), Z_beta = E_ref[exp(r / beta)]:
-one beta for all prompts, as the KL is a mean over them. From a list of all responses it is exact.
-From samples it is an estimate, given only as far as it can be trusted to 2% of the gain over the
-reference, which was measured where the truth is known (tests/test_truth.py): see `is_trusted`.
+The policy with the largest E[r] - beta KL is ref exp(r / beta) / Z_beta, with Z_beta =
+E_ref[exp(r / beta)] for each prompt (Korbak et al., 2022), and by duality the frontier is
+
+    R*(k) = min over beta of beta (k + mean over prompts of log Z_beta).
+
+One beta serves all prompts, as the KL is a mean over prompts. From a list of all responses the
+frontier is exact. From samples it is an estimate, given only up to the KL where its error is within
+2% of the gain over the reference: see `OptimalFrontier.is_trusted`. The tests compare it with the
+truth by enumeration.
 """
 
 from __future__ import annotations
@@ -16,19 +21,35 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy.optimize import brentq
-from scipy.special import log_softmax, logsumexp
 
-# Samples of the reference alone tell nothing beyond log n - 3 nats.
-RELIABLE = 3.0
+from bench.evaluation.optimal.weighting import (
+    balance_heuristic,
+    effective_samples,
+    sampled_kls,
+)
+
+# From n samples of the reference alone, no estimate is given beyond log n - MARGIN nats.
+MARGIN = 3.0
+# The largest error of a trusted estimate, as a share of the gain over the reference.
 TOLERANCE = 0.02
+# How many standard errors count as its sampling error.
 STANDARD_ERRORS = 2.0
+# The fewest effective samples of a trusted estimate.
 FEWEST_EFFECTIVE = 5.0
 SMALLEST_BETA, LARGEST_BETA = 1e-3, 1e3
-COARSE = 60
+# Points of the grid of 1 / beta between them, logarithmic.
+GRID_POINTS = 60
 
 
 class Point(NamedTuple):
-    """A point of the frontier: KL (nats), reward, and on how many effective samples it rests."""
+    """A point of the optimal frontier.
+
+    Attributes:
+        kl: KL to the reference (nats).
+        reward: The best expected reward at this KL.
+        effective_samples: How many samples per prompt the estimate rests on; see
+            `effective_samples`.
+    """
 
     kl: float
     reward: float
@@ -36,12 +57,12 @@ class Point(NamedTuple):
 
 
 class Frontiers(NamedTuple):
-    """What is known of a pipeline's best policies, all from the same responses [prompts, R].
+    """The optimal frontiers of a pipeline, all from the same responses.
 
     Attributes:
-        reward: The optimal frontier of the reward that policies are measured by.
-        proxy_reward: That of the learned reward.
-        tokens: The responses' lengths, [prompts, R].
+        reward: The frontier of the reward that policies are measured by.
+        proxy_reward: The frontier of the proxy reward.
+        tokens: Lengths of the responses, [prompts, R].
     """
 
     reward: OptimalFrontier
@@ -51,11 +72,14 @@ class Frontiers(NamedTuple):
 
 @dataclass(frozen=True)
 class OptimalFrontier:
-    """rewards: [prompts, R]; log_weights: what each response stands for of the reference, summing
-    to 1 for each prompt.
+    """The optimal frontier of a reward, from a list or a weighted sample of responses.
 
-    farthest: the KL (nats) beyond which such samples tell nothing, whatever the reward.
-    listed: these are all responses there are.
+    Attributes:
+        rewards: Of the responses, [prompts, R].
+        log_weights: Log of the share of the reference that each response stands for, [prompts, R];
+            the shares sum to 1 for each prompt.
+        farthest: The largest KL for which an estimate is given, whatever the reward (nats).
+        listed: Whether these are all responses, so that nothing is estimated.
     """
 
     rewards: ndarray
@@ -65,49 +89,51 @@ class OptimalFrontier:
 
     @classmethod
     def from_samples(cls, rewards: ndarray) -> OptimalFrontier:
-        """Build it from the rewards [prompts, n] of samples of the reference."""
+        """Estimate the frontier from the rewards of samples of the reference, [prompts, n]."""
         n = rewards.shape[1]
-        return cls(rewards, np.full(rewards.shape, -np.log(n)), float(np.log(n)) - RELIABLE)
+        return cls(rewards, np.full(rewards.shape, -np.log(n)), float(np.log(n)) - MARGIN)
 
     @classmethod
-    def from_mixture(cls, rewards: ndarray, logprobs: ndarray, counts: Sequence[int]) -> OptimalFrontier:
-        """Build it from samples of the reference and of other policies.
+    def from_pooled_samples(
+        cls, rewards: ndarray, logprobs: ndarray, counts: Sequence[int]
+    ) -> OptimalFrontier:
+        """Estimate the frontier from samples of the reference pooled with those of other policies.
 
-        rewards: [prompts, N], the reference's samples first, then each policy's; counts: how many
-        of each; logprobs: [policies, prompts, N], of all samples under each, the reference first.
-        Each stands for ref / mixture (the balance heuristic: Veach and Guibas, 1995), and
-        these are made to sum to 1, or log Z would not tend to 0 as beta grows. It reaches no
-        further than the policy that moved furthest: beyond, nobody has looked.
+        The weights sum to 1, or log Z would not tend to 0 as beta grows. The estimate reaches no
+        further than the policy that moved furthest: there are no samples beyond.
+
+        Args:
+            rewards: [prompts, N], the reference's samples first, then those of each policy.
+            logprobs: Of all samples under each policy, [policies, prompts, N], the reference first.
+            counts: Samples per prompt of each policy, [policies], the reference first.
         """
-        shares = np.log(np.array(counts) / sum(counts))[:, None, None]
-        ratio = logprobs[0] - logsumexp(logprobs + shares, axis=0)
-        starts = np.cumsum([0, *counts])
-        moved = [
-            float((own[:, start:stop] - logprobs[0, :, start:stop]).mean())
-            for own, start, stop in zip(logprobs, starts[:-1], starts[1:], strict=True)
-        ]
-        farthest = max(float(np.log(counts[0])) - RELIABLE, *moved)
-        return cls(rewards, log_softmax(ratio, axis=1), farthest)
+        farthest = max(float(np.log(counts[0])) - MARGIN, *sampled_kls(logprobs, counts))
+        return cls(rewards, balance_heuristic(logprobs, counts), farthest)
 
     @classmethod
     def from_list(cls, rewards: ndarray, reference_logprobs: ndarray) -> OptimalFrontier:
-        """Build it from all responses [prompts, R]."""
+        """Compute the frontier from all responses.
+
+        Args:
+            rewards: [prompts, R].
+            reference_logprobs: [prompts, R] (nats).
+        """
         return cls(rewards, reference_logprobs, np.inf, listed=True)
 
     def of(self, rewards: ndarray) -> OptimalFrontier:
-        """Return the frontier of another reward of the same responses."""
+        """Return the frontier of another reward, [prompts, R], of the same responses."""
         return replace(self, rewards=rewards)
 
     @cached_property
     def largest_kl(self) -> float:
-        """As far as the frontier can be trusted (nats)."""
+        """The KL up to which the frontier can be trusted (nats)."""
         if self.listed:
             return 0.98 * self._end
         return max(0.0, min(self.farthest, self._trusted_to()))
 
     @cached_property
     def _end(self) -> float:
-        """The KL from which on the reward is the largest there is."""
+        """The KL from which on the frontier is flat: the reward is the largest that exists."""
         return self.kl(SMALLEST_BETA)
 
     @cached_property
@@ -115,9 +141,13 @@ class OptimalFrontier:
         return np.exp(self.log_weights)
 
     def tilt(self, beta: float) -> tuple[ndarray, float]:
-        """Return the optimum's probabilities [prompts, R], ref exp(r / beta) / Z, and mean log Z.
+        """Return the optimal policy at a beta, in one pass over the rewards.
 
-        In one pass over the rewards: curves take many.
+        Args:
+            beta: The KL strength, in units of reward per nat.
+
+        Returns:
+            The policy's probabilities ref exp(r / beta) / Z, [prompts, R], and the mean of log Z.
         """
         exponents = self.rewards / beta + self.log_weights
         largest = exponents.max(axis=1, keepdims=True)
@@ -130,28 +160,29 @@ class OptimalFrontier:
         return self.tilt(beta)[1]
 
     def optimum(self, beta: float) -> float:
-        """Return J* = beta log Z_beta, the largest E[r] - beta KL."""
+        """Return J*, the largest E[r] - beta KL, which is beta log Z_beta."""
         return beta * self.log_z(beta)
 
     def kl(self, beta: float) -> float:
-        """Return the KL of the optimum at beta (nats)."""
+        """Return the KL of the optimal policy at beta (nats)."""
         return self.point(beta).kl
 
     def point(self, beta: float) -> Point:
-        """Return the optimum at beta as a point of the frontier."""
+        """Return the optimal policy at beta as a point of the frontier."""
         probabilities, log_z = self.tilt(beta)
         reward = float((probabilities * self.rewards).sum(1).mean())
         return Point(reward / beta - log_z, reward, effective_samples(probabilities))
 
     def reference_reward(self) -> float:
-        """Return the reward of the reference itself."""
+        """Return the expected reward of the reference."""
         return float((self._weights * self.rewards).sum(1).mean())
 
     def is_trusted(self, beta: float) -> bool:
-        """Return whether samples suffice at beta: for 5 effective ones, and an error within 2%.
+        """Return whether the samples suffice for an estimate at beta.
 
-        The error is that of the gain over the reference: two standard errors and the bias, both
-        by the delta method, which needs some effective samples to be right itself.
+        They do with at least 5 effective samples, and where two standard errors plus the bias of
+        the gain over the reference are within 2% of the gain. Both come from the delta method,
+        which itself needs some effective samples.
         """
         optimum, _ = self.tilt(beta)
         if effective_samples(optimum) < FEWEST_EFFECTIVE:
@@ -159,15 +190,15 @@ class OptimalFrontier:
         shift = optimum - self._weights
         gain = float((shift * self.rewards).sum(1).mean())
         start = (self._weights * self.rewards).sum(1, keepdims=True)
-        # What each sample adds to beta log Z, less what it adds to the reference's reward.
+        # Influence of each sample on beta log Z less its influence on the reference's reward.
         influence = beta * shift - self._weights * (self.rewards - start)
         standard_error = float(np.sqrt((influence**2).sum())) / len(self.rewards)
         bias = 0.5 * beta * float((shift**2).sum(1).mean())
         return bool(bias + STANDARD_ERRORS * standard_error <= TOLERANCE * gain + 1e-9)
 
     def _trusted_to(self) -> float:
-        """Return the KL up to which every beta is trusted."""
-        sharpness = np.geomspace(1 / LARGEST_BETA, 1 / SMALLEST_BETA, COARSE)
+        """Return the KL up to which the estimate at every beta is trusted (nats)."""
+        sharpness = np.geomspace(1 / LARGEST_BETA, 1 / SMALLEST_BETA, GRID_POINTS)
         failing = next((i for i, x in enumerate(sharpness) if not self.is_trusted(1 / x)), None)
         if failing is None:
             return np.inf
@@ -180,7 +211,7 @@ class OptimalFrontier:
         return self.kl(float(1 / low))
 
     def beta(self, kl: float) -> float:
-        """Return the beta whose optimum has this KL."""
+        """Return the beta whose optimal policy has this KL."""
         if kl >= self._end:
             return SMALLEST_BETA
         if kl <= self.kl(LARGEST_BETA):
@@ -189,21 +220,33 @@ class OptimalFrontier:
         return float(np.exp(brentq(lambda x: self.kl(float(np.exp(x))) - kl, *ends)))
 
     def reward(self, kl: float) -> float | None:
-        """Return R*(kl), or None beyond what can be trusted."""
+        """Return the best expected reward at a KL, R*(kl).
+
+        Args:
+            kl: KL to the reference (nats).
+
+        Returns:
+            None beyond the KL to which the frontier can be trusted.
+        """
         if not 0 <= kl <= self.largest_kl:
             return None
         if kl == 0:
             return self.reference_reward()
         if kl >= self._end:
             return self.point(SMALLEST_BETA).reward
-        # By the dual, which an error in beta hardly moves.
+        # The dual has a minimum in beta here, so an error in beta hardly changes it.
         beta = self.beta(kl)
         return beta * (kl + self.log_z(beta))
 
     def at_kl(self, kl: float, values: ndarray) -> float | None:
-        """Return the expectation of values [prompts, R] under the best policy at this KL.
+        """Return the expectation of a quantity under the optimal policy at a KL.
 
-        None beyond what can be trusted.
+        Args:
+            kl: KL to the reference (nats).
+            values: The quantity for each response, [prompts, R].
+
+        Returns:
+            None beyond the KL to which the frontier can be trusted.
         """
         if not 0 <= kl <= self.largest_kl:
             return None
@@ -211,40 +254,46 @@ class OptimalFrontier:
         return float((probabilities * values).sum(1).mean())
 
     def efficiency(self, reward: float, kl: float) -> float | None:
-        """Return the gain over the reference as a share of the frontier's at the same KL."""
-        frontier = self.reward(kl)
+        """Return a policy's gain over the reference as a share of the optimal gain at its KL.
+
+        Args:
+            reward: The policy's expected reward.
+            kl: Its KL to the reference (nats).
+
+        Returns:
+            None where the optimal gain is 0, or unknown.
+        """
+        optimal = self.reward(kl)
         start = self.reference_reward()
-        if frontier is None or frontier - start < 1e-9:
+        if optimal is None or optimal - start < 1e-9:
             return None
-        return (reward - start) / (frontier - start)
+        return (reward - start) / (optimal - start)
 
     def curve(self, points: int = 40, largest: float = 8.0) -> list[Point]:
-        """Return points along the frontier, denser where it bends most; none where none is trusted.
+        """Return points along the frontier, denser at small KL, where it bends most.
 
-        Each is the optimum at a beta, found by interpolation instead of a search for each.
+        The betas of the points are interpolated on a grid, which is faster than a search for each.
+
+        Args:
+            points: How many points, about.
+            largest: The largest KL (nats).
+
+        Returns:
+            An empty list where no estimate can be trusted.
         """
-        # A hair less, so that no rounding in a file carries it beyond.
+        # Slightly less, so that rounding in a file does not move the last point beyond.
         top = min(self.largest_kl, largest) * (1 - 1e-7)
         first = Point(0.0, self.reference_reward(), effective_samples(self._weights))
         if top <= 0:
             return []
         reach = min(top, self._end)
-        if reach < 1e-9:  # all responses are worth the same
+        if reach < 1e-9:  # All responses have the same reward.
             return [first, first._replace(kl=top)]
-        sharpness = np.geomspace(1 / LARGEST_BETA, 1 / SMALLEST_BETA, COARSE)
+        sharpness = np.geomspace(1 / LARGEST_BETA, 1 / SMALLEST_BETA, GRID_POINTS)
         kls = np.maximum.accumulate([max(0.0, self.kl(1 / x)) for x in sharpness])
         wanted = reach * np.linspace(0, 1, points)[1:-1] ** 2
         betas = 1 / np.exp(np.interp(np.sqrt(wanted), np.sqrt(kls), np.log(sharpness)))
         line = [first, *(self.point(float(beta)) for beta in betas)]
-        # Where many samples share the highest reward, the frontier is flat beyond their share.
+        # Where many samples share the highest reward, the frontier is flat at the end.
         ends = [self.point(self.beta(kl))._replace(kl=kl) for kl in dict.fromkeys((reach, top))]
         return [point for point in line if point.kl < reach] + ends
-
-
-def effective_samples(probabilities: ndarray) -> float:
-    """Return on how many samples a prompt's estimate rests; probabilities: [prompts, R].
-
-    Kish's 1 / sum of squares for each prompt, and their harmonic mean: errors of a mean of log Z
-    add up as the inverses do.
-    """
-    return float(1 / (probabilities**2).sum(1).mean())

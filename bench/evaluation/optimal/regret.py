@@ -1,13 +1,14 @@
-"""What a policy's regret is made of: optimization error, reward-model error, and their interaction.
+"""The regret of a policy, split into optimization error, reward-model error and interaction.
 
-With the gold reward r, J(pi) = E[r] - beta KL(pi || ref) has the optimum pi* = ref exp(r / beta)
-/ Z, and J* - J(pi) = beta KL(pi || pi*). With a learned reward s for r the optimum is pi^, and
+With the gold reward r, J(pi) = E_pi[r] - beta KL(pi || ref) is largest, J*, for pi* = ref
+exp(r / beta) / Z (Korbak et al., 2022), and the regret is J* - J(pi) = beta KL(pi || pi*). With the
+proxy reward s in place of r the optimal policy is pi^, and
 
-    J* - J(pi) = beta KL(pi || pi^)      optimization error: how far pi is from the optimum for s
-               + beta KL(pi^ || pi*)     reward-model error: how far that is from the optimum for r
-               - <pi - pi^, r - s>       interaction: errors of s that pi escaped, or found
+    J* - J(pi) = beta KL(pi || pi^)      optimization error: distance from the optimum for s
+               + beta KL(pi^ || pi*)     reward-model error: distance of that from the one for r
+               - <pi - pi^, r - s>       interaction: errors of s that pi avoids, or exploits
 
-Each part needs only expectations of r, s and the KL under pi, and the reference's responses.
+All parts follow from the expectations of r, s and the KL under pi, and the reference samples.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from bench.evaluation.optimal.frontier import OptimalFrontier
 
 
 class Regret(NamedTuple):
-    """Parts of J* - J(pi), in units of reward. The first two are never negative but for noise."""
+    """The parts of the regret J* - J(pi), in units of the gold reward.
+
+    Attributes:
+        optimization_error: Never negative, but for sampling error.
+        reward_model_error: Never negative, but for sampling error.
+        interaction: Of either sign.
+    """
 
     optimization_error: float
     reward_model_error: float
@@ -38,12 +45,12 @@ def split_regret(
 
     Args:
         reward: The policy's mean gold reward.
-        proxy_reward: Its mean learned reward, in units of the gold reward.
-        kl: Its KL to the reference (nats).
-        beta: The KL strength, in units of gold reward per nat.
-        frontier: Of the gold reward.
-        proxy_frontier: Of the learned reward on the same responses; None where the policy was
-            trained on gold.
+        proxy_reward: The policy's mean proxy reward, in units of the gold reward.
+        kl: The policy's KL to the reference (nats).
+        beta: The KL strength, in units of the gold reward per nat.
+        frontier: The optimal frontier of the gold reward.
+        proxy_frontier: That of the proxy reward, in units of the gold reward, on the same
+            responses; None where the policy was trained on gold.
 
     Returns:
         The parts; None where an optimum lies beyond the KL to which its frontier can be trusted.
@@ -57,9 +64,10 @@ def split_regret(
     if point.kl > proxy_frontier.largest_kl:
         return None
     proxy_optimum, log_z = proxy_frontier.tilt(beta)
-    gold_there = float((proxy_optimum * frontier.rewards).sum(1).mean())
+    # r - s under pi^.
+    underrated = float((proxy_optimum * frontier.rewards).sum(1).mean()) - point.reward
     return Regret(
         optimization_error=beta * log_z - (proxy_reward - beta * kl),
-        reward_model_error=optimum - beta * log_z - (gold_there - point.reward),
-        interaction=(gold_there - point.reward) - (reward - proxy_reward),
+        reward_model_error=optimum - beta * log_z - underrated,
+        interaction=underrated - (reward - proxy_reward),
     )

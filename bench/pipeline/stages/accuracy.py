@@ -1,4 +1,4 @@
-"""How often a reward agrees with people, or with the gold reward, on pairs it was not trained on."""
+"""How often a reward agrees with people, or with the gold reward, on held-out responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy import ndarray
 from methods.core.feedback import Label, Unpaired, derive
 from methods.core.models.reward import RewardModel, TextReward
 
-# For the interval of an accuracy.
+# Bootstrap samples for the interval of an accuracy.
 RESAMPLES = 1000
 
 
@@ -20,8 +20,8 @@ class Accuracy(NamedTuple):
     """How often a reward agrees with people on held-out labels.
 
     Attributes:
-        reward_accuracy: Share of the labels, ties half.
-        pairs: How many labels there are.
+        reward_accuracy: Share of the labels that it agrees with; ties count half.
+        pairs: Number of labels.
         accuracy_low: Lower end of the 95% interval for other prompts of the same kind.
         accuracy_high: Its upper end.
     """
@@ -33,17 +33,21 @@ class Accuracy(NamedTuple):
 
 
 def held_out_accuracy(reward: TextReward, labels: Sequence[Label]) -> Accuracy:
-    """Return how often a reward agrees with people; not a number without labels.
+    """Return how often a reward agrees with people; nan without labels.
 
-    Of pairs: how often it ranks the chosen response higher. Of unpaired labels: how often a liked
-    response is above a disliked one, over all such pairs (the area under the ROC curve).
+    With pairs: how often it ranks the chosen response higher. With unpaired labels: how often it
+    ranks a liked response above a disliked one, over all such pairs (the area under the ROC curve).
+
+    Args:
+        reward: A reward model.
+        labels: All of one kind.
     """
-    unpaired = [one for one in labels if isinstance(one, Unpaired)]
+    unpaired = [label for label in labels if isinstance(label, Unpaired)]
     if unpaired:
-        prompts = [one.prompt for one in unpaired]
-        rewards = np.array(reward(prompts, [one.completion for one in unpaired]))
-        liked = np.array([one.label for one in unpaired])
-        return _with_interval(prompts, lambda rows: _area(rewards[rows], liked[rows]))
+        prompts = [label.prompt for label in unpaired]
+        rewards = np.array(reward(prompts, [label.completion for label in unpaired]))
+        liked = np.array([label.label for label in unpaired])
+        return _with_interval(prompts, lambda rows: _roc_area(rewards[rows], liked[rows]))
     pairs: Any = derive(labels, "pairs")
     prompts = [pair.prompt for pair in pairs]
     margins = np.subtract(
@@ -54,8 +58,8 @@ def held_out_accuracy(reward: TextReward, labels: Sequence[Label]) -> Accuracy:
     return _with_interval(prompts, lambda rows: float(right[rows].mean()))
 
 
-def _area(rewards: ndarray, liked: ndarray) -> float:
-    """Return the area under the ROC curve; not a number without both kinds."""
+def _roc_area(rewards: ndarray, liked: ndarray) -> float:
+    """Return the area under the ROC curve; nan where all are liked, or none."""
     if liked.all() or not liked.any():
         return math.nan
     margins = rewards[liked][:, None] - rewards[~liked][None]
@@ -63,7 +67,12 @@ def _area(rewards: ndarray, liked: ndarray) -> float:
 
 
 def _with_interval(prompts: Sequence[str], share: Callable[[ndarray], float]) -> Accuracy:
-    """Return a share of rows with its percentile bootstrap interval over prompts."""
+    """Return an accuracy with its percentile bootstrap interval over prompts.
+
+    Args:
+        prompts: The prompt of each row, [N].
+        share: Gives the accuracy on some rows, from their indices.
+    """
     if not prompts:
         return Accuracy(math.nan, 0, math.nan, math.nan)
     by_prompt: dict[str, list[int]] = {}
@@ -89,7 +98,9 @@ def gold_order_accuracy(
     pairs: Sequence[tuple[str, str]],
     gold: Sequence[tuple[float, float]],
 ) -> float:
-    """Return how often a reward model ranks two responses as the gold reward does, gold ties left out.
+    """Return how often a reward model orders two responses as the gold reward does.
+
+    Pairs of equal gold rewards are left out.
 
     Args:
         reward: The reward model.
@@ -98,9 +109,9 @@ def gold_order_accuracy(
         gold: Their gold rewards, [N].
     """
     kept = [i for i, (a, b) in enumerate(gold) if a != b]
-    asked = [prompts[i] for i in kept]
-    first = reward(asked, [pairs[i][0] for i in kept])
-    second = reward(asked, [pairs[i][1] for i in kept])
+    kept_prompts = [prompts[i] for i in kept]
+    first = reward(kept_prompts, [pairs[i][0] for i in kept])
+    second = reward(kept_prompts, [pairs[i][1] for i in kept])
     right = [
         (a > b) == (gold[i][0] > gold[i][1]) for i, a, b in zip(kept, first, second, strict=True)
     ]

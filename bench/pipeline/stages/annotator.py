@@ -1,4 +1,4 @@
-"""The simulated annotator: what it is asked for, and how it chooses."""
+"""The simulated annotator: sampled responses to label, and how it chooses among them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
 class LabelRequest(NamedTuple):
-    """Responses to one prompt that the annotator is shown, and their gold rewards."""
+    """Responses to one prompt that the annotator labels.
+
+    Attributes:
+        prompt: Text.
+        responses: Sampled for the prompt.
+        gold: Their gold rewards.
+    """
 
     prompt: str
     responses: tuple[str, ...]
@@ -43,6 +49,9 @@ def sample_requests(
         count: Number of requests.
         per_prompt: Responses in each request.
         seed: Of prompts, responses and tilting.
+
+    Returns:
+        [count] requests.
     """
     random = Random(f"pairs {seed}")
     drawn_prompts = [random.choice(prompts) for _ in range(count)]
@@ -61,17 +70,20 @@ def sample_requests(
 
 
 def annotate(
-    requests: Sequence[LabelRequest], form: FeedbackFormat, annotator: Annotator, random: Random
+    requests: Sequence[LabelRequest],
+    feedback_format: FeedbackFormat,
+    annotator: Annotator,
+    random: Random,
 ) -> list[Label]:
     """Return the annotator's label of each request: a pair, a choice or a ranking."""
     labels: list[Label] = []
     for prompt, responses, gold in requests:
-        places = 1 if form.kind != "rankings" else len(responses) - 1
+        places = 1 if feedback_format.kind != "rankings" else len(responses) - 1
         order = rank(annotator, gold, places, random)
         best, *others = (responses[i] for i in order)
-        if form.kind == "pairs":
+        if feedback_format.kind == "pairs":
             labels.append(Pair(prompt, best, others[0]))
-        elif form.kind == "choices":
+        elif feedback_format.kind == "choices":
             labels.append(Choice(prompt, best, tuple(others)))
         else:
             labels.append(Ranking(prompt, (best, *others)))
@@ -83,50 +95,59 @@ def annotate_unpaired(
 ) -> list[Unpaired]:
     """Return the annotator's label of the first response of each request.
 
-    The response is liked as if it were chosen over one of the responses' mean gold reward.
+    The annotator likes a response with the probability that it would choose it over a response of
+    the mean gold reward.
     """
-    level = mean(request.gold[0] for request in requests)
+    mean_gold = mean(request.gold[0] for request in requests)
     return [
         Unpaired(
             request.prompt,
             request.responses[0],
-            choose(annotator, (request.gold[0], level), random) == 0,
+            choose(annotator, (request.gold[0], mean_gold), random) == 0,
         )
         for request in requests
     ]
 
 
 def rank(annotator: Annotator, gold: Sequence[float], places: int, random: Random) -> list[int]:
-    """Return the responses' order: the first places chosen one by one, the others as they were."""
-    left = list(range(len(gold)))
+    """Return the annotator's order of several responses, as indices.
+
+    Args:
+        annotator: Who ranks.
+        gold: Gold rewards of the responses.
+        places: How many places are chosen, one by one; the others keep their order.
+        random: Draws each choice.
+    """
+    remaining = list(range(len(gold)))
     order = []
     for _ in range(places):
-        order.append(left.pop(choose(annotator, [gold[i] for i in left], random)))
-    return order + left
+        order.append(remaining.pop(choose(annotator, [gold[i] for i in remaining], random)))
+    return order + remaining
 
 
 def choose(annotator: Annotator, gold: Sequence[float], random: Random) -> int:
-    """Return which of several responses with these gold rewards the annotator chooses."""
+    """Return the index of the response that the annotator chooses; see `Annotator`."""
     if max(gold) - min(gold) < annotator.tie_margin:
         return random.randrange(len(gold))
     best = max(gold)
-    weights = [math.exp((one - best) / annotator.temperature) for one in gold]
+    weights = [math.exp((reward - best) / annotator.temperature) for reward in gold]
     (chosen,) = random.choices(range(len(gold)), weights)
     if random.random() < annotator.flip_rate:
         chosen = random.choice([i for i in range(len(gold)) if i != chosen])
     return chosen
 
 
-def tilted(
-    prompts: Sequence[str], gold: Sequence[float], beta: float, random: Random
-) -> list[int]:
-    """Return the index of each response, or in half of the cases of another for its prompt.
+def tilted(prompts: Sequence[str], gold: Sequence[float], beta: float, random: Random) -> list[int]:
+    """Resample half of the responses from those for the same prompt, tilted towards gold.
 
     Args:
         prompts: [N].
         gold: Gold rewards of the responses, [N].
-        beta: The other is drawn with weights exp(gold / beta).
+        beta: Responses are resampled with weights exp(gold / beta).
         random: Draws which responses are replaced, and by which.
+
+    Returns:
+        For each place the index of the response that stands there, [N].
     """
     by_prompt: dict[str, list[int]] = {}
     for i, prompt in enumerate(prompts):

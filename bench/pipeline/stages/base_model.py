@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from bench.pipeline.stages.language_model import pretrain, pretrain_on_labels
-from bench.pipeline.stages.models import load_model, make_model
-from bench.pipeline.stages.tokenizers import make_tokenizer
+from bench.pipeline.stages.training.language_model import pretrain, pretrain_on_labels
+from bench.pipeline.stages.training.models import load_model, make_model
+from bench.pipeline.stages.training.tokenizers import make_tokenizer
 from methods.core.models.policy import ModelPolicy
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def make_embedded(pipeline: EmbeddedPipeline, folder: Path) -> dict[str, Any]:
 
 
 def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
-    """Load the task's model, or pretrain one of an embedded size on the text of the train split."""
+    """Load the task's model, or pretrain one of an embedded size on the text of the train split.
+
+    Returns:
+        parameters: how many the model has.
+    """
     task, tokenizer, source = pipeline.task, pipeline.tokenizer, pipeline.sources.model.folder
     if source:
         model = load_model(Path(source), tokenizer, task.loading.dtype)

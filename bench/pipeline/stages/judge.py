@@ -1,4 +1,4 @@
-"""The judge: what policies are measured by where nobody knows a gold reward."""
+"""The judge: a reward model that policies are measured by where there is no gold reward."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.pipeline.stages.language_model import pretrain_on_labels
-from bench.pipeline.stages.models import load_model
 from bench.pipeline.stages.reward_model import (
     agreement_with_people,
-    comparisons,
     load_classifier,
+    trainable,
 )
-from bench.pipeline.stages.reward_training import train_reward_model
-from bench.pipeline.stages.tokenizers import load_tokenizer, train_tokenizer
+from bench.pipeline.stages.training.language_model import pretrain_on_labels
+from bench.pipeline.stages.training.models import load_model
+from bench.pipeline.stages.training.reward_training import train_reward_model
+from bench.pipeline.stages.training.tokenizers import load_tokenizer, train_tokenizer
 from bench.tasks.sizes import SIZES
 from methods.core.feedback import Label, responses_of, with_responses
 from methods.core.models import distributed
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
-    """Train a reward model on prompts that nothing else sees, or take the task's classifier."""
+    """Train a judge on the labels of the judge split, or take the task's classifier.
+
+    Returns:
+        How often it agrees with people, see `Accuracy`.
+    """
     task = pipeline.task
     judge: TextReward
     if task.judge_classifier.model:
@@ -47,14 +51,14 @@ def _trained(pipeline: RecordedPipeline) -> TextReward:
     ]
     train = partial(train_reward_model, loading=pipeline.task.loading)
     training = pipeline.task.judge
-    judge = pipeline.fit("judge", train, start, comparisons(labels), training, seed=0)
+    judge = pipeline.fit("judge", train, start, trainable(labels), training, seed=0)
     judge.end = pipeline.end
     pipeline.store.drop_workdir(_workdir_name(pipeline))
     return judge
 
 
 def _start(pipeline: RecordedPipeline) -> Path:
-    """Return the folder of the model that the judge starts from: the base model, or its own."""
+    """Return the folder of the model that the judge starts from: the base model, or another."""
     task, source = pipeline.task, pipeline.sources.judge_model.folder
     if not task.judge_model or task.judge_model == task.model:
         return pipeline.folder("base_model")
@@ -82,6 +86,6 @@ def _workdir_name(pipeline: RecordedPipeline) -> str:
 
 
 def _with_end(label: Label, end: str, new_end: str) -> Label:
-    """Return the label with another end token."""
+    """Return a label with the end token `end` of its responses replaced."""
     texts = [with_end(text, end, new_end) for text in responses_of(label)]
     return with_responses(label, iter(texts))

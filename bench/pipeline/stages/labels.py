@@ -1,4 +1,4 @@
-"""Labels on disk: one JSON object in each line."""
+"""Labels on disk: JSON Lines, a file for each split and kind of feedback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from methods.core.feedback import FeedbackKind, Label, read_label
 
 
 def labels_file(folder: Path, split: str, kind: FeedbackKind) -> Path:
-    """Return where the labels of a split and kind lie."""
+    """Return the file that holds the labels of a split and kind."""
     return folder / f"{split}.{kind}.jsonl"
 
 
@@ -21,10 +21,10 @@ def write_labels(folder: Path, split: str, kind: FeedbackKind, labels: Sequence[
 
 
 def read_labels(folder: Path, split: str, kind: FeedbackKind) -> list[Label]:
-    """Return the labels of a split, none where there is no file."""
+    """Return the labels of a split; none where there is no file."""
     file = labels_file(folder, split, kind)
     if not file.exists():
         return []
-    # By "\n" alone: other line ends may stand within a text.
+    # Split by "\n" alone: texts may contain other line ends.
     lines = file.read_text(encoding="utf-8").split("\n")
     return [read_label(kind, json.loads(line)) for line in lines if line]

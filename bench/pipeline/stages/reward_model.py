@@ -1,4 +1,4 @@
-"""The reward model that methods learn from, and how often it is right."""
+"""The reward model that methods learn from, and its accuracy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
-from bench.pipeline.stages.reward_training import train_reward_model
+from bench.pipeline.stages.training.reward_training import train_reward_model
 from methods.core.feedback import Label, Unpaired, derive
 from methods.core.models.reward import Classifier, RewardModel, TextReward
 from methods.core.models.sampling import SamplingParams, derive_seed
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
-    """Train on the feedback as choices; measure on fresh pairs for test prompts."""
+    """Train a reward model on the feedback as choices.
+
+    Returns:
+        reward_accuracy: how often it orders two fresh responses to a test prompt as gold does.
+    """
     train = partial(train_reward_model, loading=pipeline.loading)
     choices, training = pipeline.feedback("choices"), pipeline.task.reward_model
     reward = pipeline.fit("reward_model", train, pipeline.folder("sft"), choices, training)
@@ -44,14 +48,18 @@ def _agreement_with_gold(pipeline: SimulatedPipeline, reward: RewardModel) -> fl
 
 
 def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
-    """Train on the labels of the train split, or take the task's classifier as it is."""
+    """Train a reward model on the labels of the train split, or take the task's classifier.
+
+    Returns:
+        How often it agrees with people, see `Accuracy`.
+    """
     task = pipeline.task
     reward: TextReward
     if task.reward_classifier.model:
         source = pipeline.sources.reward_classifier
         reward = load_classifier(pipeline, task.reward_classifier, source)
     else:
-        labels = comparisons(pipeline.labels("train", pipeline.feedback_kind))
+        labels = trainable(pipeline.labels("train", pipeline.feedback_kind))
         train = partial(train_reward_model, loading=task.loading)
         sft = pipeline.folder("sft")
         reward = pipeline.fit("reward_model", train, sft, labels, task.reward_model)
@@ -59,8 +67,8 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     return agreement_with_people(pipeline, reward)
 
 
-def comparisons(labels: Sequence[Label]) -> Any:
-    """Return what a reward model learns from: unpaired labels as they are, others as choices."""
+def trainable(labels: Sequence[Label]) -> Any:
+    """Return labels as a reward model learns from them: unpaired as they are, others as choices."""
     unpaired = bool(labels) and isinstance(labels[0], Unpaired)
     return list(labels) if unpaired else derive(labels, "choices")
 
@@ -68,7 +76,13 @@ def comparisons(labels: Sequence[Label]) -> Any:
 def load_classifier(
     pipeline: RecordedPipeline, option: ClassifierOption, source: Source
 ) -> Classifier:
-    """Return a sequence classifier that gives rewards as it is."""
+    """Return a sequence classifier that is used as a reward as it is.
+
+    Args:
+        pipeline: Sets the device, the end token, and whether prompts are plain text.
+        option: The task's option: which label's logit or probability is the reward.
+        source: Where the classifier lies.
+    """
     return Classifier.load(
         Path(source.folder),
         pipeline.device,
@@ -80,7 +94,11 @@ def load_classifier(
 
 
 def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:
-    """Return how often a reward agrees with people on prompts that nothing was trained on."""
+    """Return how often a reward agrees with people on validation and test prompts.
+
+    Returns:
+        The fields of `Accuracy`.
+    """
     kind = pipeline.feedback_kind
     held_out = [*pipeline.labels("validation", kind), *pipeline.labels("test", kind)]
     return held_out_accuracy(reward, held_out)._asdict()

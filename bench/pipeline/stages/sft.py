@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.pipeline.stages.language_model import fine_tune
+from bench.pipeline.stages.training.language_model import fine_tune
 from bench.tasks.base import Example
 from methods.core.feedback import Label, Unpaired, responses_of
 from methods.core.models.policy import ModelPolicy
@@ -26,7 +26,10 @@ def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
 
 
 def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
-    """Fine-tune the base model on preferred responses, or take it as it is."""
+    """Fine-tune the base model on preferred responses, or take it as it is.
+
+    The task's option `base` says which.
+    """
     task = pipeline.task
     if task.base == "sft first":
         train_labels = pipeline.labels("train", pipeline.feedback_kind)
@@ -41,9 +44,7 @@ def _base_model(pipeline: Pipeline) -> ModelPolicy:
     return ModelPolicy.load(pipeline.folder("base_model"), pipeline.device, pipeline.loading)
 
 
-def _fine_tuned(
-    pipeline: Pipeline, examples: Sequence[Example], training: Training
-) -> ModelPolicy:
+def _fine_tuned(pipeline: Pipeline, examples: Sequence[Example], training: Training) -> ModelPolicy:
     policy = _base_model(pipeline)
     train = partial(fine_tune, loading=pipeline.loading)
     policy.model = pipeline.fit("sft", train, policy.model, policy.tokenizer, examples, training)
@@ -51,6 +52,6 @@ def _fine_tuned(
 
 
 def preferred(labels: Sequence[Label]) -> list[Example]:
-    """Return the responses that people preferred, each once: demonstrations for the SFT policy."""
-    good = [label for label in labels if not isinstance(label, Unpaired) or label.label]
-    return list(dict.fromkeys(Example(label.prompt, responses_of(label)[0]) for label in good))
+    """Return the responses that people preferred, without repeats, as demonstrations."""
+    liked = [label for label in labels if not isinstance(label, Unpaired) or label.label]
+    return list(dict.fromkeys(Example(label.prompt, responses_of(label)[0]) for label in liked))

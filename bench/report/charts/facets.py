@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.results.loading import Results
 from bench.report.charts.style import keys, legend, looks, panels
+from bench.results.loading import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,56 +16,84 @@ if TYPE_CHECKING:
 # More lines than this in one panel cannot be told apart.
 FEW = 8
 TASKS_PER_ROW = 3
-# As far as they are there; a method of an unknown kind comes last.
+# Kinds of feedback in the order of their panels, as titles name them; unknown kinds come last.
 KINDS = {
-    kind: "nothing" if kind == "none" else kind
-    for kind in ("pairs", "choices", "rankings", "unpaired", "reward", "none", "gold")
+    "pairs": "pairs",
+    "choices": "choices",
+    "rankings": "rankings",
+    "unpaired": "unpaired labels",
+    "reward": "reward",
+    "none": "nothing",
+    "gold": "gold",
 }
 
 
 class Facet(NamedTuple):
-    """Methods that share a panel. title: what they learn from, "" where there is one panel."""
+    """Methods that share a panel.
+
+    Attributes:
+        title: What they learn from, "" where all methods share one panel.
+        methods: Their names.
+    """
 
     title: str
     methods: list[str]
 
 
 class Panel(NamedTuple):
-    """One panel of a figure."""
+    """One panel of a figure.
+
+    Attributes:
+        ax: Its axes.
+        task: The task that it shows.
+        facet: The methods that it shows.
+    """
 
     ax: Axes
     task: str
     facet: Facet
 
 
+class _Group(NamedTuple):
+    """Methods of some kinds of feedback, before they have a panel."""
+
+    kinds: list[str]
+    methods: list[str]
+
+
 def facets(results: Results, methods: Sequence[str]) -> list[Facet]:
-    """Split the methods by what they learn from, at most FEW to a panel, small kinds together."""
+    """Split methods by what they learn from, at most FEW to a facet; small kinds share one."""
     if len(methods) <= FEW:
         return [Facet("", list(methods))]
+    packed: list[_Group] = []
+    # The largest first, and each of the others where it still fits.
+    for group in sorted(_by_kind(results, methods), key=lambda group: -len(group.methods)):
+        room = [other for other in packed if len(other.methods) + len(group.methods) <= FEW]
+        if room:
+            room[0].kinds.extend(kind for kind in group.kinds if kind not in room[0].kinds)
+            room[0].methods.extend(group.methods)
+        else:
+            packed.append(group)
+    return [Facet(_title(group.kinds), group.methods) for group in packed]
+
+
+def _by_kind(results: Results, methods: Sequence[str]) -> list[_Group]:
+    """Return the methods of each kind; a kind with more than FEW takes groups of even size."""
     kinds = {method: results.learns_from(method) for method in methods}
     order = [kind for kind in KINDS if kind in kinds.values()]
     order += [kind for kind in dict.fromkeys(kinds.values()) if kind not in order]
-    split: list[tuple[list[str], list[str]]] = []
+    groups = []
     for kind in order:
-        own = [method for method in methods if kinds[method] == kind]
-        parts = math.ceil(len(own) / FEW)
-        size = math.ceil(len(own) / parts)
-        split += [([kind], own[start : start + size]) for start in range(0, len(own), size)]
-    # The largest first, and each of the others where it still fits.
-    packed: list[tuple[list[str], list[str]]] = []
-    for names, own in sorted(split, key=lambda part: -len(part[1])):
-        room = [part for part in packed if len(part[1]) + len(own) <= FEW]
-        if room:
-            room[0][0].extend(name for name in names if name not in room[0][0])
-            room[0][1].extend(own)
-        else:
-            packed.append((list(names), list(own)))
-    return [Facet(_words(names), own) for names, own in packed]
+        members = [method for method in methods if kinds[method] == kind]
+        parts = math.ceil(len(members) / FEW)
+        size = math.ceil(len(members) / parts)
+        starts = range(0, len(members), size)
+        groups += [_Group([kind], members[start : start + size]) for start in starts]
+    return groups
 
 
-def _words(kinds: list[str]) -> str:
-    known = [KINDS.get(kind, kind) or "what is not known" for kind in kinds]
-    return f"learns from {', '.join(known)}"
+def _title(kinds: list[str]) -> str:
+    return f"learns from {', '.join(KINDS.get(kind, kind) or 'unknown feedback' for kind in kinds)}"
 
 
 def facet_panels(
@@ -75,32 +103,49 @@ def facet_panels(
     size: tuple[float, float],
     extra: Sequence[Any] = (),
 ) -> tuple[Figure, list[Panel]]:
-    """Return a figure, its panels with their titles set, and its legends drawn.
+    """Return a figure and its panels, with titles and legends in place.
 
-    size: of one panel where a task has one, in inches. extra: what else needs a key.
+    Args:
+        results: The results that name tasks and methods.
+        tasks: The tasks to show.
+        methods: The methods to show.
+        size: Width and height of one panel where a task has one panel, in inches.
+        extra: Handles of other legend entries.
     """
-    split = facets(results, methods)
-    look = {m: own for m, own in looks(results.methods).items() if m in set(methods)}
-    if len(split) == 1:
-        columns = min(TASKS_PER_ROW, len(tasks))
-        figure, axes = panels(math.ceil(len(tasks) / columns), columns, *size)
-        flat = [ax for row in axes for ax in row]
-        for ax in flat[len(tasks) :]:
-            ax.set_visible(False)
-        found = [Panel(ax, task, split[0]) for ax, task in zip(flat, tasks, strict=False)]
-        for ax, task, _ in found:
-            ax.set_title(results.task_title(task))
-        legend(figure, look, results, list(extra))
-        return figure, found
-    figure, axes = panels(len(tasks), len(split), 4.6, 3.6, share=True)
+    shown = facets(results, methods)
+    if len(shown) == 1:
+        return _one_panel_each(results, tasks, shown[0], size, extra)
+    look = looks(results.methods)
+    figure, axes = panels(len(tasks), len(shown), 4.6, 3.6, share=True)
     found = []
-    for task, line in zip(tasks, axes, strict=True):
-        for ax, facet in zip(line, split, strict=True):
+    for task, row in zip(tasks, axes, strict=True):
+        for ax, facet in zip(row, shown, strict=True):
             ax.set_title(f"{results.task_title(task)}\n{facet.title}", fontsize=10)
             found.append(Panel(ax, task, facet))
-    for ax, facet in zip(axes[-1], split, strict=True):
+    for ax, facet in zip(axes[-1], shown, strict=True):
         handles = keys({method: look[method] for method in facet.methods}, results)
         ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     if extra:
         figure.legend(handles=list(extra), loc="outside lower center", ncols=len(extra))
+    return figure, found
+
+
+def _one_panel_each(
+    results: Results,
+    tasks: Sequence[str],
+    facet: Facet,
+    size: tuple[float, float],
+    extra: Sequence[Any],
+) -> tuple[Figure, list[Panel]]:
+    """Return a figure with one panel for each task and one legend."""
+    columns = min(TASKS_PER_ROW, len(tasks))
+    figure, axes = panels(math.ceil(len(tasks) / columns), columns, *size)
+    flat = [ax for row in axes for ax in row]
+    for ax in flat[len(tasks) :]:
+        ax.set_visible(False)
+    found = [Panel(ax, task, facet) for ax, task in zip(flat, tasks, strict=False)]
+    for ax, task, _ in found:
+        ax.set_title(results.task_title(task))
+    look = {m: own for m, own in looks(results.methods).items() if m in set(facet.methods)}
+    legend(figure, look, results, list(extra))
     return figure, found

@@ -14,21 +14,34 @@ if TYPE_CHECKING:
 
 
 class Look(NamedTuple):
-    """A method's color and marker."""
+    """A method's color and marker.
+
+    Attributes:
+        color: As matplotlib reads it.
+        marker: As matplotlib reads it.
+    """
 
     color: str
     marker: str
 
 
+INK = "#1d2733"
+SOFT = "#5f6b7a"
+# Of axes, and of the line at 0.
+ZERO_COLOR = "#8a94a3"
+GRID_COLOR = "#dfe3e8"
+OPTIMAL_COLOR = INK
+BACKGROUND = "#c9ced6"
+SHADE = "#eef0f3"
 # Okabe and Ito's palette, which color-blind readers can tell apart; markers for print in gray.
 KNOWN = {
-    "sft": Look("#5f6b7a", "o"),
+    "sft": Look(SOFT, "o"),
     "ppo": Look("#D55E00", "o"),
     "dpo": Look("#0072B2", "s"),
     "ppo_gold": Look("#E69F00", "D"),
     "best_of_n": Look("#009E73", "^"),
 }
-# The others take the colors that are left first, then two of the known ones, with other markers.
+# Other methods take unused colors first, then two of the known ones with other markers.
 COLORS = (
     "#CC79A7",
     "#56B4E9",
@@ -40,26 +53,23 @@ COLORS = (
     "#0072B2",
 )
 MARKERS = ("v", "P", "X", "h", "<", ">", "p", "^", "d", "8")
-BACKGROUND = "#c9ced6"
-LIMIT_COLOR = "#1d2733"
-SHADE = "#eef0f3"
 RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#8a94a3",
+    "axes.edgecolor": ZERO_COLOR,
     "axes.linewidth": 0.8,
-    "axes.labelcolor": "#1d2733",
+    "axes.labelcolor": INK,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
     "axes.axisbelow": True,
-    "text.color": "#1d2733",
-    "xtick.color": "#5f6b7a",
-    "ytick.color": "#5f6b7a",
-    "grid.color": "#dfe3e8",
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "grid.color": GRID_COLOR,
     "grid.linewidth": 0.7,
     "legend.frameon": False,
     "figure.facecolor": "white",
@@ -71,42 +81,44 @@ RC: Any = {
 
 
 def looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Return each method's look, in order of appearance for those that have none of their own.
+    """Return the look of each method, in order of appearance for those not in KNOWN.
 
-    Eight in a row differ in color and in marker, and eighty at least in one.
+    Eight methods in a row differ in color and in marker, and eighty in at least one of them.
     """
     others = [method for method in methods if method not in KNOWN]
-    shared = {method: _other(i) for i, method in enumerate(others)}
-    return {method: KNOWN.get(method) or shared[method] for method in methods}
+    assigned = {method: _assigned(i) for i, method in enumerate(others)}
+    return {method: KNOWN.get(method) or assigned[method] for method in methods}
 
 
-def _other(i: int) -> Look:
-    turn = i // len(COLORS)
-    return Look(COLORS[i % len(COLORS)], MARKERS[(i + turn) % len(MARKERS)])
+def _assigned(i: int) -> Look:
+    """Return the look of the i-th method that is not in KNOWN."""
+    cycle = i // len(COLORS)
+    return Look(COLORS[i % len(COLORS)], MARKERS[(i + cycle) % len(MARKERS)])
 
 
 def panels(
     rows: int, columns: int, width: float, height: float, share: bool = False
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure and its axes; width and height of one panel in inches.
+    """Return a figure and its axes, row by row.
 
-    share: panels of a row have one vertical axis.
+    Args:
+        rows: Rows of panels.
+        columns: Columns of panels.
+        width: Of one panel, in inches.
+        height: Of one panel, in inches.
+        share: Whether the panels of a row share a vertical axis.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height * rows + 0.5), layout="constrained")
-    return figure, _grid(figure, rows, columns, share)
-
-
-def _grid(figure: Figure, rows: int, columns: int, share: bool) -> list[list[Axes]]:
     sharey: Literal["row", "none"] = "row" if share else "none"
     grid: list[list[Axes]] = figure.subplots(rows, columns, squeeze=False, sharey=sharey).tolist()
-    return grid
+    return figure, grid
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write a figure whole, as PNG and SVG."""
-    # Laid out once: with many panels that is what takes the time.
+    """Write a figure as PNG and SVG; each file is either complete or absent."""
+    # Laid out once: with many panels, layout takes most of the time.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for suffix in ("png", "svg"):
@@ -117,20 +129,24 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 
 
 def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list[Any]) -> None:
-    """Put one legend below all panels: the methods, then whatever else needs a key."""
+    """Put one legend below all panels.
+
+    Args:
+        figure: The figure, its panels drawn.
+        shown: The methods to list, with their looks.
+        results: The results that tell which methods are privileged.
+        extra: Handles of other entries, listed after the methods.
+    """
     handles = keys(shown, results) + extra
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    # About as many as fit side by side at this width, in inches.
+    # About as many as fit side by side; widths are in inches.
     fit = int(figure.get_figwidth() / max(1.45, 0.4 + 0.07 * longest))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=max(1, min(fit, len(handles))),
-    )
+    columns = max(1, min(fit, len(handles)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def keys(shown: dict[str, Look], results: Results) -> list[Any]:
-    """Return a legend's entries for methods."""
+    """Return the legend's handles for methods."""
     from matplotlib.lines import Line2D
 
     return [

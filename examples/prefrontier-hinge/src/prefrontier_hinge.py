@@ -13,10 +13,12 @@ from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 class SquaredHinge(PairLoss):
     """Squared hinge loss on the margin between log-ratios.
 
-    max(0, target - beta margin)^2, in nats^2: a pair is left alone once its margin has reached
-    target / beta, so the policy stops moving where a logistic loss would go on.
+    The loss is max(0, target - beta * margin)^2. A pair has no gradient once its margin reaches
+    target / beta (nats), so the policy stops where a logistic loss would push it further.
 
-    beta: KL strength. target: the scaled margin that is wanted.
+    Attributes:
+        beta: KL strength.
+        target: The margin to reach, in units of beta * margin.
     """
 
     grid: ClassVar = {"beta": [0.25, 0.5, 1.0, 2.0]}

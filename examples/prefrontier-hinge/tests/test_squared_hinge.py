@@ -1,4 +1,4 @@
-"""The method keeps what prefrontier asks of every method, and its loss is the one it names."""
+"""The method passes the conformance checks, and its loss is a squared hinge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def test_conforms(method: type[Method], check: Callable[[type[Method]], None]) -
 
 def test_loss_is_zero_from_the_target_on() -> None:
     chosen = torch.tensor([-3.0, -1.0, 0.0])
-    at = torch.full((3,), -2.0)
-    losses = SquaredHinge(beta=1.0, target=2.0).loss(PairLogprobs(chosen, at, at, at))
-    # Margins -1, 1 and 2.
+    others = torch.full((3,), -2.0)
+    logprobs = PairLogprobs(chosen, others, others, others)
+    losses = SquaredHinge(beta=1.0, target=2.0).loss(logprobs)
+    # The margins are -1, 1 and 2.
     assert losses.tolist() == pytest.approx([9.0, 1.0, 0.0])

@@ -1,7 +1,8 @@
-"""Several processes that train one model is_distributed, as `accelerate launch` starts them.
+"""Several processes that train one model, as `accelerate launch` starts them.
 
-Each runs the same program on the same plan. They share a batch, average their gradients, and agree
-on every decision that rests on what lies on disk. With one process nothing here does anything.
+Every process runs the same program on the same plan. The processes share each batch, average their
+gradients, and agree on every decision that depends on files. With a single process, the functions
+here do nothing.
 """
 
 from __future__ import annotations
@@ -17,38 +18,42 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
-# As torch and the usual kinds of MPI say it.
-COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+# The environment variables of torch and of the common MPI implementations.
+WORLD_SIZE_VARIABLES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+RANK_VARIABLES = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 def world_size() -> int:
-    """Return how many processes there are."""
-    return _first(COUNTS, 1)
+    """Return the number of processes."""
+    return _first_set(WORLD_SIZE_VARIABLES, 1)
 
 
 def rank() -> int:
-    """Return the number of this one, from 0."""
-    return _first(RANKS, 0) if is_distributed() else 0
+    """Return the number of this process, from 0."""
+    return _first_set(RANK_VARIABLES, 0) if is_distributed() else 0
 
 
-def _first(names: Sequence[str], default: int) -> int:
-    given = [os.environ[name] for name in names if os.environ.get(name)]
-    return int(given[0]) if given else default
+def _first_set(names: Sequence[str], default: int) -> int:
+    values = [os.environ[name] for name in names if os.environ.get(name)]
+    return int(values[0]) if values else default
 
 
 def is_distributed() -> bool:
+    """Return whether there is more than one process."""
     return world_size() > 1
 
 
 def is_main() -> bool:
-    """Return whether this is the process that writes."""
+    """Return whether this is the process that writes files."""
     return rank() == 0
 
 
 def initialize(device: str) -> None:
-    """Meet the other processes, each on a GPU of its own where there are any."""
+    """Join the process group. On GPUs, each process takes the one of its local rank.
+
+    Args:
+        device: "cpu", or any other for GPUs.
+    """
     if not is_distributed():
         return
     import torch
@@ -60,7 +65,7 @@ def initialize(device: str) -> None:
 
 
 def finalize() -> None:
-    """End the meeting, so that no process waits for another that is gone."""
+    """Leave the process group, so that no process waits for one that has exited."""
     if is_distributed():
         import torch
 
@@ -68,34 +73,41 @@ def finalize() -> None:
 
 
 def all_gather(value: T) -> list[T]:
-    """Return what every process has here, in their order. All wait for each other."""
+    """Return the value of every process, in order of rank. All processes wait for each other."""
     if not is_distributed():
         return [value]
     from accelerate.utils import gather_object
 
-    found: list[T] = gather_object([value])
-    return found
+    values: list[T] = gather_object([value])
+    return values
 
 
 def broadcast(value: T) -> T:
-    """Return what the main process has here. All wait for each other."""
+    """Return the value of the main process. All processes wait for each other."""
     return all_gather(value)[0]
 
 
 def local_batch_size(size: int) -> int:
-    """Return how much of a batch one process has. Raises ValueError where it cannot be shared."""
+    """Return how many rows of a batch each process has.
+
+    Args:
+        size: Rows of the whole batch.
+
+    Raises:
+        ValueError: The number of processes does not divide the batch.
+    """
     if size % world_size():
         raise ValueError(f"a batch of {size} cannot be shared by {world_size()} processes")
     return size // world_size()
 
 
 def batch_slice(size: int) -> BatchSlice:
-    """Return which rows of a batch this process has."""
+    """Return which rows of a batch of this size this process has."""
     return BatchSlice(rank() * local_batch_size(size), size)
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Make the gradients the mean over the processes."""
+    """Replace the gradients by their means over the processes."""
     if not is_distributed():
         return
     import torch
@@ -104,6 +116,6 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= world_size()
-    parts: Sequence[torch.Tensor] = flat.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
+    means: Sequence[torch.Tensor] = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))

@@ -1,4 +1,4 @@
-"""How a model is loaded for training: whole or by an adapter, in which precision."""
+"""How a model is loaded for training: all weights or adapters, and in which precision."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lora:
-    """Low-rank adapters (Hu et al., 2021), by peft.
+    """Low-rank adapters (LoRA; Hu et al., 2021), by peft.
 
-    rank: 0 is none: all weights are trained. alpha: of the scaling alpha / rank. targets: names of
-    the layers that get one; all linear ones but the head where empty.
+    Attributes:
+        rank: Rank of the adapters. 0 means no adapters: all weights are trained.
+        alpha: Adapters are scaled by alpha / rank.
+        targets: Names of the layers with adapters. Empty means every linear layer except the head.
     """
 
     rank: Annotated[int, Ge(0)] = 0
@@ -28,12 +30,15 @@ class Lora:
 
 @dataclass(frozen=True)
 class Loading:
-    """How the policies' model is loaded.
+    """How the model of the policies is loaded.
 
-    lora: adapters instead of all weights. quantization: of the frozen weights under them, by
-    bitsandbytes, on a GPU. gradient_checkpointing: less memory for more time. group_by_length:
-    texts of like length go into one batch. dtype: of the weights that are loaded; trained ones want
-    float32, and a GPU computes in bf16 whatever they are.
+    Attributes:
+        lora: Adapters, trained instead of all weights.
+        quantization: Of the frozen weights under the adapters, by bitsandbytes. Needs a GPU.
+        gradient_checkpointing: Whether to save memory by computing activations twice.
+        group_by_length: Whether to put texts of similar length into one batch.
+        dtype: Precision of the loaded weights. Trained weights need float32. On a GPU, large models
+            compute in bf16 either way.
     """
 
     lora: Lora = Lora()
@@ -46,15 +51,16 @@ class Loading:
         if self.quantization != "none" and not self.lora.rank:
             raise ValueError("loading.quantization needs adapters: set loading.lora.rank")
         if self.dtype == "bfloat16" and not self.lora.rank:
-            # So coarse that small steps are rounded away.
+            # bf16 is so coarse that small steps of the optimizer would be rounded away.
             raise ValueError("loading.dtype bfloat16 needs adapters: set loading.lora.rank")
 
     @property
     def adapters(self) -> bool:
+        """Whether adapters are trained instead of all weights."""
         return self.lora.rank > 0
 
     def options(self, device: str) -> dict[str, Any]:
-        """Return keyword arguments for `from_pretrained`."""
+        """Return keyword arguments for `from_pretrained` on this device."""
         options: dict[str, Any] = {"dtype": self.dtype, "use_safetensors": True}
         if self.quantization == "4bit":
             from transformers import BitsAndBytesConfig
@@ -73,9 +79,12 @@ ADAPTER_FILE = "adapter_config.json"
 
 
 def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreTrainedModel:
-    """Return the model ready for training: with adapters, if asked for, and checkpointing.
+    """Return the model ready for training, with adapters and checkpointing as `loading` says.
 
-    head: the name of a layer that is trained whole, that of a classifier's.
+    Args:
+        model: The model to train.
+        loading: How models are loaded.
+        head: Name of a classifier's output layer, which is trained whole. Empty for causal models.
     """
     if loading.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -120,22 +129,29 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model with its adapters, if it has any, added to the weights."""
     if not has_adapters(model):
         return model
-    whole: PreTrainedModel = model.merge_and_unload()
-    return whole.dequantize() if getattr(whole, "is_quantized", False) else whole
+    merged_model: PreTrainedModel = model.merge_and_unload()
+    is_quantized = getattr(merged_model, "is_quantized", False)
+    return merged_model.dequantize() if is_quantized else merged_model
 
 
 def has_adapters(model: nn.Module) -> bool:
+    """Return whether peft has put adapters on the model."""
     return hasattr(model, "peft_config")
 
 
 def inner(model: PreTrainedModel) -> PreTrainedModel:
-    """Return the model as transformers made it, its adapters within."""
-    whole: PreTrainedModel = model.get_base_model() if has_adapters(model) else model
-    return whole
+    """Return the model of transformers inside peft's wrapper, its adapters still active."""
+    unwrapped: PreTrainedModel = model.get_base_model() if has_adapters(model) else model
+    return unwrapped
+
+
+def trainable_weights(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """Return the weights that are trained, by name: all weights, or those of the adapters."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def load_adapter(folder: Path) -> PreTrainedModel:
-    """Return the model that a folder's adapters were trained for, with them, as peft loads it."""
+    """Return the model of a folder of adapters, with the adapters on it, as peft loads it."""
     from peft import AutoPeftModelForCausalLM
 
     model: PreTrainedModel = AutoPeftModelForCausalLM.from_pretrained(folder)
@@ -143,7 +159,7 @@ def load_adapter(folder: Path) -> PreTrainedModel:
 
 
 class AdapterOff:
-    """A model with its adapters off: the reference, in the memory of the policy itself."""
+    """A model with its adapters switched off: a reference that shares the policy's memory."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -157,7 +173,7 @@ class AdapterOff:
             return self._model.generate(*args, **options)
 
     def eval(self) -> AdapterOff:
-        """Leave the model's mode to whoever trains it."""
+        """Do nothing: the training sets the model's mode."""
         return self
 
     def __getattr__(self, name: str) -> Any:

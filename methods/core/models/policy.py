@@ -1,4 +1,4 @@
-"""Policies: all that the harness does with a trained model."""
+"""Policies: the interface through which the harness uses trained models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
 from methods.core.models.sampling import (
     Batch,
-    SamplingParams,
     BatchSlice,
+    SamplingParams,
+    derive_seed,
     make_batch,
     next_token_logprobs,
     sample,
-    derive_seed,
     token_logprobs,
 )
 from methods.core.models.text import decode_responses, encode_prompts, encode_responses
@@ -27,22 +27,41 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
-# In a batch, padding included.
-MOST_TOKENS = 131_072
+# The most tokens of a batch, padding included.
+MAX_BATCH_TOKENS = 131_072
 
 
 class Policy(ABC):
-    """A way of answering prompts: `generate`, `logprobs`, `save`, `load`."""
+    """A distribution of responses to prompts that can be sampled, saved and loaded."""
 
     @abstractmethod
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
-        """Return one response for each prompt."""
+        """Sample one response to each prompt.
+
+        Args:
+            prompts: Prompts as text.
+            seed: The same seed gives the same responses.
+            sampling: How to sample.
+
+        Returns:
+            One response to each prompt, in order. A response includes its end token, unless it was
+            cut off.
+        """
 
     @abstractmethod
     def logprobs(
         self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
     ) -> list[float] | None:
-        """Return the log-probability (nats) of each whole response, or None where it has none."""
+        """Return the log-probability of each whole response (nats).
+
+        Args:
+            prompts: Prompts as text.
+            responses: One response to each prompt.
+            sampling: The sampling parameters under which the probabilities are taken.
+
+        Returns:
+            One value for each response, or None where the policy cannot compute them.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -51,25 +70,31 @@ class Policy(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, device: str) -> Policy:
-        """Read back what `save` wrote."""
+        """Load what `save` wrote."""
 
 
 def save_kind(policy: Policy, folder: Path, **settings: Any) -> None:
-    """Write `policy.json`: which class loads the folder, and its settings."""
+    """Write `policy.json`: the class that loads the folder, and its settings."""
     kind = f"{type(policy).__module__}:{type(policy).__qualname__}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / POLICY_FILE).write_text(json.dumps({"kind": kind, **settings}, indent=2) + "\n")
 
 
 def load_policy(folder: Path, device: str) -> Policy:
-    """Load any saved policy through the class that its `policy.json` names."""
+    """Load any saved policy by the class that its `policy.json` names."""
     module, name = json.loads((folder / POLICY_FILE).read_text())["kind"].split(":")
-    kind: type[Policy] = getattr(import_module(module), name)
-    return kind.load(folder, device)
+    policy_class: type[Policy] = getattr(import_module(module), name)
+    return policy_class.load(folder, device)
 
 
 class ModelPolicy(Policy):
-    """A causal language model and its tokenizer: a folder that transformers alone can load."""
+    """A causal language model and its tokenizer: a folder that transformers alone can load.
+
+    Attributes:
+        model: The model, in evaluation mode when it is given.
+        tokenizer: Its tokenizer.
+        batch_size: The most rows of a batch. By default it shrinks with the size of the vocabulary.
+    """
 
     def __init__(
         self,
@@ -79,7 +104,7 @@ class ModelPolicy(Policy):
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        # Logits are what fills memory: few rows for a large vocabulary, many for a small one.
+        # Logits fill the memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
 
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
@@ -92,32 +117,51 @@ class ModelPolicy(Policy):
     def sampled(
         self, prompts: Sequence[str], seed: int, sampling: SamplingParams
     ) -> Iterator[tuple[list[int], Batch]]:
-        """Yield responses to all prompts in batches, with the places of their prompts."""
+        """Sample a response to each prompt, in batches.
+
+        Yields:
+            The places of a batch's prompts among `prompts`, and the batch.
+        """
         ids = encode_prompts(self.tokenizer, prompts)
         for number, places in enumerate(
-            self._parts([len(row) + sampling.max_new_tokens for row in ids])
+            self._batch_places([len(row) + sampling.max_new_tokens for row in ids])
         ):
-            own = derive_seed("batch", seed, number)
-            batch, _ = sample(self.model, self.tokenizer, [ids[i] for i in places], sampling, own)
+            batch_seed = derive_seed("batch", seed, number)
+            batch_ids = [ids[i] for i in places]
+            batch, _ = sample(self.model, self.tokenizer, batch_ids, sampling, batch_seed)
             yield places, batch
 
-    def _parts(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Yield places of rows that go into one batch: of like length (tokens), and not too many.
+    def _batch_places(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Yield the places of the rows of each batch: rows of similar length, and not too many.
 
-        What is within a factor of two stays in order.
+        Rows whose lengths (tokens) have the same number of binary digits stay in order.
         """
         order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
         while order:
             size = self.batch_size
             longest = max(lengths[i] for i in order[:size])
-            size = max(1, min(size, MOST_TOKENS // longest))
+            size = max(1, min(size, MAX_BATCH_TOKENS // longest))
             yield order[:size]
             order = order[size:]
 
     def sample(
-        self, prompts: Sequence[str], seed: int, sampling: SamplingParams, batch_slice: BatchSlice | None = None
+        self,
+        prompts: Sequence[str],
+        seed: int,
+        sampling: SamplingParams,
+        batch_slice: BatchSlice | None = None,
     ) -> tuple[Batch, torch.Tensor]:
-        """Return one batch of responses as tokens, with their log-probabilities [B, T]."""
+        """Sample a response to each prompt as one batch.
+
+        Args:
+            prompts: Prompts as text.
+            seed: The same seed gives the same responses.
+            sampling: How to sample.
+            batch_slice: Which rows of a larger batch the prompts are. By default they are all.
+
+        Returns:
+            The batch, and the log-probabilities [B, T] of its response tokens (nats).
+        """
         ids = encode_prompts(self.tokenizer, prompts)
         return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice)
 
@@ -133,13 +177,13 @@ class ModelPolicy(Policy):
         sums = [0.0] * len(responses)
         with torch.inference_mode():
             for places, batch in self.batches(prompts, responses):
-                found = token_logprobs(self.model, batch, sampling).double().sum(1).tolist()
-                for place, value in zip(places, found, strict=True):
-                    sums[place] = value
+                batch_sums = token_logprobs(self.model, batch, sampling).double().sum(1).tolist()
+                for place, batch_sum in zip(places, batch_sums, strict=True):
+                    sums[place] = batch_sum
         return sums
 
     def next_token_logprobs(self, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
-        """Return log-probabilities [B, T, V] before each response token (no gradient)."""
+        """Return log-probabilities [B, T, V] of every next token (nats), without gradients."""
         import torch
 
         with torch.inference_mode():
@@ -148,31 +192,41 @@ class ModelPolicy(Policy):
     def batches(
         self, prompts: Sequence[str], responses: Sequence[str]
     ) -> Iterator[tuple[list[int], Batch]]:
-        """Yield the pairs as padded batches, with their places."""
-        asked = encode_prompts(self.tokenizer, prompts)
-        given = encode_responses(self.tokenizer, responses)
-        lengths = [len(p) + len(r) for p, r in zip(asked, given, strict=True)]
-        for places in self._parts(lengths):
+        """Lay prompts and responses out as padded batches.
+
+        Yields:
+            The places of a batch's rows among `prompts`, and the batch.
+        """
+        prompt_ids = encode_prompts(self.tokenizer, prompts)
+        ids = encode_responses(self.tokenizer, responses)
+        lengths = [len(p) + len(r) for p, r in zip(prompt_ids, ids, strict=True)]
+        for places in self._batch_places(lengths):
             yield (
                 places,
                 make_batch(
-                    [asked[i] for i in places],
-                    [given[i] for i in places],
+                    [prompt_ids[i] for i in places],
+                    [ids[i] for i in places],
                     self.tokenizer.pad_token_id,
                     self.model.device,
                 ),
             )
 
     def save(self, folder: Path) -> None:
-        # Of adapters the trained one alone: a trainer may have kept another as its reference.
-        which = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
-        self.model.save_pretrained(folder, safe_serialization=True, **which)
+        # Only the trained adapter: a trainer may have added another one as its reference.
+        adapters = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
+        self.model.save_pretrained(folder, safe_serialization=True, **adapters)
         self.tokenizer.save_pretrained(folder)
         save_kind(self, folder)
 
     @classmethod
     def load(cls, folder: Path, device: str, loading: Loading | None = None) -> ModelPolicy:
-        """Load a `save_pretrained` folder, of a whole model or of adapters (safetensors only)."""
+        """Load a `save_pretrained` folder (safetensors only).
+
+        Args:
+            folder: Folder of a whole model or of adapters.
+            device: Where to put the model.
+            loading: How to load a whole model. By default in the precision of its file.
+        """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if (folder / ADAPTER_FILE).exists():
@@ -184,7 +238,7 @@ class ModelPolicy(Policy):
 
 
 def response_ids(batch: Batch) -> list[list[int]]:
-    """Return the response tokens of each row, padding left out."""
+    """Return the response tokens of each row, without padding."""
     lengths = batch.response_mask.sum(1).tolist()
     rows = batch.responses.tolist()
     return [row[:length] for row, length in zip(rows, lengths, strict=True)]

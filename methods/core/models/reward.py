@@ -1,4 +1,4 @@
-"""The learned reward as a function of text: any sequence classifier."""
+"""Reward models as functions of text: any sequence classifier."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 REWARD_FILE = "reward.json"
-# As transformers writes it.
+# Tokenizers without a maximal length say a number above this one.
 NO_LIMIT = 2**30
 
 
 class TextReward(ABC):
-    """Text in, floats out. It has a tokenizer of its own, so it need not share the policy's.
+    """A reward model that takes text, so that its tokenizer may differ from the policies'.
 
-    end: the end token, as text, of the policies that it scores.
+    Attributes:
+        model: The sequence classifier, in evaluation mode.
+        tokenizer: Its tokenizer.
+        end: The end token, as text, of the policies whose responses it reads. By default its own.
+        batch_size: Responses of a batch. By default it shrinks with the width of the model.
     """
 
     def __init__(
@@ -39,34 +43,37 @@ class TextReward(ABC):
         self.batch_size = batch_size or max(8, min(1024, 65_536 // model.config.hidden_size))
 
     @abstractmethod
-    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
-        """Return the scores of a few responses, [B]."""
+    def reward_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
+        """Return the rewards [B] of the responses of one batch."""
 
     def settings(self) -> dict[str, Any]:
-        """Return what `load` needs besides model and tokenizer."""
+        """Return what `load` needs in addition to the model and the tokenizer."""
         return {"end": self.end}
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
-        """Return the score of each response."""
+        """Return the reward of each response to the prompt at the same place."""
         import torch
 
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
         order = sorted(range(len(lengths)), key=lengths.__getitem__)
-        scores = [0.0] * len(order)
+        rewards = [0.0] * len(order)
         with torch.inference_mode():
             for start in range(0, len(order), self.batch_size):
-                part = order[start : start + self.batch_size]
-                values = self.score_batch([prompts[i] for i in part], [responses[i] for i in part])
-                for i, value in zip(part, values.float().tolist(), strict=True):
-                    scores[i] = value
-        return scores
+                places = order[start : start + self.batch_size]
+                batch_rewards = self.reward_batch(
+                    [prompts[i] for i in places], [responses[i] for i in places]
+                )
+                for place, reward in zip(places, batch_rewards.float().tolist(), strict=True):
+                    rewards[place] = reward
+        return rewards
 
     @property
     def device(self) -> torch.device:
+        """Where the model is."""
         return self.model.device
 
     def save(self, folder: Path) -> None:
-        """Write it as a `save_pretrained` folder, with `reward.json` for `load_reward`."""
+        """Write a `save_pretrained` folder, with `reward.json` for `load_reward`."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
         content = {"kind": type(self).__name__, **self.settings()}
@@ -74,26 +81,26 @@ class TextReward(ABC):
 
 
 class RewardModel(TextReward):
-    """One output, read at the last token: what is trained here on preferences."""
+    """A classifier with one output, read at the last token. The pipeline trains these."""
 
-    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
+    def reward_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
         import torch
 
         # Prompt and response as one row, padded right only, as in its training.
-        asked = encode_prompts(self.tokenizer, prompts)
-        own = str(self.tokenizer.eos_token)
-        given = encode_responses(self.tokenizer, [with_end(r, self.end, own) for r in responses])
-        # A judge may read less than the policies: the end is what counts.
+        prompt_ids = encode_prompts(self.tokenizer, prompts)
+        end = str(self.tokenizer.eos_token)
+        ids = encode_responses(self.tokenizer, [with_end(r, self.end, end) for r in responses])
+        # A judge may take fewer tokens than the policies. The last ones matter most.
         longest = positions_of(self.model)
-        rows = [(p + r)[-longest:] for p, r in zip(asked, given, strict=True)]
+        rows = [(p + r)[-longest:] for p, r in zip(prompt_ids, ids, strict=True)]
         batch = make_batch([[] for _ in rows], rows, self.tokenizer.pad_token_id, self.device)
         hidden = self.model.base_model(
             input_ids=batch.ids, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state
         # By length and not by token id: a sampled pad token is a token.
         last = hidden[torch.arange(len(rows), device=hidden.device), batch.mask.sum(1) - 1]
-        values: torch.Tensor = self.model.score(last).squeeze(-1)
-        return values
+        rewards: torch.Tensor = self.model.score(last).squeeze(-1)
+        return rewards
 
     @classmethod
     def load(cls, folder: Path, device: str) -> RewardModel:
@@ -106,11 +113,14 @@ class RewardModel(TextReward):
 
 
 class Classifier(TextReward):
-    """A sequence classifier from elsewhere, as it is: its one output, or the log-odds of a label.
+    """A published sequence classifier: the reward is its one output, or the log-odds of a label.
 
-    It reads prompt and answer through its chat template where it has one, else as a pair of texts,
-    or as one text where plain. label: by name or number; must be given where there are several.
-    probability: that of the label is the score.
+    It reads prompt and response through its chat template. Without one, it reads a pair of texts.
+
+    Attributes:
+        label: Name or number of the label. Required where the classifier has several.
+        plain: Whether it reads prompt and response as one text instead.
+        probability: Whether the reward is the label's probability instead of its log-odds.
     """
 
     def __init__(
@@ -119,9 +129,9 @@ class Classifier(TextReward):
         label: str = "",
         plain: bool = False,
         probability: bool = False,
-        **rest: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, **rest)
+        super().__init__(*args, **options)
         self.label, self.plain, self.probability = label, plain, probability
         self._output = output_of(self.model.config, label)
 
@@ -129,26 +139,26 @@ class Classifier(TextReward):
         names = ("end", "label", "plain", "probability")
         return {name: getattr(self, name) for name in names}
 
-    def score_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
-        given = [with_end(response, self.end, "") for response in responses]
-        logits = self.model(**self._encoded(prompts, given).to(self.device)).logits.float()
+    def reward_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
+        texts = [with_end(response, self.end, "") for response in responses]
+        logits = self.model(**self._encode(prompts, texts).to(self.device)).logits.float()
         if self._output is None:
-            single: torch.Tensor = logits.squeeze(-1)
-            return single
+            only_output: torch.Tensor = logits.squeeze(-1)
+            return only_output
         logprobs = logits.log_softmax(-1)
         if self.probability:
             return logprobs[:, self._output].exp()
         others = [i for i in range(logits.shape[-1]) if i != self._output]
-        odds: torch.Tensor = logprobs[:, self._output] - logprobs[:, others].logsumexp(-1)
-        return odds
+        log_odds: torch.Tensor = logprobs[:, self._output] - logprobs[:, others].logsumexp(-1)
+        return log_odds
 
-    def _encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> BatchEncoding:
-        """Return what the model reads. What is cut is the beginning: the answer counts."""
-        # Two positions are not for text in models of RoBERTa's kind.
+    def _encode(self, prompts: Sequence[str], responses: Sequence[str]) -> BatchEncoding:
+        """Return the model's inputs. Texts that are too long lose their beginning."""
+        # Models like RoBERTa reserve two positions.
         longest = min(self.tokenizer.model_max_length, positions_of(self.model) - 2)
-        cut = {"truncation": True, "max_length": longest} if longest < NO_LIMIT - 2 else {}
+        limit = {"truncation": True, "max_length": longest} if longest < NO_LIMIT - 2 else {}
         self.tokenizer.truncation_side = "left"
-        options: dict[str, Any] = {**cut, "padding": True, "return_tensors": "pt"}
+        options: dict[str, Any] = {**limit, "padding": True, "return_tensors": "pt"}
         pairs = list(zip(prompts, responses, strict=True))
         if self.plain:
             return self.tokenizer([p + r for p, r in pairs], **options)
@@ -160,26 +170,43 @@ class Classifier(TextReward):
 
     @classmethod
     def load(cls, folder: Path, device: str, **settings: Any) -> Classifier:
-        """Load any sequence classifier (safetensors only). Raises ValueError without its label."""
+        """Load any sequence classifier (safetensors only).
+
+        Args:
+            folder: A `save_pretrained` folder.
+            device: Where to put the model.
+            **settings: Arguments of the class. They replace those that `save` wrote.
+
+        Raises:
+            ValueError: The classifier has several labels, and `label` is none of them.
+        """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        own = {"trust_remote_code": False}
+        safe = {"trust_remote_code": False}
         model = AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, **own
+            folder, use_safetensors=True, **safe
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **own)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         if model.config.get_text_config().pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id
-        kept = {k: v for k, v in read_settings(folder).items() if k != "kind"}
-        return cls(model.to(device), tokenizer, **{**kept, **settings})
+        saved = {k: v for k, v in read_settings(folder).items() if k != "kind"}
+        return cls(model.to(device), tokenizer, **{**saved, **settings})
 
 
 def output_of(config: Any, label: str) -> int | None:
-    """Return which output a label is, None where there is but one.
+    """Return the output that belongs to a label.
 
-    Raises ValueError, saying what is allowed.
+    Args:
+        config: The classifier's configuration.
+        label: Name or number of the label.
+
+    Returns:
+        The number of the output, or None where the classifier has only one.
+
+    Raises:
+        ValueError: No output has this label. The message lists the labels.
     """
     names = {int(place): str(name) for place, name in (config.id2label or {}).items()}
     if config.num_labels == 1:
@@ -191,23 +218,24 @@ def output_of(config: Any, label: str) -> int | None:
 
 
 def positions_of(model: PreTrainedModel) -> int:
-    """Return how many tokens a model takes."""
+    """Return the most tokens that a model takes."""
     config = model.config.get_text_config()
     return getattr(config, "max_position_embeddings", None) or NO_LIMIT
 
 
 def with_end(response: str, end: str, new: str) -> str:
-    """Return the response with another end, where it has one."""
+    """Return the response with its end token replaced. A cut-off response stays as it is."""
     return response.removesuffix(end) + new if response.endswith(end) else response
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """Return what `save` wrote besides model and tokenizer; nothing where another wrote it."""
+    """Return the settings that `save` wrote, or nothing where another program wrote the folder."""
     file = folder / REWARD_FILE
     return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def load_reward(folder: Path, device: str) -> TextReward:
-    """Load what `save` wrote."""
-    kind = Classifier if read_settings(folder).get("kind") == "Classifier" else RewardModel
-    return kind.load(folder, device)
+    """Load a reward model that `save` wrote."""
+    is_classifier = read_settings(folder).get("kind") == "Classifier"
+    reward_class = Classifier if is_classifier else RewardModel
+    return reward_class.load(folder, device)

@@ -1,4 +1,4 @@
-"""The sampling sampling, and batches of prompts and responses as tensors."""
+"""Sampling parameters, and batches of prompts and responses as tensors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class SamplingParams:
     """How responses are sampled: the same for every method and every metric of a run.
 
     Attributes:
-        temperature: 0 is greedy.
-        top_k: Only so many of the likeliest tokens; 0 is all.
-        top_p: Only the likeliest tokens that hold this probability; 1 is all.
-        max_new_tokens: The longest response, in tokens, its end token included.
+        temperature: Logits are divided by it. 0 means greedy decoding.
+        top_k: Sample from this many of the most likely tokens. 0 means all.
+        top_p: Sample from the most likely tokens that together have this probability (Holtzman et
+            al., 2020). 1 means all.
+        max_new_tokens: Length of the longest response, in tokens, its end token included.
     """
 
     temperature: Annotated[float, Ge(0)] = 1.0
@@ -32,16 +33,19 @@ class SamplingParams:
 
     @property
     def is_softmax(self) -> bool:
-        """Whether it is a softmax over all tokens, so that every log-probability is finite."""
+        """Whether every token keeps a probability above 0, so that log-probabilities are finite."""
         return self.temperature > 0 and self.top_k == 0 and self.top_p == 1
 
 
 @dataclass
 class Batch:
-    """Prompts padded left and responses padded right, so that all responses start at one column.
+    """Prompts padded left and responses padded right, so that all responses start in one column.
 
-    ids, mask: [B, P + T]; width: P. mask is by length, never by token id, so a sampled pad token
-    is a token like any other. response_mask: [B, T].
+    Attributes:
+        ids: Token ids, [B, P + T].
+        mask: 1 on tokens, 0 on padding, [B, P + T]. It follows lengths and not token ids: a sampled
+            pad token is a token like any other.
+        width: P, the columns of the prompts.
     """
 
     ids: torch.Tensor
@@ -50,19 +54,22 @@ class Batch:
 
     @property
     def responses(self) -> torch.Tensor:
+        """Token ids of the responses, [B, T]."""
         return self.ids[:, self.width :]
 
     @property
     def response_mask(self) -> torch.Tensor:
+        """Where the response tokens are, [B, T]."""
         return self.mask[:, self.width :].bool()
 
     @property
     def positions(self) -> torch.Tensor:
+        """The position of each token in its row, from 0, [B, P + T]."""
         return (self.mask.cumsum(1) - 1).clamp(min=0)
 
-    def rows(self, which: torch.Tensor | slice) -> Batch:
-        """Return some of the rows as a batch of their own."""
-        return Batch(self.ids[which], self.mask[which], self.width)
+    def rows(self, rows: torch.Tensor | slice) -> Batch:
+        """Return some of the rows as a batch."""
+        return Batch(self.ids[rows], self.mask[rows], self.width)
 
 
 def make_batch(
@@ -71,7 +78,14 @@ def make_batch(
     pad: int,
     device: torch.device | str,
 ) -> Batch:
-    """Lay token ids out as a Batch on the device."""
+    """Lay token ids out as a batch.
+
+    Args:
+        prompts: Token ids of each prompt.
+        responses: Token ids of each response.
+        pad: The id that fills up the rows.
+        device: Where to put the batch.
+    """
     import torch
 
     width = max(len(p) for p in prompts)
@@ -85,13 +99,22 @@ def make_batch(
 
 
 def derive_seed(*purpose: str | int) -> int:
-    """Return a seed for a purpose, so that no two purposes draw the same random numbers."""
+    """Return the seed of a purpose, so that no two purposes draw the same random numbers.
+
+    Args:
+        *purpose: Words and numbers that name the purpose, such as `"rollout", seed, update`.
+    """
     name = " ".join(map(str, purpose))
     return int.from_bytes(sha256(name.encode()).digest()[:4])
 
 
 class BatchSlice(NamedTuple):
-    """Which rows of a batch are drawn here, where processes share it: from `first`, of `total`."""
+    """The rows of a batch that one process has.
+
+    Attributes:
+        first: The first of them.
+        total: Rows of the whole batch.
+    """
 
     first: int
     total: int
@@ -105,17 +128,28 @@ def sample(
     seed: int,
     batch_slice: BatchSlice | None = None,
 ) -> tuple[Batch, torch.Tensor]:
-    """Draw one response for each prompt, with transformers' own `generate`.
+    """Sample one response to each prompt by the `generate` of transformers.
 
-    Returns the batch and the log-probabilities [B, T] of the sampled tokens under the sampling, taken
-    while sampling (nats; 0 past the end). The global random state is left as it was. share: what
-    the rows are of a larger batch; they come out as they would if all of it were drawn here.
+    The global random state stays as it was.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        prompts: Token ids of each prompt.
+        sampling: How to sample.
+        seed: The same seed gives the same responses.
+        batch_slice: Which rows of a larger batch the prompts are. They get the responses that they
+            would get if the whole batch were sampled at once.
+
+    Returns:
+        The batch, and the log-probabilities [B, T] of the sampled tokens (nats; 0 past the end),
+        taken while sampling.
     """
     import torch
     from transformers import GenerationConfig, LogitsProcessorList
 
     device = model.device
-    start = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
+    prompt_batch = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
     config = GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
@@ -127,22 +161,24 @@ def sample(
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
         output = model.generate(
-            input_ids=start.ids,
-            attention_mask=start.mask,
+            input_ids=prompt_batch.ids,
+            attention_mask=prompt_batch.mask,
             generation_config=config,
             logits_processor=LogitsProcessorList([draw]),
         )
-        responses = output[:, start.width :]
+        responses = output[:, prompt_batch.width :]
         logprobs = torch.cat(draw.logprobs, dim=1)
-    return _finish(start, responses.clone(), logprobs.clone(), tokenizer.eos_token_id)
+    return _with_responses(
+        prompt_batch, responses.clone(), logprobs.clone(), tokenizer.eos_token_id
+    )
 
 
 class _Draw:
-    """Makes a search for the largest score draw from the sampling, and keeps the log-probabilities.
+    """Turns greedy search into sampling, and keeps the log-probabilities of the sampled tokens.
 
-    The largest of p / e, with e from an exponential distribution, is a draw from p. It is what
-    torch.multinomial does, with the noise of all rows of the batch, so that rows that are drawn in
-    another process come out the same.
+    The largest of p / e, where e follows an exponential distribution, is a sample from p, as in
+    torch.multinomial. The noise is drawn for all rows of the whole batch, so that a row's response
+    does not depend on the process that samples it.
     """
 
     def __init__(self, sampling: SamplingParams, batch_slice: BatchSlice) -> None:
@@ -158,21 +194,29 @@ class _Draw:
         return weights
 
 
-def _finish(
-    start: Batch, responses: torch.Tensor, logprobs: torch.Tensor, end: int
+def _with_responses(
+    prompts: Batch, responses: torch.Tensor, logprobs: torch.Tensor, end: int
 ) -> tuple[Batch, torch.Tensor]:
-    """Mask what `generate` padded behind each end token; the end token itself is kept."""
+    """Append the responses to the prompts, and mask the padding behind each end token."""
     import torch
 
     ended = responses == end
     after_end = (ended.cumsum(1) - ended.long()) > 0
-    mask = torch.cat([start.mask, (~after_end).long()], dim=1)
-    ids = torch.cat([start.ids.clone(), responses], dim=1)
-    return Batch(ids, mask, start.width), logprobs.masked_fill(after_end, 0.0)
+    mask = torch.cat([prompts.mask, (~after_end).long()], dim=1)
+    ids = torch.cat([prompts.ids.clone(), responses], dim=1)
+    return Batch(ids, mask, prompts.width), logprobs.masked_fill(after_end, 0.0)
 
 
 def vocabulary_logprobs(logits: torch.Tensor, sampling: SamplingParams) -> torch.Tensor:
-    """Return log-probabilities over the vocabulary under the sampling, in float32."""
+    """Return log-probabilities of all tokens under the sampling parameters.
+
+    Args:
+        logits: [..., V].
+        sampling: How tokens are sampled.
+
+    Returns:
+        [..., V], in float32 (nats). Tokens that cannot be sampled have minus infinity.
+    """
     import torch
 
     logits = logits.float()
@@ -186,15 +230,17 @@ def vocabulary_logprobs(logits: torch.Tensor, sampling: SamplingParams) -> torch
     logprobs = logits.log_softmax(-1)
     if sampling.top_p == 1:
         return logprobs
-    likeliest, order = logprobs.sort(-1, descending=True)
-    # A token stays while those before it hold less than top_p: the likeliest always does.
-    before = likeliest.exp().cumsum(-1) - likeliest.exp()
+    ordered, order = logprobs.sort(-1, descending=True)
+    # A token stays while those before it have less than top_p. So the most likely one always does.
+    before = ordered.exp().cumsum(-1) - ordered.exp()
     cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
     return logprobs.masked_fill(cut, -torch.inf).log_softmax(-1)
 
 
-def next_token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
-    """Return log-probabilities [B, T, V] before each response token, under the sampling."""
+def next_token_logprobs(
+    model: PreTrainedModel, batch: Batch, sampling: SamplingParams
+) -> torch.Tensor:
+    """Return log-probabilities [B, T, V] of all tokens at each response token's place (nats)."""
     steps = batch.responses.shape[1]
     logits = model(
         input_ids=batch.ids,
@@ -208,6 +254,6 @@ def next_token_logprobs(model: PreTrainedModel, batch: Batch, sampling: Sampling
 
 def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
     """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
-    table = next_token_logprobs(model, batch, sampling)
-    taken = table.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
-    return taken.masked_fill(~batch.response_mask, 0.0)
+    vocabulary = next_token_logprobs(model, batch, sampling)
+    logprobs = vocabulary.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
+    return logprobs.masked_fill(~batch.response_mask, 0.0)

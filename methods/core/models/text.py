@@ -1,8 +1,8 @@
-"""Between text and token ids: prompts through the chat template, responses as they were sampled.
+"""Conversion between text and token ids.
 
-A prompt is text: what a user said, or a conversation as JSON, a list of turns with role and
-content. A response is the text that the model sampled, its end token included when it ended. So a
-response that was cut off differs from one that ended.
+A prompt is text: a user's message, or a conversation as a JSON list of turns with role and content.
+The chat template turns it into tokens. A response is the text that the model sampled, including its
+end token if it ended. So a response that was cut off differs from one that ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CONVERSATION = '[{"role": '
 
 
 def to_prompt(turns: Turns) -> str:
-    """Return a conversation as a prompt: the text itself where it is one user turn."""
+    """Return a conversation as a prompt: JSON, or the text itself of a single user turn."""
     if len(turns) == 1 and turns[0]["role"] == "user":
         content = turns[0]["content"]
         if not content.startswith(_CONVERSATION):
@@ -30,7 +30,7 @@ def to_prompt(turns: Turns) -> str:
 
 
 def to_turns(prompt: str) -> Turns:
-    """Return the conversation that a prompt is: one user turn, unless it is JSON of several."""
+    """Return a prompt as a conversation: one user turn, unless the prompt is JSON."""
     if prompt.startswith(_CONVERSATION):
         try:
             turns: Turns = json.loads(prompt)
@@ -42,7 +42,7 @@ def to_turns(prompt: str) -> Turns:
 
 
 def in_words(prompt: str) -> str:
-    """Return a prompt for people to read: a conversation with who says what."""
+    """Return a prompt for people to read: a conversation with the role before each turn."""
     turns = to_turns(prompt)
     if len(turns) == 1:
         return turns[0]["content"]
@@ -50,23 +50,23 @@ def in_words(prompt: str) -> str:
 
 
 def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """Return the prompt as the model reads it: its turns and the opening of the answer."""
+    """Return the prompt as the model reads it: its turns, and the opening of the response."""
     turns = to_turns(prompt)
     return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
     """Return the token ids of each prompt, chat template included."""
-    known = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-    ids = tokenizer(list(known.values()), add_special_tokens=False)["input_ids"]
-    by_prompt = dict(zip(known, ids, strict=True))
+    rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+    ids = tokenizer(list(rendered.values()), add_special_tokens=False)["input_ids"]
+    by_prompt = dict(zip(rendered, ids, strict=True))
     return [by_prompt[prompt] for prompt in prompts]
 
 
 def encode_responses(
     tokenizer: PreTrainedTokenizerBase, responses: Sequence[str]
 ) -> list[list[int]]:
-    """Return the token ids of each response; the end token is there only if the text has it."""
+    """Return the token ids of each response. An end token is there only if the text has it."""
     if not responses:
         return []
     return list(tokenizer(list(responses), add_special_tokens=False)["input_ids"])
@@ -75,7 +75,7 @@ def encode_responses(
 def decode_responses(
     tokenizer: PreTrainedTokenizerBase, responses: Sequence[Sequence[int]]
 ) -> list[str]:
-    """Return the text of each response, special tokens included (see the module's first lines)."""
+    """Return the text of each response, special tokens included."""
     return list(
         tokenizer.batch_decode(
             [list(ids) for ids in responses],
@@ -86,5 +86,5 @@ def decode_responses(
 
 
 def has_ended(tokenizer: PreTrainedTokenizerBase, response: str) -> bool:
-    """Return whether the response was ended by the model rather than cut off."""
+    """Return whether the model ended the response, rather than being cut off."""
     return response.endswith(str(tokenizer.eos_token))

@@ -1,4 +1,4 @@
-"""In which order a trainer is given its rows, where their lengths differ much."""
+"""The order of training examples, where lengths differ so much that padding would be expensive."""
 
 from __future__ import annotations
 
@@ -11,45 +11,63 @@ if TYPE_CHECKING:
     from methods.core.training.trainer import Schedule
 
 T = TypeVar("T")
-# So many batches are put in order of length together: more would make passes too much alike.
-TOGETHER = 50
-TOKENS_AT_ONCE = 65_536
-# What a trainer is told that gets its rows in order.
+# How many batches are sorted by length at once. More would make the passes too similar.
+SORTED_BATCHES = 50
+REFERENCE_TOKENS = 65_536
+# Tells a trainer to take its rows in order.
 IN_ORDER: dict[str, Any] = {"train_sampling_strategy": "sequential"}
 
 
 def in_order(
     rows: Sequence[T], lengths: Sequence[int], count: int, batch_size: int, seed: int
 ) -> list[T]:
-    """Return the rows to train on: so many, pass after pass, those of like length in one batch.
+    """Return the rows to train on, pass after pass, with rows of similar length in one batch.
 
-    That saves padding. Which rows come together is drawn anew for each pass, and so is the order of
-    the batches. It does not depend on how many processes share a batch.
+    Every pass draws anew which rows share a batch, and the order of the batches. The result does
+    not depend on the number of processes.
+
+    Args:
+        rows: The training examples.
+        lengths: The length of each, in tokens or characters.
+        count: How many rows to return, cut to whole batches.
+        batch_size: Rows of a batch.
+        seed: The same seed gives the same order.
     """
     random = Random(f"order {seed}")
     order: list[int] = []
     while len(order) < count:
-        # Whole batches alone, or those that follow would be shifted.
+        # Only whole batches: a partial one would shift all that follow.
         whole = len(rows) // batch_size * batch_size or len(rows)
         shuffled = random.sample(range(len(rows)), whole)
         batches = []
-        for start in range(0, whole, TOGETHER * batch_size):
-            part = sorted(shuffled[start : start + TOGETHER * batch_size], key=lengths.__getitem__)
-            batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+        chunk_size = SORTED_BATCHES * batch_size
+        for start in range(0, whole, chunk_size):
+            chunk = sorted(shuffled[start : start + chunk_size], key=lengths.__getitem__)
+            batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
         random.shuffle(batches)
         order += [row for batch in batches for row in batch]
     return [rows[i] for i in order[: count // batch_size * batch_size or count]]
 
 
 def rows_at_once(longest: int) -> int:
-    """Return how many rows a reference reads at once: many, unless they are long (tokens)."""
-    return max(1, min(256, TOKENS_AT_ONCE // longest))
+    """Return the batch size of a reference model, given the length of the longest row (tokens)."""
+    return max(1, min(256, REFERENCE_TOKENS // longest))
 
 
 def rows_in_order(
     context: Context, schedule: Schedule, rows: list[T], lengths: Sequence[int]
 ) -> tuple[list[T], dict[str, Any]]:
-    """Return a trainer's rows, and arguments that say so where they are in order."""
+    """Order a trainer's rows by length, if `context.loading` asks for it.
+
+    Args:
+        context: The context of the training.
+        schedule: How long to train.
+        rows: The training examples.
+        lengths: The length of each, in tokens.
+
+    Returns:
+        The rows, and arguments for the trainer's config.
+    """
     if not context.loading.group_by_length:
         return rows, {}
     size = schedule.batch_size

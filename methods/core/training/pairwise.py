@@ -1,6 +1,6 @@
 """A small trainer for losses on the log-probabilities of whole responses.
 
-Log-probabilities are those of the model as it is, at temperature 1, whatever the sampling sampling.
+Log-probabilities are taken at temperature 1 over all tokens, whatever the sampling parameters.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from methods.core.training.context import Context
-from methods.core.training.length_batching import rows_in_order
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.training.context import Context
+from methods.core.training.length_batching import rows_in_order
 from methods.core.training.policy_trainer import fit_by_trainer
 from methods.core.training.trainer import Schedule
 
@@ -21,11 +21,19 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 PLAIN = SamplingParams()
+# The metrics of the training curves: those of pairs, and those of single responses.
 CURVES = ("loss", "logratio_margin", "chosen_logp", "rejected_logp", "logp", "logratio")
 
 
 class PairLogprobs(NamedTuple):
-    """Log-probabilities of whole responses, [B], nats, under the policy and the reference."""
+    """Log-probabilities of the responses of B pairs (nats).
+
+    Attributes:
+        chosen: Under the policy, [B].
+        rejected: Under the policy, [B].
+        reference_chosen: Under the reference, [B].
+        reference_rejected: Under the reference, [B].
+    """
 
     chosen: Tensor
     rejected: Tensor
@@ -34,30 +42,42 @@ class PairLogprobs(NamedTuple):
 
     @property
     def margin(self) -> Tensor:
-        """By how much the log-ratio of the chosen response is above that of the rejected one."""
+        """The log-ratio of the chosen response minus that of the rejected response, [B]."""
         chosen = self.chosen - self.reference_chosen
         return chosen - (self.rejected - self.reference_rejected)
 
 
 class UnpairedLogprobs(NamedTuple):
-    """Log-probabilities of whole responses, [B], nats; label: whether they were liked, [B]."""
+    """Log-probabilities of B single responses (nats).
+
+    Attributes:
+        response: Under the policy, [B].
+        reference: Under the reference, [B].
+        liked: Whether the annotator liked each response, [B].
+    """
 
     response: Tensor
     reference: Tensor
-    label: Tensor
+    liked: Tensor
 
     @property
     def ratio(self) -> Tensor:
-        """The log-ratio of policy to reference."""
+        """The log-ratio of policy to reference, [B]."""
         return self.response - self.reference
 
 
 class Example(NamedTuple):
-    """Responses to one prompt that enter the loss together, and what was said of them."""
+    """One example of a loss: a pair, or a single response.
+
+    Attributes:
+        prompt: The prompt.
+        responses: The chosen and the rejected response, or the single one.
+        liked: Whether the annotator liked the single response.
+    """
 
     prompt: str
     responses: tuple[str, ...]
-    label: bool = True
+    liked: bool = True
 
 
 def fit_pairs(
@@ -65,20 +85,31 @@ def fit_pairs(
     loss: Callable[[PairLogprobs], Tensor],
     schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
 ) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the pairs; loss: of each pair, [B].
+    """Train a fresh copy of the SFT policy on pairs.
 
-    With DPO's loss it does what TRL's DPOTrainer does. Raises Diverged.
+    With the loss of DPO, it does what TRL's DPOTrainer does.
+
+    Args:
+        context: The context, with pairs as its feedback.
+        loss: Returns the loss of each pair, [B].
+        schedule: How long and how fast to train.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss or a weight is not finite.
     """
     examples = [Example(p.prompt, (p.chosen, p.rejected)) for p in context.feedback]
 
-    def pair_loss(logprobs: Tensor, reference: Tensor, label: Tensor) -> tuple[Tensor, _Point]:
+    def pair_loss(logprobs: Tensor, reference: Tensor, _: Tensor) -> tuple[Tensor, _Metrics]:
         pairs = PairLogprobs(*logprobs, *reference)
-        point = {
+        metrics = {
             "logratio_margin": pairs.margin.mean(),
             "chosen_logp": pairs.chosen.mean(),
             "rejected_logp": pairs.rejected.mean(),
         }
-        return loss(pairs), point
+        return loss(pairs), metrics
 
     return _fit(context, examples, pair_loss, schedule)
 
@@ -88,21 +119,34 @@ def fit_unpaired(
     loss: Callable[[UnpairedLogprobs], Tensor],
     schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
 ) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the unpaired; loss: of each response, [B].
+    """Train a fresh copy of the SFT policy on single responses that were liked or not.
 
-    Raises Diverged.
+    Args:
+        context: The context, with unpaired labels as its feedback.
+        loss: Returns the loss of each response, [B].
+        schedule: How long and how fast to train.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss or a weight is not finite.
     """
     examples = [Example(u.prompt, (u.completion,), u.label) for u in context.feedback]
 
-    def unpaired_loss(logprobs: Tensor, reference: Tensor, label: Tensor) -> tuple[Tensor, _Point]:
-        unpaired = UnpairedLogprobs(logprobs[0], reference[0], label)
-        return loss(unpaired), {"logp": unpaired.response.mean(), "logratio": unpaired.ratio.mean()}
+    def unpaired_loss(
+        logprobs: Tensor, reference: Tensor, liked: Tensor
+    ) -> tuple[Tensor, _Metrics]:
+        unpaired = UnpairedLogprobs(logprobs[0], reference[0], liked)
+        metrics = {"logp": unpaired.response.mean(), "logratio": unpaired.ratio.mean()}
+        return loss(unpaired), metrics
 
     return _fit(context, examples, unpaired_loss, schedule)
 
 
-_Point = dict[str, "Tensor"]
-_Loss = Callable[["Tensor", "Tensor", "Tensor"], tuple["Tensor", _Point]]
+_Metrics = dict[str, "Tensor"]
+# From log-probabilities [responses, B] under policy and reference, and `liked` [B], to losses [B].
+_Loss = Callable[["Tensor", "Tensor", "Tensor"], tuple["Tensor", _Metrics]]
 
 
 def _fit(
@@ -129,30 +173,30 @@ def _fit(
 def _rows(context: Context, examples: Sequence[Example]) -> list[dict[str, Any]]:
     """Return the examples as tokens, with the reference's log-probabilities."""
     tokenizer = context.reference.tokenizer
-    asked = [e.prompt for e in examples for _ in e.responses]
-    flat = [response for e in examples for response in e.responses]
+    responses = [response for e in examples for response in e.responses]
+    response_prompts = [e.prompt for e in examples for _ in e.responses]
     prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
-    tokens = iter(encode_responses(tokenizer, flat))
-    reference = iter(context.reference.logprobs(asked, flat, PLAIN))
+    tokens = iter(encode_responses(tokenizer, responses))
+    reference = iter(context.reference.logprobs(response_prompts, responses, PLAIN))
     return [
         {
             "prompt": prompt,
             "responses": [next(tokens) for _ in example.responses],
             "reference": [next(reference) for _ in example.responses],
-            "label": example.label,
+            "liked": example.liked,
         }
         for prompt, example in zip(prompts, examples, strict=True)
     ]
 
 
 def _collate(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Lay out first responses above second ones; reference: [responses, B]."""
+    """Lay the rows out as one batch: all first responses, then all second ones."""
     import torch
 
-    ways = range(len(rows[0]["responses"]))
+    places = range(len(rows[0]["responses"]))
     batch = make_batch(
-        [row["prompt"] for _ in ways for row in rows],
-        [row["responses"][i] for i in ways for row in rows],
+        [row["prompt"] for _ in places for row in rows],
+        [row["responses"][i] for i in places for row in rows],
         pad,
         "cpu",
     )
@@ -160,36 +204,37 @@ def _collate(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
         "ids": batch.ids,
         "mask": batch.mask,
         "width": batch.width,
-        "reference": torch.tensor([[row["reference"][i] for row in rows] for i in ways]),
-        "label": torch.tensor([row["label"] for row in rows]),
+        # [responses, B]
+        "reference": torch.tensor([[row["reference"][i] for row in rows] for i in places]),
+        "liked": torch.tensor([row["liked"] for row in rows]),
     }
 
 
 def _trainer_class() -> type[Trainer]:
-    """Return transformers' Trainer with a loss on log-probabilities."""
+    """Return the Trainer of transformers with a loss on log-probabilities."""
     from transformers import Trainer
 
     from methods.core.models.sampling import Batch
 
     class LogprobTrainer(Trainer):
-        def __init__(self, *args: Any, loss: _Loss, **rest: Any) -> None:
-            super().__init__(*args, **rest)
+        def __init__(self, *args: Any, loss: _Loss, **options: Any) -> None:
+            super().__init__(*args, **options)
             self._loss = loss
-            self._points: list[_Point] = []
+            self._metrics: list[_Metrics] = []
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
             batch = Batch(inputs["ids"], inputs["mask"], inputs["width"])
             logprobs = token_logprobs(model, batch, PLAIN).sum(1).view_as(inputs["reference"])
-            losses, point = self._loss(logprobs, inputs["reference"], inputs["label"])
-            # Looked at only when logged, for each look makes a GPU wait.
-            self._points.append({name: value.detach() for name, value in point.items()})
+            losses, metrics = self._loss(logprobs, inputs["reference"], inputs["liked"])
+            # Read only when they are logged: each read makes a GPU wait.
+            self._metrics.append({name: value.detach() for name, value in metrics.items()})
             return losses.mean()
 
-        def log(self, logs: dict[str, float], *args: Any, **rest: Any) -> None:
-            """Add the means of what the loss looked at since the last time."""
-            points, self._points = self._points, []
-            for name in points[0] if points else ():
-                logs[name] = sum(float(point[name]) for point in points) / len(points)
-            super().log(logs, *args, **rest)
+        def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
+            """Add the means of the loss's metrics since the last time."""
+            steps, self._metrics = self._metrics, []
+            for name in steps[0] if steps else ():
+                logs[name] = sum(float(step[name]) for step in steps) / len(steps)
+            super().log(logs, *args, **options)
 
     return LogprobTrainer

@@ -1,4 +1,4 @@
-"""Training a fresh copy of the SFT policy by a trainer of transformers or TRL."""
+"""Training a fresh copy of the SFT policy with a trainer of transformers or TRL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from methods.core.training.context import Context
 from methods.core.models.policy import ModelPolicy
+from methods.core.training.context import Context
 from methods.core.training.trainer import Diverged, Schedule, every_step, train_quietly
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
-# What TRL calls the metrics of its curves, and what we do.
+# The names of TRL's metrics, and ours.
 CURVES = {
     "loss": "loss",
     "rewards/margins": "reward_margin",
@@ -30,16 +30,26 @@ def fit_by_trainer(
 ) -> ModelPolicy:
     """Train a fresh copy of the SFT policy.
 
-    build: returns a trainer of the policy, given the arguments of its config and its callbacks.
-    curves: what is kept of its log, and under which names. Raises Diverged.
+    Args:
+        context: The context of the training.
+        schedule: How long and how fast to train.
+        build: Returns a trainer of the policy. It gets the policy, keyword arguments for the
+            trainer's config, and callbacks.
+        curves: The metrics to keep: their names in the trainer's log, and ours.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss or a weight is not finite.
     """
     policy = context.start()
     steps, size = schedule.steps(context.budget), schedule.batch_size
     if steps == 0:
         return policy
     arguments = context.trainer_arguments(policy.model) | schedule.arguments(context.budget)
-    keep = every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
-    trainer = train_quietly(lambda: build(policy, arguments, [keep]))
+    checkpoint = every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
+    trainer = train_quietly(lambda: build(policy, arguments, [checkpoint]))
     log_curves(context, trainer.state.log_history, size, curves)
     policy.model.eval()
     return policy
@@ -51,7 +61,17 @@ def log_curves(
     batch_size: int,
     curves: Mapping[str, str] = CURVES,
 ) -> None:
-    """Keep the curves of a trainer. Raises Diverged."""
+    """Log a trainer's curves.
+
+    Args:
+        context: Where to log them.
+        history: The trainer's `log_history`.
+        batch_size: Examples of a step.
+        curves: The metrics to keep: their names in the history, and ours.
+
+    Raises:
+        Diverged: A loss is not finite.
+    """
     for entry in history:
         if "loss" not in entry:
             continue

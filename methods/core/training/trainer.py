@@ -1,4 +1,4 @@
-"""What every transformers and TRL trainer of the suite shares: settings, and an end in numbers."""
+"""Arguments, callbacks and checks that all trainers of transformers and TRL share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
-# Below this size bf16 costs precision and saves no time.
+# Smaller models lose precision in bf16 and gain no time.
 BF16_FROM_PARAMETERS = 50_000_000
 LOGGING_STEPS = 10
 
@@ -29,9 +29,13 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a trainer trains on what it is given.
+    """How long and how fast a trainer trains.
 
-    examples: to train on in all, repeats included, cut to the budget. warmup: share of the steps.
+    Attributes:
+        learning_rate: At its peak.
+        examples: Training examples in all, repeats included. The budget may cut them.
+        batch_size: Examples of a step.
+        warmup: Share of the steps in which the learning rate rises.
     """
 
     learning_rate: float = 5e-4
@@ -40,10 +44,11 @@ class Schedule:
     warmup: float = 0.1
 
     def steps(self, budget: int) -> int:
+        """Return the number of steps under a budget (examples)."""
         return whole_batches(self.examples, budget, self.batch_size)
 
     def arguments(self, budget: int) -> dict[str, Any]:
-        """Return keyword arguments for any `TrainingArguments`."""
+        """Return keyword arguments for any `TrainingArguments` under a budget (examples)."""
         steps = self.steps(budget)
         return {
             "learning_rate": self.learning_rate,
@@ -57,9 +62,15 @@ class Schedule:
 
 
 def whole_batches(wanted: int, budget: int, size: int) -> int:
-    """Return how many batches fit into the examples or episodes wanted, cut to the budget.
+    """Return how many whole batches fit into both the wanted number and the budget.
 
-    Raises ValueError where there is a budget, and not one fits: nothing would be trained.
+    Args:
+        wanted: Examples or episodes to train on.
+        budget: The most examples or episodes to use.
+        size: Examples or episodes of a batch.
+
+    Raises:
+        ValueError: There is a budget, but not one batch fits.
     """
     count = min(wanted, budget)
     if budget and count < size:
@@ -82,7 +93,15 @@ def trainer_arguments(
     workdir: Path,
     loading: Loading = Loading(),
 ) -> dict[str, Any]:
-    """Return keyword arguments for any `TrainingArguments`: nothing is saved, shown or reported."""
+    """Return keyword arguments for any `TrainingArguments`: nothing is saved, shown or reported.
+
+    Args:
+        model: The model to train.
+        device: "cpu" or "cuda".
+        seed: Seed of the training.
+        workdir: The trainer's output folder.
+        loading: How the model was loaded.
+    """
     on_cuda = device.startswith("cuda")
     return {
         "output_dir": str(workdir),
@@ -101,10 +120,20 @@ def trainer_arguments(
 
 
 def train_quietly(build: Callable[[], Trainer]) -> Trainer:
-    """Build a trainer and run it, without the log that it would print. Raises Diverged."""
+    """Build a trainer and run it without its output.
+
+    Args:
+        build: Returns the trainer.
+
+    Returns:
+        The trainer after the training.
+
+    Raises:
+        Diverged: A weight is not finite.
+    """
     from transformers.trainer_callback import PrinterCallback
 
-    with isolated(), hushed():
+    with isolated(), without_logging():
         trainer = build()
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -114,17 +143,17 @@ def train_quietly(build: Callable[[], Trainer]) -> Trainer:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Put back what trainers change for the whole process: random states and the environment."""
+    """Restore what trainers change for the whole process: random states and the environment."""
     import numpy
     import torch
 
     environment = dict(os.environ)
-    state, numpy_state = random.getstate(), numpy.random.get_state()
+    python_state, numpy_state = random.getstate(), numpy.random.get_state()
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             yield
     finally:
-        random.setstate(state)
+        random.setstate(python_state)
         numpy.random.set_state(numpy_state)
         for name in set(os.environ) - set(environment):
             del os.environ[name]
@@ -132,29 +161,38 @@ def isolated() -> Iterator[None]:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Let nothing be logged that is not an error: trainers give advice on every run."""
-    before = logging.root.manager.disable
+def without_logging() -> Iterator[None]:
+    """Log errors only: trainers print advice on every run."""
+    level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.disable(level)
 
 
-def every_step(act: Callable[[int], None]) -> TrainerCallback:
-    """Return a callback for any trainer that calls `act` with the number of steps done."""
+def autocast(model: PreTrainedModel, device: str) -> torch.autocast:
+    """Return a context manager in which the model computes in bf16, if it trains in bf16."""
+    import torch
+
+    return torch.autocast(
+        torch.device(device).type, torch.bfloat16, enabled=use_bf16(model, device)
+    )
+
+
+def every_step(action: Callable[[int], None]) -> TrainerCallback:
+    """Return a callback for any trainer that calls the action with the number of steps done."""
     from transformers import TrainerCallback
 
     class EveryStep(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            act(state.global_step)
+            action(state.global_step)
 
     return EveryStep()
 
 
 def check_finite(model: torch.nn.Module) -> None:
-    """Raise Diverged where a weight is not a finite number."""
+    """Raise Diverged if a weight is not a finite number."""
     for name, weight in model.named_parameters():
         if not bool(weight.isfinite().all()):
             raise Diverged(f"{name} is not finite")

@@ -1,4 +1,4 @@
-"""Training on unpaired by TRL's KTOTrainer."""
+"""Training on unpaired labels with TRL's KTOTrainer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from methods.core.training.context import Context
 from methods.core.feedback import Unpaired
-from methods.core.training.length_batching import rows_at_once
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.text import encode_prompts, encode_responses, render_prompt
+from methods.core.training.context import Context
+from methods.core.training.length_batching import rows_at_once
 from methods.core.training.policy_trainer import fit_by_trainer
 from methods.core.training.trainer import Schedule
 
@@ -19,21 +19,30 @@ if TYPE_CHECKING:
 
 
 def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the unpaired; options: as in KTOConfig.
+    """Train a fresh copy of the SFT policy on unpaired labels.
 
-    Raises Diverged.
+    Args:
+        context: The context, with unpaired labels as its feedback.
+        schedule: How long and how fast to train.
+        **options: Settings of KTOConfig.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss or a weight is not finite.
     """
 
     def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
         from datasets import Dataset
         from trl import KTOConfig, KTOTrainer
 
-        # The trainer takes rows in the order given, for it pairs prompts with the responses of
-        # their neighbors in a batch. So they are shuffled here, for each pass anew.
+        # The trainer does not shuffle: it pairs prompts with the responses of their neighbors in a
+        # batch. So the labels are shuffled here, in each pass anew.
         size = schedule.batch_size
-        unpaired = passes(context.feedback, schedule.steps(context.budget) * size, context.seed)
-        rows = unpaired_rows(policy.tokenizer, unpaired, size)
-        settings = KTOConfig(
+        labels = passes(context.feedback, schedule.steps(context.budget) * size, context.seed)
+        rows = unpaired_rows(policy.tokenizer, labels, size)
+        config = KTOConfig(
             **arguments,
             precompute_ref_log_probs=True,
             precompute_ref_batch_size=rows_at_once(
@@ -44,7 +53,7 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
         )
         return KTOTrainer(
             policy.model,
-            args=settings,
+            args=config,
             train_dataset=Dataset.from_list(rows),
             data_collator=UnpairedCollator(policy.tokenizer.pad_token_id),
             processing_class=policy.tokenizer,
@@ -55,26 +64,32 @@ def fit_by_kto_trainer(context: Context, schedule: Schedule, **options: Any) -> 
 
 
 def passes(labels: Sequence[Unpaired], count: int, seed: int) -> list[Unpaired]:
-    """Return this many labels: pass after pass, each in an order of its own."""
-    random, rows = Random(f"passes {seed}"), list[Unpaired]()
-    while len(rows) < count:
-        rows += random.sample(labels, len(labels))
-    return rows[:count]
+    """Return `count` labels, pass after pass, each pass in another order."""
+    random = Random(f"passes {seed}")
+    ordered: list[Unpaired] = []
+    while len(ordered) < count:
+        ordered += random.sample(labels, len(labels))
+    return ordered[:count]
 
 
 def unpaired_rows(
     tokenizer: PreTrainedTokenizerBase, labels: Sequence[Unpaired], batch_size: int
 ) -> list[dict[str, Any]]:
-    """Return rows of tokens, for the collator, and of text, without which the trainer refuses.
+    """Return labels as rows of tokens, for the collator, and text, which the trainer requires.
 
-    As with TRL's own, each prompt also gets the response before its own in the batch, and the first
-    one the last: the KL is estimated on those.
+    The KL is estimated from prompts with responses to other prompts. As in TRL, each prompt gets
+    the response of the row before it in the batch, and the first prompt that of the last row.
+
+    Args:
+        tokenizer: The policy's tokenizer.
+        labels: The labels, in the order of training.
+        batch_size: Rows of a batch.
     """
     prompts = [label.prompt for label in labels]
     prompt_tokens = encode_prompts(tokenizer, prompts)
     tokens = encode_responses(tokenizer, [label.completion for label in labels])
     batches = [tokens[start : start + batch_size] for start in range(0, len(tokens), batch_size)]
-    others = [response for batch in batches for response in [batch[-1], *batch[:-1]]]
+    other_tokens = [response for batch in batches for response in [batch[-1], *batch[:-1]]]
     rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
     return [
         {
@@ -86,13 +101,16 @@ def unpaired_rows(
             "other_tokens": other,
         }
         for label, prompt, response, other in zip(
-            labels, prompt_tokens, tokens, others, strict=True
+            labels, prompt_tokens, tokens, other_tokens, strict=True
         )
     ]
 
 
 class UnpairedCollator:
-    """TRL's collator on our tokens: the trainer's own have an end where a response was cut off."""
+    """TRL's collator for unpaired labels, applied to our tokens.
+
+    The trainer's own tokens have an end token even where a response was cut off.
+    """
 
     def __init__(self, pad: int) -> None:
         from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference
@@ -100,12 +118,12 @@ class UnpairedCollator:
         self._collate = DataCollatorForUnpairedPreference(pad_token_id=pad)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        theirs = {
+        columns = {
             "prompt_ids": "prompt_tokens",
             "completion_ids": "response_tokens",
             "KL_completion_ids": "other_tokens",
         }
         batch: dict[str, Any] = self._collate(
-            [row | {name: row[ours] for name, ours in theirs.items()} for row in rows]
+            [row | {theirs: row[ours] for theirs, ours in columns.items()} for row in rows]
         )
         return batch

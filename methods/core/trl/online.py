@@ -1,4 +1,4 @@
-"""Training by TRL's online trainers: they sample, and ask our reward for the text they sampled."""
+"""Training with TRL's online trainers, which sample responses and call our reward on their text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from methods.core.training.context import Context
 from methods.core.models.policy import ModelPolicy
-from methods.core.training.rollout import draw_prompts, finite_rewards
 from methods.core.models.sampling import derive_seed
 from methods.core.models.text import Turns, decode_responses, to_prompt, to_turns
+from methods.core.training.context import Context
+from methods.core.training.rollout import draw_prompts, finite_rewards
 from methods.core.training.trainer import Diverged, every_step, train_quietly
 
 if TYPE_CHECKING:
@@ -29,12 +29,26 @@ def fit_by_online_trainer(
     curve: Callable[[dict[str, float]], dict[str, float]],
     **options: Any,
 ) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy by a trainer of TRL's that has a reward function.
+    """Train a fresh copy of the SFT policy with a trainer of TRL that takes a reward function.
 
-    trainer, config: its classes. batches: of responses to sample. group: responses to each prompt.
-    steps_per_batch: optimizer steps on each. curve: from the trainer's metrics to ours. options: of
-    the config. What the trainer compares with is the SFT policy: TRL loads or copies the model that
-    it is given, before it trains it. Raises Diverged.
+    The trainer's reference is the SFT policy: TRL copies the model before it trains it.
+
+    Args:
+        context: The context, with an open reward.
+        trainer: The trainer's class.
+        config: The class of its config.
+        batches: How many batches of responses to sample.
+        batch_size: Responses of a batch.
+        group: Responses to each prompt.
+        steps_per_batch: Optimizer steps on each batch.
+        curve: Turns a log entry of the trainer into our metrics.
+        **options: Settings of the config.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss, a weight or a reward is not finite.
     """
     from datasets import Dataset
 
@@ -42,7 +56,7 @@ def fit_by_online_trainer(
     steps = batches * steps_per_batch
     if steps == 0:
         return policy
-    asked = [
+    prompts = [
         prompt
         for number in range(batches)
         for prompt in draw_prompts(context, number, batch_size // group)
@@ -62,7 +76,7 @@ def fit_by_online_trainer(
             "disable_dropout": True,
             "temperature": context.sampling.temperature,
             "top_k": context.sampling.top_k,
-            "top_p": 1.0,
+            "top_p": context.sampling.top_p,
             "min_p": None,
             "repetition_penalty": 1.0,
         }
@@ -73,8 +87,8 @@ def fit_by_online_trainer(
             model=policy.model,
             reward_funcs=text_reward(context, policy.tokenizer),
             args=arguments,
-            # As turns: given as text, a prompt could get a second beginning-of-text token.
-            train_dataset=Dataset.from_list([{"prompt": to_turns(prompt)} for prompt in asked]),
+            # As turns: as text, a prompt could get a second beginning-of-text token.
+            train_dataset=Dataset.from_list([{"prompt": to_turns(prompt)} for prompt in prompts]),
             processing_class=policy.tokenizer,
             callbacks=[
                 every_step(lambda step: context.checkpoint(episodes(step), total, policy)),
@@ -83,33 +97,37 @@ def fit_by_online_trainer(
     )
     for entry in run.state.log_history:
         if "loss" in entry:
-            _check(entry)
+            _check_loss(entry)
             context.log(episodes(entry["step"]), loss=entry["loss"], **curve(entry))
     policy.model.eval()
     return policy
 
 
 def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callable[..., list[float]]:
-    """Return a reward function for TRL: it scores the text that the model sampled.
+    """Return a reward function for TRL that rewards the text exactly as the model sampled it.
 
-    TRL's own text has no end token, so that a cut-off response would look like one that ended.
+    TRL's own text lacks the end token, so a cut-off response would look like one that ended.
+
+    Args:
+        context: The context whose reward is called.
+        tokenizer: The policy's tokenizer.
     """
 
     def reward(
         prompts: Sequence[Turns], completion_ids: Sequence[list[int]], **_: Any
     ) -> list[float]:
         sampled = [up_to_end(ids, tokenizer.eos_token_id) for ids in completion_ids]
-        asked = [to_prompt(turns) for turns in prompts]
-        return finite_rewards(context, asked, decode_responses(tokenizer, sampled))
+        texts = [to_prompt(turns) for turns in prompts]
+        return finite_rewards(context, texts, decode_responses(tokenizer, sampled))
 
     return reward
 
 
 def up_to_end(ids: list[int], end: int) -> list[int]:
-    """Return the tokens up to the end token and with it, or all where there is none."""
+    """Return the tokens up to and including the end token, or all if there is none."""
     return ids[: ids.index(end) + 1] if end in ids else ids
 
 
-def _check(entry: dict[str, float]) -> None:
+def _check_loss(entry: dict[str, float]) -> None:
     if not math.isfinite(entry["loss"]):
         raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")

@@ -1,7 +1,7 @@
-"""Pairs as rows for trainers of TRL: our tokens, and the text without which they refuse.
+"""Pairs as rows for TRL's trainers: our tokens, and the text that the trainers require.
 
-Tokens that a trainer makes of text have an end where a response was cut off, may begin with a
-second start token, and may be joined across the end of the prompt.
+A trainer's own tokens would be wrong in three ways: a cut-off response gets an end token, the
+prompt may get a second start token, and a token may span the end of the prompt.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from methods.core.training.context import Context
 from methods.core.feedback import Pair
-from methods.core.training.length_batching import rows_in_order
 from methods.core.models.text import encode_prompts, encode_responses, render_prompt
+from methods.core.training.context import Context
+from methods.core.training.length_batching import rows_in_order
 from methods.core.training.trainer import Schedule
 
 if TYPE_CHECKING:
@@ -24,7 +24,16 @@ Rows = list[dict[str, Any]]
 def pair_rows(
     context: Context, schedule: Schedule, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Rows, dict[str, Any]]:
-    """Return the rows of all pairs, and what a trainer has to be told of their order."""
+    """Return all pairs as rows.
+
+    Args:
+        context: The context, with pairs as its feedback.
+        schedule: How long to train.
+        tokenizer: The policy's tokenizer.
+
+    Returns:
+        The rows, and arguments for the trainer's config that say how to order them.
+    """
     rows = token_rows(tokenizer, context.feedback)
     sides = ("chosen_tokens", "rejected_tokens")
     lengths = [len(row["prompt_tokens"]) + max(len(row[side]) for side in sides) for row in rows]
@@ -32,7 +41,7 @@ def pair_rows(
 
 
 def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> Rows:
-    """Return each pair as tokens and as text."""
+    """Return each pair as tokens and text."""
     prompts = [pair.prompt for pair in pairs]
     columns = (
         encode_prompts(tokenizer, prompts),
@@ -45,9 +54,9 @@ def token_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> Row
             "prompt": rendered[pair.prompt],
             "chosen": pair.chosen,
             "rejected": pair.rejected,
-            "prompt_tokens": asked,
+            "prompt_tokens": prompt,
             "chosen_tokens": chosen,
             "rejected_tokens": rejected,
         }
-        for pair, asked, chosen, rejected in zip(pairs, *columns, strict=True)
+        for pair, prompt, chosen, rejected in zip(pairs, *columns, strict=True)
     ]

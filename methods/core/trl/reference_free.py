@@ -1,15 +1,15 @@
-"""Training on pairs by the trainers of TRL that have no reference: CPOTrainer and ORPOTrainer."""
+"""Training on pairs with TRL's trainers that use no reference: CPOTrainer and ORPOTrainer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from methods.core.training.context import Context
-from methods.core.trl.experimental import experimental
-from methods.core.trl.pair_rows import pair_rows
 from methods.core.models.policy import ModelPolicy
+from methods.core.training.context import Context
 from methods.core.training.policy_trainer import fit_by_trainer
 from methods.core.training.trainer import Schedule
+from methods.core.trl.experimental import experimental
+from methods.core.trl.pair_rows import pair_rows
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -26,10 +26,20 @@ CURVES = {
 def fit_by_reference_free_trainer(
     context: Context, schedule: Schedule, name: str, **options: Any
 ) -> ModelPolicy:
-    """Train a fresh copy of the SFT policy on the pairs; name: "CPO" or "ORPO".
+    """Train a fresh copy of the SFT policy on pairs.
 
-    options: as in the trainer's config. Raises Diverged, and ImportError where TRL has no such
-    trainer.
+    Args:
+        context: The context, with pairs as its feedback.
+        schedule: How long and how fast to train.
+        name: "CPO" or "ORPO".
+        **options: Settings of the trainer's config.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        Diverged: A loss or a weight is not finite.
+        ImportError: The installed TRL has no such trainer.
     """
     module = experimental(name.lower())
 
@@ -51,24 +61,26 @@ def fit_by_reference_free_trainer(
 
 
 class TokenCollator:
-    """Lays out our tokens as TRL's collator lays out its own.
+    """TRL's collator, applied to our tokens.
 
-    Those that the trainer made from the text are left out: they have an end token where a response
-    was cut off, and are cut themselves at the trainer's max_length.
+    The trainer's own tokens have an end token even where a response was cut off, and are cut at its
+    max_length.
     """
 
     def __init__(self, pad: int) -> None:
         self._collate = experimental("utils").DPODataCollatorWithPadding(pad_token_id=pad)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        def laid_out(row: dict[str, Any]) -> dict[str, list[int]]:
-            columns = {}
-            for side in ("chosen", "rejected"):
-                asked, given = row["prompt_tokens"], row[f"{side}_tokens"]
-                columns[f"{side}_input_ids"] = [*asked, *given]
-                columns[f"{side}_attention_mask"] = [1] * (len(asked) + len(given))
-                columns[f"{side}_labels"] = [-100] * len(asked) + [*given]
-            return columns
-
-        batch: dict[str, Any] = self._collate([laid_out(row) for row in rows])
+        batch: dict[str, Any] = self._collate([self._columns(row) for row in rows])
         return batch
+
+    @staticmethod
+    def _columns(row: dict[str, Any]) -> dict[str, list[int]]:
+        """Return the columns that TRL's collator expects; -100 marks tokens without a loss."""
+        columns = {}
+        for side in ("chosen", "rejected"):
+            prompt, response = row["prompt_tokens"], row[f"{side}_tokens"]
+            columns[f"{side}_input_ids"] = [*prompt, *response]
+            columns[f"{side}_attention_mask"] = [1] * (len(prompt) + len(response))
+            columns[f"{side}_labels"] = [-100] * len(prompt) + [*response]
+        return columns

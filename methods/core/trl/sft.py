@@ -1,4 +1,4 @@
-"""Fine-tuning on responses as they are, by TRL's SFTTrainer."""
+"""Fine-tuning on responses with TRL's SFTTrainer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,22 @@ def train_on_responses(
     arguments: dict[str, Any],
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
-    """Train the model in place on the responses; arguments: of SFTConfig. Raises Diverged."""
+    """Train the model in place on the responses.
+
+    Args:
+        model: The model to train.
+        tokenizer: Its tokenizer.
+        prompts: Prompts as text.
+        responses: One response to each prompt.
+        arguments: Settings of SFTConfig.
+        callbacks: Callbacks of the trainer.
+
+    Returns:
+        The trainer after the training.
+
+    Raises:
+        Diverged: A weight is not finite.
+    """
     return train_quietly(
         lambda: response_trainer(model, tokenizer, prompts, responses, arguments, callbacks)
     )
@@ -34,15 +49,16 @@ def response_trainer(
     arguments: dict[str, Any],
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
-    """Return the trainer that `train_on_responses` runs."""
+    """Return the trainer that `train_on_responses` runs, given the same arguments."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    # Given as tokens: from text the trainer would add an end to responses that were cut off.
-    asked, given = encode_prompts(tokenizer, prompts), encode_responses(tokenizer, responses)
+    # As tokens: to text, the trainer would add an end token where a response was cut off.
+    prompt_ids = encode_prompts(tokenizer, prompts)
+    response_ids = encode_responses(tokenizer, responses)
     rows = [
         {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
-        for p, r in zip(asked, given, strict=True)
+        for p, r in zip(prompt_ids, response_ids, strict=True)
     ]
     return SFTTrainer(
         model,

@@ -1,0 +1,96 @@
+"""Causal language models: new ones of an embedded size, and pretrained ones from a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+from bench.tasks.base import Architecture
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# The longest texts that new models take, in tokens: of whole words, and of byte pairs.
+WORD_POSITIONS, PIECE_POSITIONS = 128, 2048
+
+
+def make_model(
+    size: Architecture,
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+    positions: int = WORD_POSITIONS,
+    tied: bool = False,
+) -> PreTrainedModel:
+    """Return an untrained Llama model.
+
+    Args:
+        size: Layers and widths.
+        tokenizer: Sets the vocabulary and the special tokens.
+        seed: Of the weights.
+        positions: The longest text that the model takes, in tokens.
+        tied: Whether input and output embeddings share their weights. With a large vocabulary they
+            would be most of a small model.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        intermediate_size=size.intermediate,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        max_position_embeddings=positions,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=tied,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
+
+
+def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> PreTrainedModel:
+    """Return a pretrained causal language model with room for the tokenizer's tokens.
+
+    Args:
+        folder: With safetensors; code in it is not run.
+        tokenizer: Its special tokens become the model's.
+        dtype: Of the weights, such as "float32".
+
+    Raises:
+        UserError: The folder has no such model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: no causal language model: {reason}") from None
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer))
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def positions_of(model_folder: str) -> int:
+    """Return the longest text that a model takes, in tokens.
+
+    Raises:
+        UserError: The model's configuration cannot be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{model_folder}: its configuration cannot be read: {reason}") from None
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**30

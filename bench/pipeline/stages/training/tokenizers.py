@@ -1,0 +1,143 @@
+"""Tokenizers of whole words, of byte pairs trained on the data's text, and of loaded models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+from bench.tasks.base import END, PAD, TAGS, UNKNOWN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# For tokenizers of whole words, which need a space between any two tokens.
+WORD_TEMPLATE = (
+    "{% for turn in messages %}"
+    "{% if turn.role == 'user' %}<prompt> {{ turn.content }} </prompt> "
+    "{% else %}<answer> {{ turn.content }} {% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<answer> {% endif %}"
+)
+# For tokenizers of byte pairs.
+PIECE_TEMPLATE = (
+    "{% for turn in messages %}"
+    "{% if turn.role == 'assistant' %}<answer>{{ turn.content }}</answer>"
+    "{% else %}<prompt>{{ turn.content }}</prompt>{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<answer>{% endif %}"
+)
+# For loaded models without a chat template.
+DIALOGUE_TEMPLATE = (
+    "{{ bos_token if add_bos_token else '' }}"
+    "{% for turn in messages %}"
+    "{{ 'Assistant' if turn.role == 'assistant' else 'Human' }}:\n{{ turn.content }}\n\n"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}Assistant:\n{% endif %}"
+)
+# For plain text: the response continues the prompt.
+PLAIN_TEMPLATE = (
+    "{{ bos_token if add_bos_token else '' }}"
+    "{% for turn in messages %}{{ turn.content }}{% endfor %}"
+)
+NEW_PAD = "<|pad|>"
+
+
+def make_tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
+    """Return a tokenizer of whole words, separated by single spaces; decoding is lossless."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = dict.fromkeys([PAD, UNKNOWN, END, *TAGS, *words])
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        eos_token=END,
+        chat_template=WORD_TEMPLATE,
+    )
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int, plain: bool) -> PreTrainedTokenizerBase:
+    """Return a byte-pair tokenizer trained on texts; it can encode any text.
+
+    Args:
+        texts: What it is trained on.
+        vocabulary: The largest number of tokens.
+        plain: Whether responses continue the prompt's text, instead of being turns of a dialogue.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, END, *TAGS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        extra_special_tokens=list(TAGS),
+        chat_template=PLAIN_TEMPLATE if plain else PIECE_TEMPLATE,
+    )
+
+
+def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
+    """Return a model's own tokenizer, with a separate pad token and a chat template.
+
+    Args:
+        folder: The model's.
+        plain: Whether responses continue the prompt's text. If not, the tokenizer's own template is
+            kept where it has one.
+
+    Raises:
+        UserError: The tokenizer cannot be loaded, or has no end token.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
+    if not plain and tokenizer.chat_template and (end := end_of_turn(tokenizer)):
+        tokenizer.eos_token = end
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"{folder}: its tokenizer has no end token (eos_token)")
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        tokenizer.add_special_tokens({"pad_token": NEW_PAD})
+    if plain or not tokenizer.chat_template:
+        template = PLAIN_TEMPLATE if plain else DIALOGUE_TEMPLATE
+        starts = tokenizer.bos_token_id is not None and _adds_bos(tokenizer)
+        tokenizer.chat_template = template.replace(
+            "bos_token if add_bos_token else ''", "bos_token" if starts else "''"
+        )
+    return tokenizer
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return the token with which the chat template ends an answer, or None without one.
+
+    Some models end a turn with another token than `eos_token`.
+    """
+    answer = "an answer"
+    turns = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": answer}]
+    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    after = text.rpartition(answer)[2].strip()
+    special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
+    return next((str(token) for token in special if token and after.startswith(str(token))), None)
+
+
+def _adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether the tokenizer begins each text with its start token."""
+    return bool(tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id])

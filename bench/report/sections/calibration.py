@@ -1,0 +1,95 @@
+"""How far to trust the verdicts: how often the suite was right where the truth is known.
+
+The calibration's own report quotes the same sentences and the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.analysis.statistics import SIGNIFICANCE
+from bench.report.display import MISSING, count, percent
+from bench.report.section import Column, Part, Section, Table
+from bench.results.loading import Results
+
+TITLE = "How far to trust the verdicts"
+UNKNOWN = (
+    "How often such verdicts are right was not known when these results were written: run `make "
+    "calibrate`, then the same command again."
+)
+ITSELF = "itself"
+COMPARED = {
+    ITSELF: "a method with itself",
+    "crippled": "a method with a copy of less training",
+    "known order": "two methods of known order",
+}
+COLUMNS = (
+    Column("compared", "compared", "text"),
+    Column("comparisons", "comparisons"),
+    Column("right", "right verdict"),
+    Column("none", "no verdict"),
+    Column("wrong", "wrong verdict"),
+)
+
+
+def calibration_section(results: Results) -> Section:
+    """Return the section, from the calibration that the manifest quotes."""
+    summary = results.manifest.get("calibration")
+    if not summary:
+        part = Part(paragraphs=(UNKNOWN,))
+    else:
+        part = Part(paragraphs=calibration_sentences(summary), tables=(verdict_table(summary),))
+    return Section("calibration", TITLE, parts=(part,))
+
+
+def calibration_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say how often verdicts were false, right and missing.
+
+    Args:
+        summary: As `bench.calibration.summary.summarize` returns it.
+    """
+    false = summary["false_verdicts"]
+    low, high = percent(false["low"], 1), percent(false["high"], 1)
+    each = summary["instances_per_comparison"]
+    sentences = [
+        f"On {count(summary['instances'])} small instances of a task whose responses are all "
+        f"listed, the suite compared methods with themselves {count(false['of'])} times, "
+        f"on {each} instances each. In {count(false['count'])} of these comparisons "
+        f"({percent(false['share'], 1)}, 95% interval {low} to {high}) it called one "
+        f"better than the other, which is false; the test allows {percent(SIGNIFICANCE)}."
+    ]
+    known = [counts for name, counts in summary["kinds"].items() if name != ITSELF]
+    right, none, wrong, total = (
+        sum(counts[key] for counts in known) for key in ("right", "none", "wrong", "comparisons")
+    )
+    if total:
+        sentences.append(
+            f"Of {count(total)} comparisons whose true order is known, it named the better side in "
+            f"{percent(right / total, 1)}, gave no verdict in {percent(none / total, 1)} and was "
+            f"wrong in {percent(wrong / total, 1)}."
+        )
+    if false["low"] > SIGNIFICANCE:
+        sentences.append("That is more false verdicts than the test allows: trust none of them.")
+    return tuple(sentences)
+
+
+def verdict_table(summary: Mapping[str, Any]) -> Table:
+    """Return how the comparisons of each kind came out."""
+    rows = [
+        {
+            "compared": COMPARED.get(name, name),
+            "comparisons": count(counts["comparisons"]),
+            "right": MISSING if name == ITSELF else _share(counts, "right"),
+            "none": _share(counts, "none"),
+            "wrong": _share(counts, "wrong"),
+        }
+        for name, counts in summary["kinds"].items()
+    ]
+    return Table.of(COLUMNS, rows)
+
+
+def _share(counts: Mapping[str, int], key: str) -> str:
+    """Return a share with one decimal, in which false verdicts are counted."""
+    total = counts["comparisons"]
+    return percent(counts[key] / total, 1) if total else MISSING

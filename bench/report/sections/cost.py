@@ -1,0 +1,229 @@
+"""What each method used, what it gained for that, and how many labels a reward model saved."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.contrasts import contrast_of
+from bench.analysis.selection import reward_by_seed, selected_rows
+from bench.analysis.statistics import Interval
+from bench.analysis.usage import TOKENS_PER_SECOND, RewardQueries, reward_queries, selected_usage
+from bench.report.charts.facets import FEW
+from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
+from bench.report.display import MISSING, count, metric_label, metric_value
+from bench.report.section import Chart, Column, Part, Section, Table
+from bench.results.loading import Results
+from bench.results.metrics import USAGE, shown_in
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INTRODUCTION = (
+    "What training used at the selected setting, median over seeds. The stages that all methods "
+    "share (base model, SFT, feedback, reward model) are under What was run. A method that trains "
+    "nothing pays each time it answers (best-of-n samples n responses for each), which is not "
+    "counted here. Labels saved are the answers that the reward model gave in training, over all "
+    "settings, less the labels that it was trained on: asking the annotator instead would have "
+    "taken a label for each answer."
+)
+SPEED = Column(TOKENS_PER_SECOND, "tokens per second", help="Training tokens per second.")
+SAVED = Column(
+    "saved",
+    "labels saved, all settings",
+    help="Answers of the reward model in training less the labels it was trained on, per seed.",
+)
+MOST_SENTENCES = 4
+AXES = ("responses_sampled", "train_tokens", "train_seconds", "labels")
+LABELS = {metric.name: metric_label(metric) for metric in USAGE if metric.name in AXES}
+# Intervals at the same place are drawn next to each other, this many points apart.
+OFFSET_POINTS = 2.5
+# Usage that differs by more is drawn on a logarithmic axis.
+LINEAR_RATIO = 30
+
+
+def cost_section(results: Results) -> Section:
+    """Return the section: a table for each task, and gains against usage."""
+    parts = tuple(
+        Part(
+            results.task_title(task),
+            paragraphs=tuple(savings(results, task)),
+            tables=(usage_table(results, task),),
+        )
+        for task in results.tasks
+    )
+    figure = cost_figure(results)
+    alt = "Reward gained over SFT against responses, tokens, time and labels"
+    charts = (Chart("cost", alt, figure),) if figure else ()
+    return Section("cost", "Cost", INTRODUCTION, charts, parts)
+
+
+def usage_table(results: Results, task: str) -> Table:
+    """Return what training used at each method's selected setting, and the labels saved."""
+    metrics, usage = shown_in("usage"), selected_usage(results, task)
+    saved = {
+        method: count(answers.saved) for method, answers in reward_queries(results, task).items()
+    }
+    rows = [
+        {
+            "method": results.marked(str(method)),
+            **{metric.name: metric_value(metric, used[metric.name]) for metric in metrics},
+            TOKENS_PER_SECOND: count(used[TOKENS_PER_SECOND]),
+            "saved": saved.get(str(method), MISSING),
+        }
+        for method, used in usage.to_dict("index").items()
+    ]
+    columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
+    return Table.of([Column("method", "method", "text"), *columns, SPEED, SAVED], rows)
+
+
+def savings(results: Results, task: str) -> list[str]:
+    """Say for each method with a reward model how many labels that saved.
+
+    With many methods, nothing: the table has it for all.
+    """
+    queries = reward_queries(results, task)
+    if len(queries) > MOST_SENTENCES:
+        return []
+    return [_saving(method, answers) for method, answers in queries.items()]
+
+
+def _saving(method: str, answers: RewardQueries) -> str:
+    text = (
+        f"{method}: per seed, over all settings, its reward model answered {count(answers.calls)} "
+        f"times and was trained on {count(answers.labels)} labels"
+    )
+    if answers.saved < 0:
+        return (
+            f"{text}. Asking the annotator each time would have been cheaper, by "
+            f"{count(-answers.saved)} labels."
+        )
+    return f"{text}: {count(answers.saved)} labels saved."
+
+
+def cost_figure(results: Results) -> Figure | None:
+    """Draw the reward gained over SFT against usage: selected settings, medians over seeds."""
+    tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
+    if not tasks:
+        return None
+    if len(results.methods) > FEW:
+        return _bars(results, tasks)
+    figure, axes = panels(len(tasks), len(AXES), 3.3, 3.2)
+    shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
+    for task, row in zip(tasks, axes, strict=True):
+        _scatter(row, results, task, shown)
+    legend(figure, shown, results, [])
+    return figure
+
+
+def _scatter(row: list[Axes], results: Results, task: str, shown: dict[str, Look]) -> None:
+    """Draw a task's gains against each kind of usage."""
+    from matplotlib.transforms import ScaledTranslation
+
+    rows, gains = _gains(results, task)
+    for ax, (name, label) in zip(row, _labels(), strict=True):
+        inches = ax.get_figure().dpi_scale_trans  # type: ignore[union-attr]
+        for i, (method, gain) in enumerate(gains.items()):
+            look = shown[method]
+            offset = OFFSET_POINTS * (i - (len(shown) - 1) / 2) / 72
+            ax.errorbar(
+                rows.loc[rows["method"] == method, name].median(),
+                gain.mean,
+                yerr=half_width(gain),
+                fmt=look.marker,
+                color=look.color,
+                ms=6,
+                capsize=3,
+                transform=ax.transData + ScaledTranslation(offset, 0, inches),
+            )
+        ax.axhline(0, color=ZERO_COLOR, lw=0.8)
+        _scale_usage(ax, rows[name].dropna())
+        ax.set(xlabel=label, ylim=_gain_limits(list(gains.values())))
+        ax.grid(True)
+    row[0].set(title=results.task_title(task), ylabel=_gain_label(results, task))
+
+
+def _bars(results: Results, tasks: list[str]) -> Figure:
+    """Draw a row for each method, by its gain: many points at the same usage hide each other."""
+    most = len(results.methods) - 1
+    figure, axes = panels(len(tasks), 1 + len(AXES), 2.7, 0.24 * most + 1.0)
+    for task, row in zip(tasks, axes, strict=True):
+        rows, gains = _gains(results, task)
+        order = sorted(gains, key=lambda m: -np.nan_to_num(gains[m].mean, nan=-np.inf))
+        for i, method in enumerate(order):
+            look, gain = looks(results.methods)[method], gains[method]
+            marker: dict[str, Any] = {"fmt": look.marker, "color": look.color, "ms": 6}
+            row[0].errorbar(gain.mean, i, xerr=half_width(gain), capsize=2, **marker)
+            for ax, name in zip(row[1:], AXES, strict=True):
+                used = rows.loc[rows["method"] == method, name].median()
+                ax.barh(i, used, color=look.color, height=0.62)
+        row[0].axvline(0, color=ZERO_COLOR, lw=0.8)
+        for ax, (name, label) in zip(row[1:], _labels(), strict=True):
+            _scale_usage(ax, rows[name].dropna())
+            ax.set_xlim(left=0)
+            ax.set(xlabel=label)
+        for ax in row:
+            ax.set_yticks(range(len(order)), [""] * len(order))
+            ax.set_ylim(most - 0.4, -0.6)
+            ax.grid(True, axis="x")
+            ax.tick_params(axis="y", length=0)
+        row[0].set_yticks(range(len(order)), [results.marked(method) for method in order])
+        row[0].set(title=results.task_title(task), xlabel=_gain_label(results, task))
+    return figure
+
+
+def _labels() -> list[tuple[str, str]]:
+    return [(name, LABELS[name]) for name in AXES]
+
+
+def _gain_label(results: Results, task: str) -> str:
+    return f"{results.reward_source(task)} reward gained over SFT"
+
+
+def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
+    """Return the selected settings' rows, and each method's gain over SFT."""
+    rows = selected_rows(results.runs, task)
+    rewards = reward_by_seed(rows)
+    others = [method for method in results.methods if method != "sft"]
+    return rows, {method: contrast_of(rewards, method, "sft").difference for method in others}
+
+
+def half_width(interval: Interval) -> float:
+    """Return the length of an error bar; 0 where there is no interval."""
+    return interval.half_width if math.isfinite(interval.half_width) else 0.0
+
+
+def _gain_limits(gains: list[Interval]) -> tuple[float, float]:
+    """Return limits that hold 0 and all intervals, since matplotlib ignores offset points."""
+    known = [gain for gain in gains if math.isfinite(gain.mean)]
+    low = min(0.0, *(gain.mean - half_width(gain) for gain in known)) if known else 0.0
+    high = max(0.0, *(gain.mean + half_width(gain) for gain in known)) if known else 0.0
+    room = 0.06 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _scale_usage(ax: Axes, values: pd.Series) -> None:
+    """Start the axis at 0; where usage differs much, make it logarithmic above the smallest."""
+    positive = values[values > 0]
+    if positive.empty:
+        return
+    low, high = float(positive.min()), float(positive.max())
+    if high / low > LINEAR_RATIO:
+        ax.set_xscale("symlog", linthresh=low)
+        ax.set_xlim(-0.4 * low, 3 * high)
+    else:
+        ax.locator_params(axis="x", nbins=4)
+        ax.set_xlim(-0.1 * high, 1.15 * high)
+    # The scales' own labels are formulas, or powers of ten in a corner.
+    ax.xaxis.set_major_formatter(lambda value, _: _short(value))
+
+
+def _short(value: float) -> str:
+    """Return an axis label that leaves room for the next one."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"

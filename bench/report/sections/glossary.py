@@ -1,0 +1,39 @@
+"""How to read the report: its terms, from the metrics' own help."""
+
+from __future__ import annotations
+
+from bench.report.display import metric_label
+from bench.report.section import Column, Part, Section, Table
+from bench.results.loading import Results
+from bench.results.metrics import METRICS
+
+COLUMNS = (Column("term", "term", "text"), Column("meaning", "meaning", "long"))
+TERMS = {
+    "optimal frontier": (
+        "The highest mean reward that any policy can have at each KL. It depends on the task and "
+        "the SFT policy alone, on no method."
+    ),
+    "effective samples": (
+        "On how many samples for each prompt the optimal frontier rests at a KL (Kish's formula). "
+        "The further from the SFT policy, the fewer of its samples count."
+    ),
+    "privileged": (
+        "Trained on the gold reward itself. Such a method shows what the optimizer could do with a "
+        "perfect reward; it is never called best."
+    ),
+    "seeds": (
+        "Finished of started. Each seed has its own base model, SFT policy, feedback and reward "
+        "model, the same for every method."
+    ),
+}
+
+
+def glossary_section(results: Results) -> Section:
+    """Return the section: the metrics of these results, then the other terms."""
+    source = "judge" if results.tasks and results.judged == results.tasks else "gold"
+    metrics = [metric for metric in METRICS if results.runs[metric.name].notna().any()]
+    terms = {metric_label(metric, source): metric.help for metric in metrics} | TERMS
+    rows = [{"term": term, "meaning": meaning} for term, meaning in terms.items()]
+    return Section(
+        "glossary", "How to read it", parts=(Part(tables=(Table(COLUMNS, tuple(rows)),)),)
+    )

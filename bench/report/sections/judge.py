@@ -1,0 +1,147 @@
+"""The judge: who measures policies where no gold reward is known, and how far to believe it."""
+
+from __future__ import annotations
+
+import math
+
+from bench.analysis.agreement import Agreement, language_model_agreement, stage_agreement
+from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
+from bench.analysis.selection import selected_rows
+from bench.report.display import MISSING, count, percent, tokens
+from bench.report.section import Column, Part, Section, Table
+from bench.results.loading import Results, method_order
+from bench.results.schema import CHOSEN
+
+CHANCE = 0.5
+STAGES = {"judge": "the judge", "reward_model": "the reward model that methods learn from"}
+INTRODUCTION = (
+    "These tasks have no gold reward: a judge's reward measures the policies. Where this page "
+    "speaks of gold for such a task, it means the judge's reward. A judge is right only as often "
+    "as it agrees with people on held-out preferences, shown with 95% intervals over prompts; 50% "
+    "is chance. A method can please the judge without pleasing people, so no number here says "
+    "more than the judge does."
+)
+NOTE = (
+    "Win rates are the judge's, against the responses that people chose for the same test prompts; "
+    "ties count half. Implicit accuracy is how often a policy's log-ratio to the SFT policy is "
+    "higher for the response that people chose, on held-out pairs. It is what methods such as DPO "
+    "train, and says nothing about what the policy writes."
+)
+AGREEMENT_COLUMNS = (
+    Column("task", "task", "text"),
+    Column("judge", "judge", "text"),
+    Column("agreement", "agrees with people", "text", "Mean over seeds, with its 95% interval."),
+    Column("preferences", "preferences", help="On how many held-out preferences."),
+)
+CHOSEN_COLUMNS = (
+    Column("method", "method", "text"),
+    Column("win_rate", "win rate vs chosen"),
+    Column(
+        "length_controlled",
+        "at equal length",
+        help="The win rate to expect if both sides' responses were equally long.",
+    ),
+    Column("tokens", "response tokens"),
+    Column("chosen_tokens", "tokens of chosen"),
+    Column("implicit_accuracy", "implicit accuracy"),
+)
+
+
+def judge_section(results: Results) -> Section | None:
+    """Return how often judges agree with people, and how methods do against people's choices."""
+    agreements = agreement_table(results)
+    if not agreements:
+        return None
+    parts = [
+        Part(f"{results.task_title(task)}: against what people chose", tables=(table,))
+        for task in results.judged
+        if (table := chosen_table(results, task))
+    ]
+    introduction = INTRODUCTION if results.judged else ""
+    notes = (NOTE,) if parts else ()
+    tables = Part(tables=(agreements,))
+    return Section("judge", "Judge", introduction, parts=(tables, *parts), notes=notes)
+
+
+def judge_sentence(results: Results, task: str) -> str:
+    """Say what a task's judge is and how good it is; nothing where there is a gold reward."""
+    if task not in results.judged:
+        return ""
+    about = results.described("tasks").get(task, {})
+    agreement = stage_agreement(results, task, "judge")
+    return (
+        f"No gold reward is known here: policies are measured by a judge, {about.get('judge')}. It "
+        f"agrees with people on {shown(agreement)} of {count(agreement.preferences)} held-out "
+        "preferences (95% interval). What is said of its reward holds for this judge only."
+    )
+
+
+def judge_warnings(results: Results, task: str) -> list[str]:
+    """Warn of a judge that is not shown to know what people prefer."""
+    if task not in results.judged:
+        return []
+    agreement = stage_agreement(results, task, "judge")
+    if agreement.low > CHANCE:
+        return []
+    return [
+        f"The judge is not shown to be better than chance: it agrees with people on "
+        f"{shown(agreement)} of {count(agreement.preferences)} preferences. Do not rank methods by "
+        "it; more preferences or a larger judge may help."
+    ]
+
+
+def agreement_table(results: Results) -> Table:
+    """Return how often the judge and the reward model of each task agree with people."""
+    rows = [
+        agreement_row(results, task, judge, stage_agreement(results, task, stage))
+        for task in results.judged
+        for stage, judge in STAGES.items()
+    ]
+    llm = results.llm_judge
+    for _, row in llm[llm["method"] == CHOSEN].iterrows():
+        judge = f"{row['judge']}, asked in both orders"
+        rows.append(agreement_row(results, row["task"], judge, language_model_agreement(row)))
+    return Table.of(AGREEMENT_COLUMNS, rows)
+
+
+def agreement_row(
+    results: Results, task: str, judge: str, agreement: Agreement
+) -> dict[str, object]:
+    """Return a row of the agreement table."""
+    return {
+        "task": results.task_title(task),
+        "judge": judge,
+        "agreement": shown(agreement),
+        "preferences": count(agreement.preferences),
+    }
+
+
+def chosen_table(results: Results, task: str) -> Table:
+    """Return how the selected settings do against the responses that people chose."""
+    rows = selected_rows(results.runs, task)
+    head_to_head, lines = head_to_head_of(results, task), []
+    for method in method_order(rows):
+        seeds = rows[rows["method"] == method]
+        comparisons = head_to_head[
+            (head_to_head["method"] == method) & (head_to_head["opponent"] == CHOSEN)
+        ]
+        equal = math.nan if comparisons.empty else length_controlled_rate(comparisons)
+        lines.append(
+            {
+                "method": results.marked(method),
+                "win_rate": percent(seeds["win_rate_chosen"].mean()),
+                "length_controlled": percent(equal, 1),
+                "tokens": tokens(seeds["response_tokens"].mean()),
+                "chosen_tokens": tokens(comparisons["opponent_tokens"].mean()),
+                "implicit_accuracy": percent(seeds["implicit_accuracy"].mean()),
+            }
+        )
+    return Table.of(CHOSEN_COLUMNS, lines)
+
+
+def shown(agreement: Agreement) -> str:
+    """Return the share with its interval, or a dash where there is none."""
+    if not math.isfinite(agreement.low):
+        return MISSING
+    low, high = percent(agreement.low, 1), percent(agreement.high, 1)
+    return f"{percent(agreement.share, 1)} [{low}, {high}]"

@@ -1,0 +1,70 @@
+"""Paired differences, and which comparisons may have a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.synthetic import fail, make_results, make_runs, write_folder
+
+from bench.analysis.contrasts import contrast, declared, exploratory, with_verdict
+from bench.analysis.selection import selected_rows
+from bench.analysis.statistics import paired_interval
+from bench.errors import UserError
+from bench.results.loading import Results, load_results
+from bench.results.schema import RUNS
+
+
+def ordered(tmp_path: Path, contrasts: list[tuple[str, str]]) -> Results:
+    """One task where PPO is best, then best-of-n, then DPO, on every seed."""
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], 6)
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    runs.loc[runs["method"] == "best_of_n", "reward"] += 1.0
+    return load_results(write_folder(tmp_path, runs, contrasts))
+
+
+def test_differences_are_paired_by_seed() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 4)
+    lost = (runs["method"] == "dpo") & (runs["seed"] == 2)
+    shuffled = fail(runs, lost, "lost").sample(frac=1, random_state=0)
+    rows = selected_rows(RUNS.typed(shuffled), "polite")
+    ppo, dpo = (
+        rows[rows["method"] == method].set_index("seed")["reward"][[0, 1, 3]].tolist()
+        for method in ("ppo", "dpo")
+    )
+    assert contrast(rows, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
+
+
+def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:
+    results = ordered(tmp_path, [])
+    [first] = with_verdict(results, "polite")
+    assert (first.method, first.other, first.kind) == ("ppo", "best_of_n", "primary")
+    assert first.verdict == "better"
+    others = exploratory(results, "polite")
+    pairs = {frozenset((c.method, c.other)) for c in others}
+    assert len(pairs) == len(others) == 5 and {"ppo", "best_of_n"} not in pairs
+    assert {comparison.verdict for comparison in others} == {None}
+
+
+def test_a_contrast_of_a_method_that_was_not_run_is_left_out(tmp_path: Path) -> None:
+    assert declared(ordered(tmp_path, [("dpo", "other")])) == []
+
+
+def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], 6)
+    runs = fail(runs, runs["method"] == "best_of_n", "no disk")
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    folder = write_folder(tmp_path, runs, [("ppo", "dpo"), ("ppo", "best_of_n")])
+    first, lost = with_verdict(load_results(folder), "polite")
+    assert first.holm_p == pytest.approx(2 * 2 / 64) and first.verdict == "none"
+    assert lost.verdict == "too few seeds"
+
+
+@pytest.mark.parametrize("text", ["contrasts: [", "contrasts: [[dpo]]", "contrasts: 3", "- 1"])
+def test_contrasts_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"experiment\.yaml: .*\[method, method\]"):
+        declared(make_results({}, experiment=text))
+
+
+def test_an_experiment_without_text_declares_nothing() -> None:
+    assert declared(make_results({})) == []

@@ -1,0 +1,98 @@
+"""The ranking over all tasks against ranks and draws worked out by hand."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.synthetic import fail, make_runs, write_folder
+from scipy.stats import rankdata
+
+from bench.analysis.ranking import finished_pipelines, mean_ranks, places, seed_ranks
+from bench.analysis.selection import selected_rows
+from bench.results.loading import Results, load_results
+
+
+def loaded(folder: Path, runs: pd.DataFrame) -> Results:
+    return load_results(write_folder(folder, runs))
+
+
+def test_ranks_are_by_reward_in_each_pipeline(tmp_path: Path) -> None:
+    results = loaded(tmp_path, make_runs(["polite", "exact"], ["sft", "dpo", "ppo", "ppo_gold"], 4))
+    ranks = seed_ranks(results)
+    for task in ("polite", "exact"):
+        rows = selected_rows(results.runs, task)
+        rewards = rows.pivot(index="seed", columns="method", values="reward")
+        rewards = rewards[["sft", "dpo", "ppo"]]
+        expected = rankdata(-rewards.to_numpy(), axis=1).tolist()
+        assert ranks[task].to_numpy().tolist() == expected
+
+
+def test_a_failed_method_comes_last_and_one_that_was_not_run_has_no_rank(tmp_path: Path) -> None:
+    runs = make_runs(["polite", "exact"], ["sft", "dpo", "ppo", "best_of_n"], 3)
+    lost = (runs["method"] == "ppo") & (runs["task"] == "polite") & (runs["seed"] == 1)
+    absent = (runs["method"] == "best_of_n") & (runs["task"] == "exact")
+    results = loaded(tmp_path, fail(runs, lost, "lost")[~absent])
+    ranks = seed_ranks(results)
+    assert list(ranks["polite"].columns) == ["sft", "dpo", "ppo"]
+    assert ranks["polite"].loc[1].to_dict() == {"dpo": 1.0, "sft": 2.0, "ppo": 3.0}
+    assert ranks["polite"].loc[0, "ppo"] < 3.0
+    assert finished_pipelines(results, "ppo") == (5, 6)
+
+
+def test_methods_that_failed_in_the_same_pipeline_share_the_last_rank(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
+    lost = runs["method"].isin(["dpo", "ppo"]) & (runs["seed"] == 0)
+    ranks = seed_ranks(loaded(tmp_path, fail(runs, lost, "lost")))["polite"]
+    assert ranks.loc[0].to_dict() == {"sft": 1.0, "dpo": 2.5, "ppo": 2.5}
+
+
+def test_equal_mean_ranks_share_a_place() -> None:
+    ranks = {"task": pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 1.0], "c": [3.0, 3.0]})}
+    assert places(mean_ranks(ranks)) == [1, 1, 3]
+
+
+RANKS = {
+    "few": pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 1.0], "c": [3.0, 3.0]}),
+    "more": pd.DataFrame({"a": [1.0, 1.0, 3.0], "b": [2.0, 3.0, 1.0], "c": [3.0, 2.0, 2.0]}),
+}
+
+
+def enumerated() -> np.ndarray:
+    """Return mean ranks for every way to draw the seeds of both tasks: 2^2 times 3^3."""
+    means = []
+    for ranks in RANKS.values():
+        draws = product(range(len(ranks)), repeat=len(ranks))
+        means.append([ranks.to_numpy()[list(draw)].mean(axis=0) for draw in draws])
+    return np.array([(few + more) / 2 for few, more in product(*means)])
+
+
+def test_mean_ranks_count_every_task_alike() -> None:
+    a, b, c = ranked = mean_ranks(RANKS)
+    assert [method.method for method in ranked] == ["a", "b", "c"]
+    assert a.mean_rank.mean == pytest.approx((3 / 2 + 5 / 3) / 2)
+    assert b.mean_rank.mean == pytest.approx((3 / 2 + 6 / 3) / 2)
+    assert c.by_task == {"few": 3.0, "more": pytest.approx(7 / 3)}
+    assert {method.mean_rank.n for method in ranked} == {5}
+
+
+def test_intervals_and_the_probability_of_being_best_are_those_of_all_draws() -> None:
+    every = enumerated()
+    first = np.isclose(every, every.min(axis=1, keepdims=True))
+    best = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+    low, high = np.quantile(every, [0.025, 0.975], axis=0, method="inverted_cdf")
+    ranked = sorted(mean_ranks(RANKS, resamples=40_000))
+    assert [method.best for method in ranked] == pytest.approx(best.tolist(), abs=0.01)
+    assert sum(method.best for method in ranked) == pytest.approx(1.0)
+    assert [method.mean_rank.low for method in ranked] == pytest.approx(low.tolist(), abs=1e-9)
+    assert [method.mean_rank.high for method in ranked] == pytest.approx(high.tolist(), abs=1e-9)
+
+
+def test_one_seed_on_any_task_gives_no_interval() -> None:
+    ranked = mean_ranks({"few": RANKS["few"].iloc[:1], "more": RANKS["more"]})
+    for method in ranked:
+        assert np.isnan([method.mean_rank.low, method.mean_rank.high, method.best]).all()
+        assert np.isfinite(method.mean_rank.mean)

@@ -1,0 +1,148 @@
+"""What the answer says, what it must not say, and what it warns of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.synthetic import GRID, fail, make_runs, write_folder
+
+from bench.report.sections.answer import answer, answer_section
+from bench.results.loading import Results, load_results
+
+Contrasts = list[tuple[str, str]]
+
+
+def loaded(folder: Path, runs: pd.DataFrame) -> Results:
+    return load_results(write_folder(folder, runs))
+
+
+def ordered(folder: Path, contrasts: Contrasts, seeds: int = 6) -> Results:
+    """One task where PPO is best, then best-of-n, then DPO, on every seed."""
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], seeds)
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    runs.loc[runs["method"] == "best_of_n", "reward"] += 1.0
+    return load_results(write_folder(folder, runs, contrasts))
+
+
+@pytest.mark.parametrize("seeds", [1, 5, 6])
+def test_a_verdict_needs_six_seeds(seeds: int, tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], seeds)
+    runs.loc[runs["method"] == "ppo", "reward"] += 0.5
+    part = answer(loaded(tmp_path, runs), "polite")
+    assert ("ppo is better than dpo" in part.statement) == (seeds == 6)
+    assert ("Too few seeds" in part.statement) == (seeds < 6)
+    assert not any("is better" in sentence for sentence in part.paragraphs)
+
+
+def test_only_declared_contrasts_get_a_verdict(tmp_path: Path) -> None:
+    results = ordered(tmp_path, [("dpo", "ppo")])
+    statement = answer(results, "polite").statement
+    assert statement == "ppo is better than dpo (sign-flip p = 0.031, 6 seeds)."
+    assert (
+        "Only the contrasts that the experiment file declares" in answer_section(results).notes[0]
+    )
+
+
+def test_without_a_declared_contrast_the_best_two_get_a_verdict(tmp_path: Path) -> None:
+    results = ordered(tmp_path, [])
+    assert answer(results, "polite").statement.startswith("ppo is better than best_of_n")
+    [note] = answer_section(results).notes
+    assert note.startswith("No contrast is declared, so one comparison for each task receives")
+
+
+def test_test_prompts_decide_the_direction(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    validation = (runs["method"] == "dpo") & (runs["split"] == "validation")
+    runs.loc[validation, "reward"] += 5
+    part = answer(loaded(tmp_path, runs), "polite")
+    assert part.statement.startswith("ppo is better than dpo")
+    assert "below the runner-up ppo" in part.paragraphs[0]
+
+
+def test_chance_gets_no_verdict(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    runs["reward"] = np.random.default_rng(0).normal(size=len(runs))
+    assert "No difference shown" in answer(loaded(tmp_path, runs), "polite").statement
+
+
+def test_a_small_p_with_an_interval_around_0_shows_no_difference(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 6)
+    runs["reward"] = 1.0
+    better = runs["method"] == "ppo"
+    runs.loc[better, "reward"] += runs.loc[better, "seed"].map(lambda s: 3.0 if s else 0.01)
+    runs.loc[better & (runs["seed"] > 1), "reward"] = 1.01
+    statement = answer(loaded(tmp_path, runs), "polite").statement
+    assert statement.startswith("No difference shown between ppo and")
+    assert "p = 0.031" in statement and "but the 95% interval contains 0" in statement
+
+
+def test_more_contrasts_than_the_seeds_can_confirm_are_warned_of(tmp_path: Path) -> None:
+    pairs = [("ppo", "dpo"), ("ppo", "best_of_n")]
+    part = answer(ordered(tmp_path / "six", pairs), "polite")
+    assert part.statement.count("No difference shown") == 2
+    [warning] = part.warnings
+    assert "2 contrasts are declared" in warning and "below 0.062 with 6 seeds" in warning
+    assert "Run 7 seeds" in warning
+    enough = answer(ordered(tmp_path / "seven", pairs, seeds=7), "polite")
+    assert enough.warnings == ()
+    assert enough.statement == (
+        "ppo is better than dpo (Holm-corrected sign-flip p = 0.031, 7 seeds). "
+        "ppo is better than best_of_n (Holm-corrected sign-flip p = 0.031, 7 seeds)."
+    )
+    few = answer(ordered(tmp_path / "five", pairs, seeds=5), "polite")
+    assert few.statement.count("Too few seeds") == 2 and few.warnings == ()
+
+
+def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
+    part = answer(loaded(tmp_path, make_runs(["polite"], list(GRID), 6)), "polite")
+    assert "gold" not in part.statement
+    assert "ppo_gold" not in part.paragraphs[0]
+    assert any("not a contender" in sentence for sentence in part.paragraphs)
+
+
+def test_the_regret_is_split(tmp_path: Path) -> None:
+    results = loaded(tmp_path, make_runs(["polite", "exact"], list(GRID), 2))
+    text = " ".join(answer(results, "exact").paragraphs)
+    parts = "0.30 optimization error plus 0.90 reward-model error minus 0.20 interaction"
+    assert f"of ppo is {parts};" in text
+    assert "of ppo_gold is 0.30 optimization error;" in text
+    # Where nothing was split, nothing is said.
+    assert "optimization error" not in " ".join(answer(results, "polite").paragraphs)
+
+
+def test_more_than_the_optimum_is_an_alarm(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "ppo"], 2)
+    runs.loc[runs["method"] == "ppo", "efficiency"] = 1.2
+    [warning] = answer(loaded(tmp_path, runs), "polite").warnings
+    assert "120% of the optimal gain" in warning and "estimated too low" in warning
+
+
+def test_unequal_effort_is_warned_of(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "best_of_n", "ppo_gold"], 2)
+    assert not answer(loaded(tmp_path / "equal", runs), "polite").warnings
+    fewer = runs[(runs["method"] != "dpo") | (runs["strength"] < 0.3)]
+    assert answer(loaded(tmp_path / "fewer", fewer), "polite").warnings == (
+        "Unequal effort: the settings tried are 2 for dpo and 4 for best_of_n. More settings are "
+        "more chances.",
+    )
+
+
+def test_an_unknown_frontier_is_said_to_be_unknown(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
+    runs = runs.assign(frontier_reward=np.nan, efficiency=np.nan)
+    text = " ".join(answer(loaded(tmp_path, runs), "polite").paragraphs)
+    assert "the optimal gain at that KL is not known" in text
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    part = answer(loaded(tmp_path, make_runs(["polite"], ["sft", "dpo", "ppo"], 1)), "polite")
+    assert "so no interval" in part.paragraphs[0] and "nan" not in " ".join(part.paragraphs)
+
+
+def test_results_of_failed_runs_alone_have_no_verdict(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo"], 2)
+    part = answer(loaded(tmp_path, fail(runs, runs["seed"] >= 0, "no disk")), "polite")
+    assert part.statement.startswith("No verdict: no run") and "10 of 10 runs" in part.warnings[0]

@@ -1,0 +1,244 @@
+"""The report from synthetic results: its files, its page, and that what it shows is safe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.synthetic import (
+    GRID,
+    add_calibration,
+    add_judges,
+    fail,
+    make_runs,
+    write_folder,
+)
+
+from bench.errors import UserError
+from bench.report.build import build_report, make_sections
+from bench.report.render import markdown_text
+from bench.report.sections import SECTIONS
+from bench.results.loading import load_results
+
+FIGURES = (
+    "ranking",
+    "frontier",
+    "regret",
+    "win_rates",
+    "cost",
+    "effort",
+    "curves",
+    "overoptimization",
+    "likelihood",
+)
+HOSTILE = 'x"><img src=y onerror=z>|[a](b)'
+Build = Callable[..., Path]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Write a small results folder."""
+
+    def write(
+        methods: tuple[str, ...] = ("sft", "dpo", "ppo", "ppo_gold"),
+        seeds: int = 2,
+        change: Callable[[pd.DataFrame], pd.DataFrame] = lambda runs: runs,
+    ) -> Path:
+        return write_folder(tmp_path / "run", change(make_runs(["polite"], list(methods), seeds)))
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two tasks, five methods, six seeds and one failed run."""
+    runs = make_runs(["polite", "exact"], list(GRID), 6)
+    lost = (runs["task"] == "polite") & (runs["method"] == "dpo") & (runs["seed"] == 3)
+    lost &= runs["strength"] == 0.1
+    runs = fail(runs, lost, "RuntimeError: <b>out of memory</b> | at step 3")
+    folder = write_folder(tmp_path_factory.mktemp("full"), runs, [("dpo", "ppo")])
+    build_report(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """Every tag of a page, and every attribute by name."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def values(self, attribute: str) -> list[str]:
+        return [value for name, value in self.attributes if name == attribute]
+
+
+def test_every_section_is_rendered(tmp_path: Path) -> None:
+    runs = make_runs(["polite", "exact", "haiku"], list(GRID), 2)
+    folder = write_folder(tmp_path, runs, [("dpo", "ppo")])
+    add_judges(folder, "haiku")
+    add_calibration(folder)
+    page = build_report(folder).read_text()
+    markdown = (folder / "report.md").read_text()
+    sections = make_sections(load_results(folder))
+    assert len(sections) == len(SECTIONS) == len({section.id for section in sections})
+    for section in sections:
+        assert f'id="{section.id}"' in page
+        assert f"## {markdown_text(section.title)}" in markdown
+        assert section.introduction or section.parts
+        for heading in (part.heading for part in section.parts if part and part.heading):
+            assert f"{markdown_text(heading)}" in markdown
+    assert not re.search(r"\bnan\b", re.sub(r"data:[^\"]*", "", page))
+
+
+def test_all_files_are_there(full: Path) -> None:
+    files = {file.name for file in (full / "figures").iterdir()}
+    assert files == {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")}
+    assert (full / "report.md").exists()
+    assert not list(full.glob(".*")), "temporary files stay behind"
+
+
+def test_the_page_needs_nothing_else(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    page = Page(text)
+    assert all(value.startswith("data:") for value in page.values("src"))
+    links = page.values("href")
+    # Papers are linked, and not loaded.
+    assert links and all(link.startswith(("#", "https://example.org/")) for link in links)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not re.search(r"https?://|@import|url\(", re.sub(r'<a href="https?://[^"]*">', "", text))
+
+
+def test_every_link_in_the_page_leads_somewhere(full: Path) -> None:
+    page = Page((full / "report.html").read_text())
+    inside = {link[1:] for link in page.values("href") if link[0] == "#"}
+    assert inside and inside <= set(page.values("id"))
+
+
+def test_what_a_model_writes_is_only_shown(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; | `code`" in text
+    assert "&lt;b&gt;why&lt;/b&gt;" in text and "<b>" not in text
+    outside = re.sub(r"(?ms)^(`{3,})text\n.*?\n\1$", "", (full / "report.md").read_text())
+    assert "alert" not in outside, "a response closed its fence"
+    assert "<b>" not in outside
+
+
+def test_hostile_names_and_addresses_are_only_shown(build: Build) -> None:
+    folder = build(methods=("sft", "dpo", "ppo"))
+    about = pd.read_csv(folder / "methods.csv", dtype=str, keep_default_na=False)
+    row = about["method"] == "dpo"
+    address = f"https://example.org/{HOSTILE}".replace(" ", "")
+    about.loc[row, ["title", "authors", "paper"]] = [HOSTILE, HOSTILE, address]
+    about.loc[row, "fixed"] = json.dumps({HOSTILE: HOSTILE})
+    about.loc[about["method"] == "ppo", "paper"] = "javascript:alert(1)"
+    runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+    for name, frame in (("runs.csv", runs), ("methods.csv", about)):
+        frame["method"] = frame["method"].replace("dpo", HOSTILE)
+        frame.to_csv(folder / name, index=False)
+    page = Page(build_report(folder).read_text())
+    assert address in page.values("href")
+    assert all(source.startswith("data:") for source in page.values("src"))
+    assert not [link for link in page.values("href") if link.startswith("javascript")]
+    text = (folder / "report.md").read_text()
+    assert "<img" not in text and "[a](b)" not in re.sub(r"(?ms)^```.*?^```", "", text)
+
+
+def test_failures_are_loud(full: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (full / name).read_text()
+        first = text.index("1 of 102 runs failed: 1 of dpo")
+        assert first < text.index("Win rates</h2>" if name.endswith("html") else "## Win rates")
+        assert "out of memory" in text
+        assert "<b>out" not in text
+
+
+def test_the_page_holds_what_readers_look_for(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    for words in (
+        "interaction",
+        "reward accuracy",
+        "seeds: 6",
+        "A Processor",
+        "dpo 4",
+        "All tasks together",
+        "Only the contrasts that the experiment file declares receive a verdict",
+        "exact: on one scale",
+        "Ranking</h2>",
+        "Methods</h2>",
+        "labels saved",
+    ):
+        assert words in text
+    assert "<title>prefrontier: synthetic</title>" in text
+
+
+def test_the_report_shows_effective_samples(full: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (full / name).read_text()
+        assert "effective samples there" in text and "two standard errors" in text
+
+
+def test_the_same_files_give_the_same_report(build: Build) -> None:
+    folder = build(methods=("sft", "dpo"))
+    first = build_report(folder).read_bytes()
+    assert build_report(folder).read_bytes() == first
+
+
+def test_runs_alone_make_a_report(build: Build) -> None:
+    folder = build(methods=("sft",), seeds=1)
+    for file in folder.iterdir():
+        if file.name != "runs.csv":
+            file.unlink()
+    assert "no other method to compare sft with" in build_report(folder).read_text()
+    assert {f.name for f in (folder / "figures").iterdir()} == {"frontier.png", "frontier.svg"}
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"it has no runs\.csv"):
+        build_report(tmp_path)
+
+
+def test_figures_of_earlier_results_go(build: Build) -> None:
+    folder = build(methods=("sft",))
+    (folder / "figures").mkdir()
+    (folder / "figures" / "cost.png").write_bytes(b"old")
+    build_report(folder)
+    assert not (folder / "figures" / "cost.png").exists()
+
+
+def test_one_seed_makes_a_report_without_intervals(build: Build) -> None:
+    text = build_report(build(seeds=1)).read_text()
+    assert "so no interval" in text and "nan" not in re.sub(r"data:[^\"]*", "", text)
+
+
+def test_an_unknown_frontier_makes_a_report_without_one(build: Build) -> None:
+    folder = build(change=lambda runs: runs.assign(frontier_reward=np.nan, efficiency=np.nan))
+    (folder / "frontier.csv").unlink()
+    assert "at that KL is not known" in build_report(folder).read_text()
+
+
+@pytest.mark.parametrize("method", ["dpo", "sft"])
+def test_a_method_whose_runs_all_failed_is_shown(build: Build, method: str) -> None:
+    def change(runs: pd.DataFrame) -> pd.DataFrame:
+        failed = fail(runs, runs["method"] == method, "KeyError: 'NA'")
+        return failed[~((failed["method"] == method) & (failed["split"] == "test"))]
+
+    text = build_report(build(change=change)).read_text()
+    assert "0/2" in text and "KeyError" in text
+
+
+def test_failed_runs_alone_make_a_report(build: Build) -> None:
+    folder = build(change=lambda runs: fail(runs, runs["seed"] >= 0, "no disk"))
+    assert "No verdict" in build_report(folder).read_text()

@@ -1,0 +1,119 @@
+"""LoRA: only adapters are trained and saved, and the reference is the model under them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from helpers.models import PROMPTS, SAMPLING
+
+from bench.commands.run import run_bench
+from bench.config.experiment import load_experiment
+from bench.errors import UserError
+from methods.core.models.loading import Loading, Lora
+from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.models.sampling import token_logprobs
+from methods.core.training.context import Context
+from methods.dpo import DPO
+from methods.ppo import PPO
+
+MakeContext = Callable[..., Context]
+LORA = Loading(lora=Lora(rank=4, alpha=16))
+QUICK_DPO = DPO(beta=0.1, learning_rate=1e-2, examples=256, batch_size=16)
+QUICK_PPO = PPO(
+    kl_coef=0.01, episodes=256, batch_size=32, minibatches=2, learning_rate=2e-2, value_init="zero"
+)
+
+
+def lora_context(make_context: MakeContext, **changes: Any) -> Context:
+    context = make_context(**changes)
+    context.loading = LORA
+    return context
+
+
+def kl_of(policy: ModelPolicy, reference: ModelPolicy) -> float:
+    texts = policy.generate(PROMPTS * 20, 0, SAMPLING)
+    ours, theirs = (p.logprobs(PROMPTS * 20, texts, SAMPLING) for p in (policy, reference))
+    return sum(a - b for a, b in zip(ours, theirs, strict=True)) / len(texts)
+
+
+@pytest.mark.parametrize("method", [QUICK_DPO, QUICK_PPO], ids=["dpo", "ppo"])
+def test_only_the_adapter_is_trained_and_the_reference_is_the_model_without_it(
+    method: Any, make_context: MakeContext, sft_folder: Path, tmp_path: Path
+) -> None:
+    context = lora_context(make_context)
+    policy = method.train(context)
+    assert isinstance(policy, ModelPolicy)
+    base = ModelPolicy.load(sft_folder, "cpu")
+    texts = base.generate(PROMPTS, 1, SAMPLING)
+    # With its adapter off, the trained model is the SFT policy to the last bit.
+    assert context.reference.logprobs(PROMPTS, texts, SAMPLING) == base.logprobs(
+        PROMPTS, texts, SAMPLING
+    )
+    assert policy.logprobs(PROMPTS, texts, SAMPLING) != base.logprobs(PROMPTS, texts, SAMPLING)
+    assert kl_of(policy, base) > 0.01
+    # Only the adapter is saved, and peft loads it.
+    policy.save(tmp_path / "saved")
+    names = {file.name for file in (tmp_path / "saved").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= names
+    assert "model.safetensors" not in names and "ref" not in names
+    from peft import AutoPeftModelForCausalLM
+
+    loaded = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "saved")
+    again = ModelPolicy(loaded, policy.tokenizer)
+    expected = policy.logprobs(PROMPTS, texts, SAMPLING)
+    assert again.logprobs(PROMPTS, texts, SAMPLING) == pytest.approx(expected, abs=1e-5)
+    ours: Any = load_policy(tmp_path / "saved", "cpu")
+    assert ours.logprobs(PROMPTS, texts, SAMPLING) == pytest.approx(expected, abs=1e-5)
+
+
+def test_few_weights_are_trained_and_tokens_are_counted(make_context: MakeContext) -> None:
+    context = lora_context(make_context)
+    policy = QUICK_DPO.train(context)
+    assert isinstance(policy, ModelPolicy)
+    trained = [p.numel() for p in policy.model.parameters() if p.requires_grad]
+    assert 0 < sum(trained) < 0.5 * sum(p.numel() for p in policy.model.parameters())
+    assert context.usage.train_tokens > 0
+    whole = make_context()
+    QUICK_DPO.train(whole)
+    assert context.usage.train_tokens == whole.usage.train_tokens
+
+
+def test_before_training_policy_and_reference_agree(make_context: MakeContext) -> None:
+    context = lora_context(make_context)
+    policy = context.start()
+    batch, logprobs = policy.sample(PROMPTS, 0, SAMPLING)
+    with torch.no_grad():
+        reference = token_logprobs(context.reference.model, batch, SAMPLING)
+    assert torch.allclose(logprobs, reference, atol=1e-5)
+
+
+def test_ppo_resumes_with_adapters(make_context: MakeContext, tmp_path: Path) -> None:
+    method = PPO(kl_coef=0.05, episodes=128, batch_size=32, minibatches=2, save_every=1)
+    whole = method.train(lora_context(make_context))
+    stopped = lora_context(make_context)
+    real, calls = stopped.save_progress, []
+
+    def stop(state: dict[str, Any]) -> None:
+        real(state)
+        calls.append(state)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    stopped.save_progress = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        method.train(stopped)
+    resumed = lora_context(make_context)
+    resumed.workdir = stopped.workdir
+    again = method.train(resumed)
+    texts = whole.generate(PROMPTS, 1, SAMPLING)
+    assert again.logprobs(PROMPTS, texts, SAMPLING) == pytest.approx(
+        whole.logprobs(PROMPTS, texts, SAMPLING), abs=1e-5
+    )
+    # The weights under the adapters are not saved.
+    assert all("lora" in name for name in calls[0]["policy"])

@@ -1,0 +1,71 @@
+"""Sampling parameters, against a direct computation of the probabilities."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingParams, make_batch, vocabulary_logprobs
+from methods.core.models.text import encode_prompts
+
+
+def nucleus(logits: torch.Tensor, temperature: float, top_k: int, top_p: float) -> list[float]:
+    """Return probabilities as Holtzman et al. (2020) define them, one token after another."""
+    probabilities = (logits.double() / temperature).softmax(0).tolist()
+    ordered = sorted(range(len(probabilities)), key=lambda i: -probabilities[i])
+    ordered = ordered[: top_k or None]
+    total = sum(probabilities[i] for i in ordered)
+    kept, mass = [], 0.0
+    for i in ordered:
+        kept.append(i)
+        mass += probabilities[i] / total
+        if mass >= top_p:
+            break
+    total = sum(probabilities[i] for i in kept)
+    return [p / total if i in kept else 0.0 for i, p in enumerate(probabilities)]
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.6, 0), (2.0, 0), (1.0, 4)])
+def test_top_p_keeps_the_smallest_set_of_likely_tokens_with_that_probability(
+    temperature: float, top_k: int, top_p: float
+) -> None:
+    torch.manual_seed(0)
+    logits = 2 * torch.randn(6, 12)
+    sampling = SamplingParams(temperature, top_k, top_p)
+    probabilities = vocabulary_logprobs(logits, sampling).exp()
+    for row, expected in zip(probabilities, logits, strict=True):
+        assert row.tolist() == pytest.approx(
+            nucleus(expected, temperature, top_k, top_p), abs=1e-6
+        )
+
+
+def test_top_p_by_hand() -> None:
+    logits = torch.tensor([[0.2, 0.5, 0.3]]).log()
+    half, more = (SamplingParams(top_p=p) for p in (0.5, 0.6))
+    assert vocabulary_logprobs(logits, half).exp()[0].tolist() == pytest.approx([0, 1, 0])
+    # 0.5 is less than 0.6, so the next token stays too.
+    assert vocabulary_logprobs(logits, more).exp()[0].tolist() == pytest.approx([0, 0.625, 0.375])
+
+
+def test_all_tokens_stay_without_top_p() -> None:
+    logits = torch.randn(3, 7)
+    assert torch.equal(vocabulary_logprobs(logits, SamplingParams()), logits.log_softmax(-1))
+    assert SamplingParams().is_softmax and not SamplingParams(top_p=0.99).is_softmax
+
+
+def test_samples_follow_top_p(reference: ModelPolicy) -> None:
+    sampling = SamplingParams(top_p=0.6, max_new_tokens=1)
+    batch, logprobs = reference.sample(["a"] * 4000, 1, sampling)
+    [prompt] = encode_prompts(reference.tokenizer, ["a"])
+    start = make_batch([prompt], [[0]], reference.tokenizer.pad_token_id, "cpu")
+    logits = reference.next_token_logprobs(start, SamplingParams())[0, 0]
+    expected = torch.tensor(nucleus(logits, 1.0, 0, 0.6))
+    counts = torch.bincount(batch.responses[:, 0], minlength=len(expected))
+    assert 1 < int((expected > 0).sum()) < len(expected)
+    assert int(counts[expected == 0].sum()) == 0
+    spread = (expected * (1 - expected) / 4000).sqrt()
+    assert bool(((counts / 4000 - expected).abs() <= 4 * spread).all())
+    sampled = expected[batch.responses[:, 0]].log()
+    assert torch.allclose(logprobs[:, 0], sampled.float(), atol=1e-5)

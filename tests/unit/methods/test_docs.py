@@ -1,0 +1,117 @@
+"""What methods/README.md shows is what there is: its examples train, its tables are whole."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from helpers.models import PROMPTS, SAMPLING, likes_a, load_module, same, weights
+
+import methods
+from bench.checks import CHECKS, run_check
+from bench.config.catalog import GROUP, own_methods
+from methods.base import Context, Method
+from methods.core.feedback import KINDS, Label, Pair, Unpaired
+
+ROOT = Path(methods.__path__[0]).parent
+DOCS = (ROOT / "methods" / "README.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    match[2]: match[1]
+    for match in re.finditer(r'```python\n("""methods/(\w+)\.py""".*?)```', DOCS, re.DOTALL)
+}
+# Small, and fast learners.
+SETTINGS: dict[str, dict[str, float]] = {
+    "offset_dpo": {"examples": 640, "learning_rate": 2e-3, "beta": 0.5},
+    "batch_reinforce": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
+    "liked_sft": {"examples": 640, "learning_rate": 5e-3},
+}
+MakeContext = Callable[..., Context]
+
+
+def example(name: str, folder: Path) -> type[Method]:
+    file = folder / f"{name}.py"
+    file.write_text(EXAMPLES[name], encoding="utf-8")
+    [kind] = own_methods(load_module(file))
+    return kind
+
+
+def judged(method: Method) -> list[Label]:
+    """Return feedback by which a is the better letter."""
+    if method.feedback == "unpaired":
+        return [Unpaired(p, r, r == "a a a") for p in PROMPTS for r in ("a a a", "b b b")] * 50
+    return [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50
+
+
+def share_of_a(policy: object) -> float:
+    responses = policy.generate(PROMPTS * 100, 99, SAMPLING)  # type: ignore[attr-defined]
+    return sum(likes_a(None, responses)) / len(responses)
+
+
+def test_every_python_example_is_run() -> None:
+    assert DOCS.count("```python") == len(EXAMPLES)
+    assert set(EXAMPLES) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_learns(name: str, make_context: MakeContext, tmp_path: Path) -> None:
+    method = example(name, tmp_path)(**SETTINGS[name])
+    context = make_context(labels=judged(method), checkpoints=2)
+    policy = method.train(context)
+    assert share_of_a(policy) > share_of_a(context.reference) + 0.3
+    assert len(list((context.workdir / "checkpoints").iterdir())) == 2
+    assert context.curves and context.usage.train_tokens > 0
+    start = make_context(budget=0)
+    assert same(weights(method.train(start)), weights(start.start()))
+
+
+def test_the_online_example_passes_every_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kind = example("batch_reinforce", tmp_path)
+    outcomes = [run_check(check, kind) for check in CHECKS.values()]
+    assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
+
+
+def test_the_pair_example_has_fifteen_lines() -> None:
+    written = [line for line in EXAMPLES["offset_dpo"].splitlines() if line]
+    assert len(written) <= 15
+
+
+def test_the_tables_name_all_that_there_is() -> None:
+    rows = [line.split("|")[1] for line in DOCS.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)", row)}
+    doors = {field.name for field in fields(Context)} | set(vars(Context))
+    # What the harness sets or reads stands in no table.
+    inner = {"labels", "reward_function", "checkpoints", "curves"}
+    kinds = {*KINDS, "reward", "none"}
+    assert named == (
+        set(inspect.get_annotations(Method))
+        | {door for door in doors - inner if not door.startswith("_")}
+        | kinds
+        | set(CHECKS)
+    )
+    for check in CHECKS.values():
+        never = "" if check.excusable else " (never excused)"
+        assert f"| `{check.name}` | {check.title}{never} |" in DOCS
+    for made in KINDS.values():
+        assert f"`{made.__name__}({', '.join(made._fields)})`" in DOCS
+
+
+def test_the_entry_point_is_that_of_the_example() -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    package = (ROOT / "examples" / "prefrontier-hinge" / "pyproject.toml").read_text()
+    assert block in package
+    assert GROUP in tomllib.loads(block)["project"]["entry-points"]
+
+
+def test_files_that_are_linked_exist() -> None:
+    for document in (ROOT / "methods" / "README.md", ROOT / "README.md"):
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (document.parent / link).exists(), f"{document}: {link}"

@@ -1,0 +1,106 @@
+"""PPO learns, resumes, and passes each of its options on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.methods import QUICK_PPO, sampled_share_of_a
+from helpers.models import PROMPTS, SAMPLING, likes_a, same, weights
+
+from methods.base import Context, Diverged
+from methods.core.models.sampling import token_logprobs
+from methods.core.training.rollout import check_start, collect
+
+MakeContext = Callable[..., Context]
+
+
+def test_ppo_learns_a_trivial_preference(make_context: MakeContext) -> None:
+    context = make_context()
+    before = sampled_share_of_a(context.reference)
+    assert before < 0.45
+    assert sampled_share_of_a(QUICK_PPO.train(context)) > 0.8
+
+
+def test_ppo_stays_at_the_reference_under_a_large_kl_coefficient(make_context: MakeContext) -> None:
+    context = make_context()
+    policy = replace(QUICK_PPO, kl_coef=50.0, reward_scaling="none").train(context)
+    assert abs(sampled_share_of_a(policy) - sampled_share_of_a(context.reference)) < 0.1
+
+
+def test_before_the_first_update_kl_is_0_and_ratios_are_1(make_context: MakeContext) -> None:
+    context = make_context()
+    policy = context.start()
+    rollout = collect(context, policy, PROMPTS * 20, seed=0)
+    logprobs = token_logprobs(policy.model, rollout.batch, SAMPLING)
+    ratios = (logprobs - rollout.logprobs)[rollout.mask].exp()
+    assert torch.allclose(ratios, torch.ones_like(ratios), atol=1e-4)
+    assert rollout.kl() == pytest.approx(0.0, abs=1e-4)
+    with pytest.raises(RuntimeError, match="sampling and scoring differ"):
+        check_start(rollout, logprobs + 0.5, tolerance=0.01)
+
+
+class Stopped(Exception):
+    """Stands for the kill signal."""
+
+
+@pytest.mark.parametrize("stop_after", [7, 12])
+def test_resumed_equals_uninterrupted(make_context: MakeContext, stop_after: int) -> None:
+    method = replace(QUICK_PPO, episodes=1024)
+    whole = make_context()
+    expected = weights(method.train(whole))
+    calls = 0
+
+    def killed(prompts: object, responses: list[str]) -> list[float]:
+        nonlocal calls
+        calls += 1
+        if calls > stop_after:
+            raise Stopped
+        return likes_a(prompts, responses)
+
+    workdir = whole.workdir.parent / "resumed"
+    workdir.mkdir()
+    with pytest.raises(Stopped):
+        method.train(make_context(reward=killed, workdir=workdir))
+    again = make_context(workdir=workdir)
+    assert same(expected, weights(method.train(again)))
+    assert again.curves == whole.curves
+    costs = ("responses_sampled", "reward_calls", "train_tokens")
+    assert [getattr(again.usage, c) for c in costs] == [getattr(whole.usage, c) for c in costs]
+    # It did go on, and not start anew.
+    assert again.usage.reward_calls > sum(1 for _ in again.curves)
+
+
+def test_infinite_reward_is_divergence(make_context: MakeContext) -> None:
+    context = make_context(reward=lambda p, r: [math.inf] * len(r))
+    with pytest.raises(Diverged, match="gradient norm nan in update 0"):
+        replace(QUICK_PPO, reward_scaling="none").train(context)
+
+
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [
+        ("adaptive KL", {"kl_target": 0.1, "kl_horizon": 100}),
+        ("standardized reward", {"reward_scaling": "standardize"}),
+        ("missing end", {"missing_end_reward": -1.0}),
+        ("missing end penalty", {"missing_end_penalty": 1.0}),
+        ("no whitening", {"whiten": False}),
+        ("no gradient clipping", {"max_grad_norm": None}),
+        ("minibatches", {"minibatches": 4}),
+        ("clip", {"clip": 0.01}),
+        ("value clip", {"value_clip": 0.001}),
+        ("lambda", {"lam": 0.5}),
+        ("gamma", {"gamma": 0.5}),
+    ],
+)
+def test_every_option_of_ppo_changes_something(
+    make_context: MakeContext, option: str, changes: dict[str, object]
+) -> None:
+    """An option that is documented but never passed on is a bug that others have shipped."""
+    base = replace(QUICK_PPO, episodes=256, epochs=2)
+    plain = weights(base.train(make_context()))
+    changed = weights(replace(base, **changes).train(make_context()))  # type: ignore[arg-type]
+    assert not same(plain, changed), option

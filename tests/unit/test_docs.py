@@ -1,0 +1,279 @@
+"""The README and the pages in docs/: examples run, links lead somewhere, lists are complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+
+from bench.cli import app
+from bench.config.experiment import Evaluation, Experiment, TaskEntry
+from bench.config.files import BUILT_IN, load_experiment
+from bench.config.llm_judge import LLMJudge
+from bench.results.loading import load_results
+from bench.tasks import TASKS
+from bench.tasks.base import Annotator, Embedded, FeedbackFormat, ResponseSource, Simulated
+from methods.core.models.loading import Loading
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = {
+    str(file.relative_to(ROOT)): file
+    for file in (README, *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("examples/*/README.md")))
+}
+MOST_README_LINES = 140
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
+VARIABLES = set(re.findall(r"\$\(([A-Z]+)\)", MAKEFILE))
+COMMANDS: Any = typer.main.get_command(app)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    content: str
+
+
+def text_of(page: str) -> str:
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+BLOCKS = [Block(page, *found) for page in PAGES for found in FENCE.findall(text_of(page))]
+
+
+def blocks(language: str) -> list[Any]:
+    """Return the blocks of a language as test parameters, named by page and number."""
+    found = [block for block in BLOCKS if block.language == language]
+    return [pytest.param(block, id=f"{block.page}-{i}") for i, block in enumerate(found)]
+
+
+def shell_commands() -> Iterator[tuple[str, list[str]]]:
+    """Yield the words of each command in a shell block, comments left out."""
+    for block in BLOCKS:
+        if block.language == "sh":
+            for line in block.content.splitlines():
+                if words := shlex.split(line, comments=True):
+                    yield block.page, words
+
+
+def inline_commands() -> Iterator[tuple[str, list[str]]]:
+    """Yield the words of each `make ...` and `prefrontier ...` in a page's text."""
+    for page in PAGES:
+        for code in re.findall(r"`((?:make|prefrontier) [^`\n]+)`", FENCE.sub("", text_of(page))):
+            yield page, code.split()
+
+
+def check_make(words: list[str]) -> None:
+    for word in words[1:]:
+        variable, assigned, _ = word.partition("=")
+        if assigned:
+            assert variable in VARIABLES, f"the Makefile has no variable {variable}"
+        else:
+            assert word in TARGETS, f"the Makefile has no target {word}"
+
+
+def check_prefrontier(words: list[str]) -> None:
+    """Check that the command can be parsed, with each option and argument; nothing is run."""
+    name, *arguments = words
+    assert name in COMMANDS.commands, f"there is no command {name}"
+    COMMANDS.commands[name].make_context(name, arguments)
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+ (.+)$", FENCE.sub("", text_of(page)), re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def code_words(page: str) -> set[str]:
+    """Return all names in code, blocks and spans alike."""
+    fenced = [block.content for block in BLOCKS if block.page == page]
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", text_of(page)))
+    return {word for code in [*fenced, *spans] for word in re.findall(r"[\w.-]+", code)}
+
+
+def names_of(kind: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= MOST_README_LINES
+
+
+def test_the_readme_links_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/\w+\.md)\)", text_of("README.md")))
+    assert linked == {page for page in PAGES if page.startswith("docs/")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text_of(page))):
+        if link.startswith(("http://", "https://")):
+            continue
+        place, _, fragment = link.partition("#")
+        file = (PAGES[page].parent / place).resolve() if place else PAGES[page]
+        assert file.exists(), link
+        if fragment:
+            assert fragment in map(anchor, headings(str(file.relative_to(ROOT)))), link
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_experiments_are_valid(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "example.yaml"
+    file.write_text(block.content, encoding="utf-8")
+    load_experiment(str(file))
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(block.content, encoding="utf-8")
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(file))
+
+
+def test_commands_exist() -> None:
+    parsed = 0
+    for page, words in [*shell_commands(), *inline_commands()]:
+        name = Path(words[0]).name
+        if name == "make":
+            check_make(words)
+        elif name == "prefrontier" and page in PAGES and len(words) > 1:
+            if words[1].startswith("--"):
+                continue
+            # In running text a command is named without its arguments.
+            if words[0] == "prefrontier":
+                assert words[1] in COMMANDS.commands, f"{page}: {' '.join(words)}"
+            else:
+                check_prefrontier(words[1:])
+        elif name == "accelerate":
+            check_prefrontier(words[words.index("-m") + 2 :])
+        else:
+            assert name in ("export", "pip", "pytest"), f"{page}: {name}"
+            continue
+        parsed += 1
+    assert parsed > 30
+
+
+def test_commands_find_their_files() -> None:
+    names = {"results/default", "results/quick", "results/preferences"}
+    for page, words in shell_commands():
+        for word in words:
+            if word.startswith(("examples/", "results/", "tests/")) and word not in names:
+                assert (ROOT / re.sub(r"\[.*", "", word)).exists(), f"{page}: {word}"
+
+
+def test_every_option_of_a_task_is_described() -> None:
+    described = code_words("docs/tasks.md")
+    for kind in (Embedded, Simulated, Annotator, FeedbackFormat, ResponseSource):
+        assert names_of(kind) <= described, kind.__name__
+    assert names_of(TASKS["recorded"]) <= code_words("docs/data.md")
+    assert names_of(Loading) <= code_words("docs/data.md")
+    for task in set(re.findall(r"^### (\w+)$", text_of("docs/tasks.md"), re.MULTILINE)):
+        assert names_of(TASKS[task]) <= described, task
+
+
+def test_every_option_that_is_described_exists() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (`\w+`(?:, `\w+`)*) \|", text_of("docs/tasks.md"), re.MULTILINE
+    )
+    assert len(rows) > 10
+    for task, options in rows:
+        assert set(re.findall(r"\w+", options)) <= names_of(TASKS[task]), task
+
+
+def test_every_key_of_an_experiment_is_described() -> None:
+    described = code_words("docs/experiments.md")
+    for model in (Experiment, Evaluation, TaskEntry):
+        assert set(model.model_fields) <= described, model.__name__
+    assert {file.stem for file in BUILT_IN.glob("*.yaml")} <= described
+    assert set(LLMJudge.model_fields) <= code_words("docs/data.md")
+
+
+def test_every_command_and_option_is_described() -> None:
+    described = code_words("docs/experiments.md") | code_words("docs/data.md")
+    for name, command in COMMANDS.commands.items():
+        options = {option for parameter in command.params for option in parameter.opts}
+        flags = {option for option in options if option.startswith("--")}
+        assert {name, *flags} <= described, name
+
+
+def test_every_folder_has_a_line_in_the_layout() -> None:
+    packages = [*(ROOT / "bench").rglob("__init__.py"), *(ROOT / "methods").rglob("__init__.py")]
+    folders = {str(file.parent.relative_to(ROOT)) for file in packages} - {"bench"}
+    listed = re.findall(r"^\| `((?:bench|methods)[\w/]*)` \|", text_of("docs/development.md"), re.M)
+    assert set(listed) == folders
+
+
+def test_every_table_of_a_run_is_listed() -> None:
+    from bench.results.schema import TABLES
+
+    described = code_words("docs/report.md")
+    assert {table.file for table in TABLES} <= described
+
+
+def test_the_quoted_calibration_is_the_committed_one() -> None:
+    summary = json.loads((ROOT / "results" / "calibration" / "summary.json").read_text("utf-8"))
+    false = summary["false_verdicts"]
+    known = [kind for name, kind in summary["kinds"].items() if name != "itself"]
+    total = sum(kind["comparisons"] for kind in known)
+    right = sum(kind["right"] for kind in known) / total
+    page = " ".join(text_of("docs/report.md").split())
+    assert f"{false['count']} of {false['of']} comparisons of a method with itself" in page
+    low, high = (f"{100 * false[end]:.1f}%" for end in ("low", "high"))
+    assert f"({100 * false['share']:.1f}%, 95% interval {low} to {high}" in page
+    assert f"Of {total} comparisons of known order, {right:.0%} got the right verdict" in page
+    assert sum(kind["wrong"] for kind in known) == 0 and "none a wrong one" in page
+
+
+def run_example(title: str, tmp_path: Path) -> dict[str, Any]:
+    """Return what the Python example with this title (the start of its docstring) defines."""
+    [source] = [b.content for b in BLOCKS if b.content.startswith(f'"""{title}')]
+    file = tmp_path / "example.py"
+    file.write_text(source, encoding="utf-8")
+    return runpy.run_path(str(file))
+
+
+def test_the_example_of_a_task_is_whole(tmp_path: Path) -> None:
+    task = run_example("bench/tasks/echo.py", tmp_path)["Echo"]()
+    splits = [set(task.prompts(split)) for split in ("train", "validation", "test")]
+    assert all(splits) and not splits[0] & splits[1] and not (splits[0] | splits[1]) & splits[2]
+    examples = task.corpus(Random(0), 100) + task.demonstrations(Random(0), 100)
+    words = {word for e in examples for word in f"{e.prompt} {e.response}".split()}
+    assert words - {"</answer>"} <= set(task.words())
+    gold = task.gold([e.prompt for e in examples], [e.response for e in examples])
+    assert 0 < sum(gold) < len(gold)
+
+
+def test_the_example_of_a_section_is_whole(tmp_path: Path) -> None:
+    make = run_example("bench/report/sections/failures.py", tmp_path)["failures_section"]
+    results = load_results(ROOT / "results" / "reference")
+    assert make(results) is None
+    failed = results.runs.assign(status="failed")
+    section = make(dataclasses.replace(results, runs=failed))
+    assert [part.heading for part in section.parts if part] == results.tasks
+
+
+def test_the_example_of_a_pairwise_loss_has_fifteen_lines() -> None:
+    [source] = [
+        block.content
+        for block in BLOCKS
+        if block.page == "docs/development.md" and "(PairLoss)" in block.content
+    ]
+    assert len([line for line in source.splitlines() if line]) <= 15
