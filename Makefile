@@ -55,7 +55,7 @@ test-all: $(INSTALLED)  ## run all tests
 	$(BIN)/pytest $(PARALLEL)
 
 docs: $(INSTALLED)  ## write docs/columns.md from the schema of the results
-	$(BIN)/python -m bench.results.page
+	$(BIN)/prefrontier columns > docs/columns.md
 
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .

@@ -178,6 +178,14 @@ def list_methods(
     print_methods(with_grid=verbose)
 
 
+@app.command()
+def columns() -> None:
+    """Print every table and column that a run writes, and every metric, as Markdown."""
+    from bench.commands.columns import columns_page
+
+    typer.echo(columns_page(), nl=False)
+
+
 @app.command("new-method")
 def new_method(
     name: Annotated[str, typer.Argument(help="The new method's name, such as margin_dpo.")],

@@ -9,9 +9,9 @@ import pandas as pd
 from bench.analysis.statistics import Interval
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
-from bench.report.display import number, percent, signed
+from bench.report.content.display import number, percent, signed
+from bench.report.content.section import Column, Table
 from bench.report.render import markdown_table
-from bench.report.section import Column, Table
 from bench.report.sections.calibration import TITLE, calibration_sentences, verdict_table
 
 COLUMNS = (

@@ -117,5 +117,5 @@ def _with_logprobs(subject: Subject) -> Policy:
 def _logprobs(
     policy: Policy, prompts: Sequence[str], responses: Sequence[str] | None = None
 ) -> list[float]:
-    given = responses or [GOOD] * len(prompts)
-    return policy.logprobs(prompts, given, SAMPLING) or []
+    responses = responses or [GOOD] * len(prompts)
+    return policy.logprobs(prompts, responses, SAMPLING) or []

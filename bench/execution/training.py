@@ -17,8 +17,9 @@ from methods.core.feedback import Label
 from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.sampling import SamplingParams
-from methods.core.training.context import CHECKPOINTS, Usage
+from methods.core.training.context import CHECKPOINTS
 from methods.core.training.trainer import check_finite
+from methods.core.training.usage import Usage
 
 USAGE_FILE, CURVES_FILE = "usage.json", "curves.json"
 

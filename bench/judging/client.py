@@ -97,7 +97,7 @@ class Endpoint:
                 self.uses_new_limit = True
             elif refused and self.judge.temperature == 0:
                 # The model's fixed temperature replaces the default. A temperature that the user
-                # asked for is not dropped.
+                # has set is not dropped.
                 self.accepts_temperature = False
             else:
                 raise
@@ -135,11 +135,11 @@ class Replies(NamedTuple):
     """How the requests went.
 
     Attributes:
-        asked: Keys of the requests that were made now and answered.
+        answered: Keys of the requests that were made now and answered.
         failed: Keys of those that failed.
     """
 
-    asked: frozenset[str]
+    answered: frozenset[str]
     failed: frozenset[str]
 
 

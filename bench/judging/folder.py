@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Asked(NamedTuple):
+class Prepared(NamedTuple):
     """A comparison with its questions.
 
     Attributes:
@@ -53,37 +53,37 @@ def judge_folder(folder: Path, settings: LLMJudge, cache: Path, console: Console
     judged_matches = list(matches(load_results(folder), read_pairs(folder), settings))
     if not judged_matches:
         raise UserError(f"{folder}: has no test samples with an opponent to compare them with")
-    asked = [
+    prepared = [
         [questions_of(comparison, template, settings) for comparison in match.comparisons]
         for match in judged_matches
     ]
-    questions = dict(item for rows in asked for row in rows for item in row.questions)
+    questions = dict(item for rows in prepared for row in rows for item in row.questions)
     answers = Answers(cache / "judge")
     replies = ask_all(questions, settings, answers, console)
     write_rows(
-        folder, settings.model, judged_rows(judged_matches, asked, settings, answers, replies)
+        folder, settings.model, judged_rows(judged_matches, prepared, settings, answers, replies)
     )
     return 1 if replies.failed else 0
 
 
-def questions_of(comparison: Comparison, template: str, judge: LLMJudge) -> Asked:
+def questions_of(comparison: Comparison, template: str, judge: LLMJudge) -> Prepared:
     """Return a comparison with its questions; equal responses have none."""
     if comparison.ours == comparison.theirs:
-        return Asked(comparison, ())
+        return Prepared(comparison, ())
     questions = comparison.questions(template)
-    return Asked(comparison, tuple((request_key(judge, text), text) for text in questions))
+    return Prepared(comparison, tuple((request_key(judge, text), text) for text in questions))
 
 
 def judged_rows(
     judged_matches: Sequence[Match],
-    asked: Sequence[Sequence[Asked]],
+    prepared: Sequence[Sequence[Prepared]],
     judge: LLMJudge,
     answers: Answers,
     replies: Replies,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of LLM_JUDGE. A request counts in the first row that needed it."""
-    uncounted = set(replies.asked)
-    for match, rows in zip(judged_matches, asked, strict=True):
+    uncounted = set(replies.answered)
+    for match, rows in zip(judged_matches, prepared, strict=True):
         keys = {key for row in rows for key, _ in row.questions}
         judged = [Judged(*row.comparison, vote_on(row, answers)) for row in rows]
         used = usage(keys, keys & uncounted, judge, answers)
@@ -91,11 +91,11 @@ def judged_rows(
         yield match._asdict() | metrics(judged) | used._asdict() | {"judge": judge.model}
 
 
-def vote_on(asked: Asked, answers: Answers) -> Vote:
+def vote_on(row: Prepared, answers: Answers) -> Vote:
     """Return a comparison's vote from the answers that there are."""
-    if not asked.questions:
+    if not row.questions:
         return IDENTICAL
-    ours_first, theirs_first = (answers.get(key) for key, _ in asked.questions)
+    ours_first, theirs_first = (answers.get(key) for key, _ in row.questions)
     return Vote(
         parse(ours_first.text) if ours_first else None,
         parse(theirs_first.text) if theirs_first else None,

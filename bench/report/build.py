@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.cache.files import write_text
 from bench.report.charts.style import RC, save
-from bench.report.display import seconds
+from bench.report.content.display import seconds
+from bench.report.content.section import Section
 from bench.report.render import render_html, render_markdown
-from bench.report.section import Section
 from bench.report.sections import SECTIONS
 from bench.results.loading import Results, load_results
 

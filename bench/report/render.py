@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report.display import Link
-from bench.report.section import Section, Table
+from bench.report.content.display import Link
+from bench.report.content.section import Section, Table
 
 # What an address may hold in Markdown as it is: neither brackets nor a table's bar.
 MARKDOWN_URL = "/:?#@!$&*+,;=%~-._"

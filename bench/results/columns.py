@@ -63,7 +63,7 @@ class Metric:
     @property
     def column(self) -> Column:
         """The metric's column."""
-        unit = f" ({self.unit})" if self.unit else ""
+        unit = f" ({self.unit})" if self.unit and not self.label.endswith(self.unit) else ""
         return Column(self.name, f"{self.label.format(source='gold or judge')}{unit}: {self.help}")
 
     def columns(self) -> list[Column]:

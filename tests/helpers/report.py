@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.report.section import Table
+from bench.report.content.section import Table
 
 
 def as_frame(table: Table) -> pd.DataFrame:

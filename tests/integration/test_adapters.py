@@ -14,6 +14,7 @@ from bench.config.files import load_experiment
 from bench.errors import UserError
 
 
+@pytest.mark.slow
 def test_a_comparison_with_adapters_from_data_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,24 +10,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from helpers.preferences import experiment_file, pairs, write_rows
 
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.distributed import part_of
-from methods.core.models.sampling import SamplingParams, Share, sample
-from methods.core.models.text import encode_prompts
 
 METRICS = ["reward", "proxy_reward", "kl", "entropy", "response_tokens", "implicit_accuracy"]
+pytestmark = pytest.mark.slow
 COUNTS = ["prompts_seen", "responses_sampled", "reward_calls", "train_tokens", "labels"]
 
 
 def launch(folder: Path, count: int) -> Path:
-    """Run the small comparison in so many processes; return its results."""
+    """Run the small comparison in `count` processes and return its results folder."""
     out = folder / f"out-{count}"
     command = [sys.executable, "-m", "bench", "bench", str(folder / "small.yaml")]
     if count > 1:
-        # With --cpu it would start but one, and say nothing.
+        # With --cpu, accelerate would start only one process, without a warning.
         launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
         launcher += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
         launcher += [f"--num_processes={count}", "--main_process_port=0", "-m", "bench"]
@@ -47,8 +44,8 @@ def launch(folder: Path, count: int) -> Path:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("together")
-    # 133 rows: neither splits nor batches come out even.
+    folder = tmp_path_factory.mktemp("distributed")
+    # 133 rows: neither splits nor batches divide evenly.
     experiment_file(folder, write_rows(folder / "prefs.jsonl", pairs(133)))
     return launch(folder, 1), launch(folder, 2)
 
@@ -73,16 +70,13 @@ def test_two_processes_equal_one(both: tuple[Path, Path]) -> None:
 def test_the_trained_weights_agree_for_sft_dpo_and_ppo(both: tuple[Path, Path]) -> None:
     one, two = (policies(out) for out in both)
     for method in ("sft", "dpo", "ppo"):
-        pairs_of = list(
-            zip(one[method].model.parameters(), two[method].model.parameters(), strict=True)
-        )
-        apart = max(float((a - b).abs().max()) for a, b in pairs_of)
-        assert apart < 1e-4, method
+        weights = zip(one[method].model.parameters(), two[method].model.parameters(), strict=True)
+        assert max(float((a - b).abs().max()) for a, b in weights) < 1e-4, method
     moved = zip(one["sft"].model.parameters(), one["ppo"].model.parameters(), strict=True)
     assert max(float((a - b).abs().max()) for a, b in moved) > 5e-3
 
 
-def test_what_was_used_is_counted_over_all_processes(both: tuple[Path, Path]) -> None:
+def test_usage_is_summed_over_all_processes(both: tuple[Path, Path]) -> None:
     one, two = (pd.read_csv(out / "runs.csv") for out in both)
     for column in COUNTS:
         assert two[column].tolist() == one[column].tolist(), column

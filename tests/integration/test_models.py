@@ -21,6 +21,7 @@ from methods.core.models.text import encode_prompts, encode_responses
 KINDS = ["gpt2", "qwen2", "gpt_neox", "llama"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_folder_goes_through_all_methods(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,7 +132,7 @@ def test_responses_leave_half_of_a_short_model_to_the_prompt(tmp_path: Path) -> 
     folder = str(make_folder("gpt2", tmp_path / "gpt2"))
     short = load_experiment("recorded", data=str(data), model=folder)
     changed, lines = fit_options(short)
-    task: Any = changed.pipelines["recorded"]
+    task: Any = changed.task_objects["recorded"]
     assert task.response_tokens == 48 and "response_tokens is 48" in lines[0]
     fits = load_experiment(str(experiment_file(tmp_path, data, model=folder)))
     assert fit_options(fits) == (fits, [])

@@ -22,7 +22,7 @@ from helpers.preferences import (
     unpaired,
     write_rows,
 )
-from judge_server import JudgeServer, longer, serving
+from helpers.judge_server import JudgeServer, longer, serving
 
 from bench.commands.run import run_bench
 from bench.errors import UserError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -118,8 +119,10 @@ def panels(
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and SVG; each file is either complete or absent."""
-    # Laid out once: with many panels, layout takes most of the time.
-    figure.draw_without_rendering()
+    # Ticks depend on the layout: only a second one has room for those of the first. Layout takes
+    # most of the time, so both files share it.
+    for _ in range(2):
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for suffix in ("png", "svg"):
         partial = folder / f".{name}.{suffix}.partial"
@@ -141,7 +144,9 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     # About as many as fit side by side; widths are in inches.
     fit = int(figure.get_figwidth() / max(1.45, 0.4 + 0.07 * longest))
-    columns = max(1, min(fit, len(handles)))
+    rows = max(1, math.ceil(len(handles) / max(1, fit)))
+    # Rows as even as they can be.
+    columns = max(1, math.ceil(len(handles) / rows))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 

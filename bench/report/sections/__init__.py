@@ -1,11 +1,12 @@
 """The sections of the report, one file each: a module turns results into a `Section` or nothing.
 
-To add a section: write its module, then add a line to SECTIONS.
+Imports: bench.analysis, bench.report.charts, bench.report.content, bench.results, methods.core.
+To add a section, write its module and add a line to SECTIONS.
 """
 
 from __future__ import annotations
 
-from bench.report.section import MakeSection
+from bench.report.content.section import MakeSection
 from bench.report.sections.answer import answer_section
 from bench.report.sections.calibration import calibration_section
 from bench.report.sections.contrasts import contrasts_section

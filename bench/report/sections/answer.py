@@ -11,8 +11,8 @@ from bench.analysis.contrasts import contrast, declared
 from bench.analysis.regret import selected_regrets
 from bench.analysis.selection import order_by_validation, select_settings, selected_rows
 from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, Interval
-from bench.report.display import count, listed, number, percent, seconds, setting
-from bench.report.section import Part, Section
+from bench.report.content.display import count, listed, number, percent, seconds, setting
+from bench.report.content.section import Part, Section
 from bench.report.sections.contrasts import unreachable_verdict_warnings, verdict_statement
 from bench.report.sections.judge import judge_sentence, judge_warnings
 from bench.results.loading import Results

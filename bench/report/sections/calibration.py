@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.statistics import SIGNIFICANCE
-from bench.report.display import MISSING, count, percent
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import MISSING, count, percent
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 TITLE = "How far to trust the verdicts"

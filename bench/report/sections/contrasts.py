@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.analysis.contrasts import Comparison, exploratory, with_verdict
 from bench.analysis.selection import order_by_validation
 from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, seeds_for_verdict
-from bench.report.display import MISSING, number, percent, signed
-from bench.report.section import FOLDED, Column, Part, Section, Table
+from bench.report.content.display import MISSING, number, percent, signed
+from bench.report.content.section import FOLDED, Column, Part, Section, Table
 from bench.results.loading import Results
 
 INTRODUCTION = (

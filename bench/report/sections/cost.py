@@ -14,8 +14,8 @@ from bench.analysis.statistics import Interval
 from bench.analysis.usage import TOKENS_PER_SECOND, RewardQueries, reward_queries, selected_usage
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
-from bench.report.display import MISSING, count, metric_label, metric_value
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import MISSING, count, metric_label, metric_value
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.metrics import USAGE, shown_in
 

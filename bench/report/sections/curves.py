@@ -10,7 +10,7 @@ from bench.analysis.averages import mean_curve, seed_curves
 from bench.analysis.selection import of_selected
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import Look, legend, looks, panels
-from bench.report.section import Chart, Section
+from bench.report.content.section import Chart, Section
 from bench.results.loading import Results
 
 if TYPE_CHECKING:

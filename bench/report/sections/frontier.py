@@ -19,8 +19,8 @@ from bench.report.charts.style import (
     Look,
     looks,
 )
-from bench.report.display import count, number
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import count, number
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def _figure(results: Results) -> Figure | None:
     figure, drawn = facet_panels(results, tasks, results.methods, (6.2, 5.0), keys)
     for ax, task, facet in drawn:
         _draw_panel(ax, results, task, facet.methods)
+        # The panels of a task share its vertical axis.
+        if facet is not drawn[0].facet:
+            ax.set_ylabel("")
     return figure
 
 

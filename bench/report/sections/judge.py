@@ -7,8 +7,8 @@ import math
 from bench.analysis.agreement import Agreement, language_model_agreement, stage_agreement
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
 from bench.analysis.selection import selected_rows
-from bench.report.display import MISSING, count, percent, tokens
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import MISSING, count, percent, tokens
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 from bench.results.schema import CHOSEN
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.report.display import count, percent
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import count, percent
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.schema import CHOSEN
 

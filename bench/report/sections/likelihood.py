@@ -10,8 +10,8 @@ from bench.analysis.averages import mean_curve
 from bench.analysis.selection import of_selected, selected_rows
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import INK, ZERO_COLOR, looks
-from bench.report.display import metric_label, number
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import metric_label, number
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 from bench.results.metrics import METRICS
 

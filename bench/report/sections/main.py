@@ -8,8 +8,15 @@ from bench.analysis.averages import complete_mean
 from bench.analysis.contrasts import contrast
 from bench.analysis.selection import seed_counts, select_settings, selected_rows
 from bench.analysis.statistics import mean_interval
-from bench.report.display import MISSING, metric_label, metric_value, plus_minus, setting, signed
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import (
+    MISSING,
+    metric_label,
+    metric_value,
+    plus_minus,
+    setting,
+    signed,
+)
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.columns import Metric
 from bench.results.loading import Results, method_order
 from bench.results.metrics import shown_in

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.display import MISSING, linked
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import MISSING, linked
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 INTRODUCTION = (

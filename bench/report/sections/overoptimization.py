@@ -10,8 +10,8 @@ import pandas as pd
 
 from bench.analysis.overoptimization import SMALLEST, Form, Turn, fits, gains, turning_kl, turns
 from bench.report.charts.style import INK, ZERO_COLOR, looks, panels
-from bench.report.display import MISSING, number
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import MISSING, number
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:
@@ -139,9 +139,10 @@ def _legend(figure: Figure, source: str, columns: int) -> None:
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:
-    """Return bounds that hold the gains of all panels, except a few outliers."""
-    values = pd.concat([points["reward"], points["proxy"]]).dropna()
-    low, high = float(values.quantile(0.005)), float(values.quantile(0.995))
+    """Return bounds that hold the gains of every method, except a few outliers."""
+    gained = points.groupby("method")[["reward", "proxy"]]
+    low = float(gained.quantile(0.005).min(axis=None))
+    high = float(gained.quantile(0.995).max(axis=None))
     return min(0.0, low) - 0.1 * (high - low), high + 0.15 * (high - low)
 
 

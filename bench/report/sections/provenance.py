@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.report.display import count, percent, seconds
-from bench.report.section import Column, Part, Section, Table, Text
+from bench.report.content.display import count, percent, seconds
+from bench.report.content.section import Column, Part, Section, Table, Text
 from bench.results.loading import Results
 
 DATA_COLUMNS = (

@@ -6,19 +6,22 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.analysis.contrasts import declared
-from bench.analysis.normalized import Gains, improvement, normalized_gain, normalized_gains
 from bench.analysis.ranking import (
+    Gains,
     Ranked,
     contenders,
     finished_pipelines,
+    improvement,
     mean_ranks,
+    normalized_gain,
+    normalized_gains,
     places,
     seed_ranks,
 )
 from bench.analysis.statistics import Interval
 from bench.report.charts.style import BACKGROUND, INK, SOFT, ZERO_COLOR, looks, panels
-from bench.report.display import MISSING, number, percent
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import MISSING, number, percent
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from bench.analysis.regret import PARTS, regrets, selected_regrets
 from bench.analysis.selection import select_settings
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, panels
-from bench.report.display import number, percent, setting
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import number, percent, setting
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.analysis.selection import of_selected
-from bench.report.display import MISSING, number
-from bench.report.section import Part, Section, Text
+from bench.report.content.display import MISSING, number
+from bench.report.content.section import Part, Section, Text
 from bench.results.loading import Results
 from methods.core.models.text import in_words
 
@@ -45,7 +45,7 @@ def _responses(results: Results, task: str, rows: pd.DataFrame) -> tuple[Text, .
     source = results.reward_source(task)
     return tuple(
         Text(
-            method,
+            results.marked(method),
             str(firsts[method]["response"]) or MISSING,
             f"{source} reward {number(firsts[method]['reward'])} · "
             f"proxy reward {number(firsts[method]['proxy_reward'])} · "

@@ -12,8 +12,8 @@ from bench.analysis.selection import ok_rows, seed_counts, select_settings
 from bench.analysis.statistics import mean_interval
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import ZERO_COLOR, looks
-from bench.report.display import MISSING, count, number, percent, setting
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import MISSING, count, number, percent, setting
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.report.sections.cost import half_width
 from bench.results.loading import Results, method_order
 
@@ -77,11 +77,10 @@ def effort_table(results: Results, task: str) -> Table:
     """Return what the settings of each method but SFT are worth together."""
     methods = efforts(results.runs, results.frontier, task)
     most = max((len(method.best_of) for method in methods), default=0)
-    source = results.reward_source(task)
     columns = [
         METHOD,
         Column("area", "area under the frontier"),
-        *(Column(_within(budget), f"{source} reward at KL ≤ {budget:g}") for budget in BUDGETS),
+        *(Column(_within(budget), f"reward at KL ≤ {budget:g}") for budget in BUDGETS),
         *(Column(_best_of(k), f"best of {k}") for k in range(1, most + 1)),
         Column("collapsed", "collapsed", help="Runs of those started."),
     ]

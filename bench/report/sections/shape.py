@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.analysis.averages import complete_mean
 from bench.analysis.selection import of_selected, selected_rows
-from bench.report.display import number, percent, tokens
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import number, percent, tokens
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 
 INTRODUCTION = (

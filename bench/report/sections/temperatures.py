@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.analysis.selection import of_selected
-from bench.report.display import number, percent
-from bench.report.section import Column, Part, Section, Table
+from bench.report.content.display import number, percent
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 INTRODUCTION = (

@@ -10,8 +10,8 @@ import pandas as pd
 from bench.analysis.head_to_head import head_to_head_of, strengths, win_rates
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import panels
-from bench.report.display import number, percent
-from bench.report.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import number, percent
+from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What methods/README.md shows is what there is: its examples train, its tables are whole."""
+"""docs/methods.md: its examples train, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from helpers.models import PROMPTS, SAMPLING, likes_a, load_module, same, weights
+from helpers.methods import sampled_share_of_a
+from helpers.models import PROMPTS, load_module, same, weights
 
 import methods
 from bench.checks import CHECKS, run_check
-from bench.config.catalog import GROUP, own_methods
+from bench.config.catalog import GROUP, catalog, defined_methods, learns_from, title
 from methods.base import Context, Method
 from methods.core.feedback import KINDS, Label, Pair, Unpaired
 
 ROOT = Path(methods.__path__[0]).parent
-DOCS = (ROOT / "methods" / "README.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 EXAMPLES = {
     match[2]: match[1]
     for match in re.finditer(r'```python\n("""methods/(\w+)\.py""".*?)```', DOCS, re.DOTALL)
@@ -36,20 +37,15 @@ MakeContext = Callable[..., Context]
 def example(name: str, folder: Path) -> type[Method]:
     file = folder / f"{name}.py"
     file.write_text(EXAMPLES[name], encoding="utf-8")
-    [kind] = own_methods(load_module(file))
+    [kind] = defined_methods(load_module(file))
     return kind
 
 
-def judged(method: Method) -> list[Label]:
-    """Return feedback by which a is the better letter."""
+def labels_for(method: Method) -> list[Label]:
+    """Return labels that prefer the letter a."""
     if method.feedback == "unpaired":
         return [Unpaired(p, r, r == "a a a") for p in PROMPTS for r in ("a a a", "b b b")] * 50
     return [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50
-
-
-def share_of_a(policy: object) -> float:
-    responses = policy.generate(PROMPTS * 100, 99, SAMPLING)  # type: ignore[attr-defined]
-    return sum(likes_a(None, responses)) / len(responses)
 
 
 def test_every_python_example_is_run() -> None:
@@ -60,15 +56,16 @@ def test_every_python_example_is_run() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_learns(name: str, make_context: MakeContext, tmp_path: Path) -> None:
     method = example(name, tmp_path)(**SETTINGS[name])
-    context = make_context(labels=judged(method), checkpoints=2)
+    context = make_context(labels=labels_for(method), checkpoints=2)
     policy = method.train(context)
-    assert share_of_a(policy) > share_of_a(context.reference) + 0.3
+    assert sampled_share_of_a(policy) > sampled_share_of_a(context.reference) + 0.3
     assert len(list((context.workdir / "checkpoints").iterdir())) == 2
     assert context.curves and context.usage.train_tokens > 0
     start = make_context(budget=0)
     assert same(weights(method.train(start)), weights(start.start()))
 
 
+@pytest.mark.slow
 def test_the_online_example_passes_every_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,11 +80,24 @@ def test_the_pair_example_has_fifteen_lines() -> None:
     assert len(written) <= 15
 
 
-def test_the_tables_name_all_that_there_is() -> None:
+def test_the_table_of_methods_is_complete() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(\.\./methods/(\w+)\.py\) \| (.*) \|$", DOCS, re.MULTILINE)
+    assert [name for name, _, _ in rows] == list(catalog())
+    for name, stem, cells in rows:
+        method = catalog()[name]
+        assert stem == name and not isinstance(method, str)
+        description, feedback, strength, source = cells.split(" | ")
+        assert description == title(method).rstrip(".")
+        assert (feedback, strength) == (learns_from(method), method.strength or "-")
+        paper = method.paper
+        assert source == (f"[{paper.authors}]({paper.url})" if paper else "-")
+
+
+def test_the_tables_name_everything() -> None:
     rows = [line.split("|")[1] for line in DOCS.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)", row)}
     doors = {field.name for field in fields(Context)} | set(vars(Context))
-    # What the harness sets or reads stands in no table.
+    # The harness sets or reads these: methods do not need them.
     inner = {"labels", "reward_function", "checkpoints", "curves"}
     kinds = {*KINDS, "reward", "none"}
     assert named == (
@@ -108,10 +118,3 @@ def test_the_entry_point_is_that_of_the_example() -> None:
     package = (ROOT / "examples" / "prefrontier-hinge" / "pyproject.toml").read_text()
     assert block in package
     assert GROUP in tomllib.loads(block)["project"]["entry-points"]
-
-
-def test_files_that_are_linked_exist() -> None:
-    for document in (ROOT / "methods" / "README.md", ROOT / "README.md"):
-        text = document.read_text(encoding="utf-8")
-        for link in re.findall(r"\]\(([^)#:]+)\)", text):
-            assert (document.parent / link).exists(), f"{document}: {link}"

@@ -1,4 +1,4 @@
-"""Offline methods minimize what their papers say."""
+"""Offline methods minimize the losses of their papers."""
 
 from __future__ import annotations
 
@@ -147,9 +147,9 @@ def test_conservative_dpo_by_hand() -> None:
 
 def test_binary_classifier_by_hand() -> None:
     shift = RewardShift()
-    first = shift.after(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
+    first = shift.update(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
     assert float(first) == pytest.approx((1.5 - 1.0) / 2)
-    second = shift.after(torch.tensor([-2.0], requires_grad=True), torch.tensor([False]))
+    second = shift.update(torch.tensor([-2.0], requires_grad=True), torch.tensor([False]))
     assert float(second) == pytest.approx((1.5 - 1.5) / 2) and not second.requires_grad
     losses = classifier_loss(
         torch.tensor([2.0, 2.0]), torch.tensor([True, False]), torch.tensor(0.5)
@@ -234,17 +234,18 @@ def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) ->
     order, losses = passes(unpaired, STEPS * SIZE, context.seed), []
     for step in range(STEPS):
         batch = order[step * SIZE : (step + 1) * SIZE]
-        prompts, given = [t.prompt for t in batch], [t.response for t in batch]
-        up = torch.tensor([t.up for t in batch])
-        others = [given[-1], *given[:-1]]
+        prompts, responses = [t.prompt for t in batch], [t.completion for t in batch]
+        liked = torch.tensor([t.label for t in batch])
+        others = [responses[-1], *responses[:-1]]
         with torch.no_grad():
             kl = (
                 logprobs_of(model, tokenizer, prompts, others)
                 - logprobs_of(reference.model, tokenizer, prompts, others)
             ).mean().clamp(min=0)  # fmt: skip
-            start = logprobs_of(reference.model, tokenizer, prompts, given)
-        above = 0.5 * (logprobs_of(model, tokenizer, prompts, given) - start - kl)
-        loss = torch.where(up, 1.5 * (1 - above.sigmoid()), 0.75 * (1 - (-above).sigmoid())).mean()
+            start = logprobs_of(reference.model, tokenizer, prompts, responses)
+        above = 0.5 * (logprobs_of(model, tokenizer, prompts, responses) - start - kl)
+        losses_of = (1.5 * (1 - above.sigmoid()), 0.75 * (1 - (-above).sigmoid()))
+        loss = torch.where(liked, *losses_of).mean()
         losses.append(float(loss))
         optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / STEPS)
         optimizer.zero_grad()
@@ -258,7 +259,7 @@ def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) ->
     assert shown == pytest.approx([mean(losses[:10]), mean(losses[10:])], abs=1e-4)
 
 
-def test_thumbs_come_in_another_order_at_another_seed() -> None:
+def test_unpaired_labels_come_in_another_order_with_another_seed() -> None:
     unpaired = [Unpaired("a", str(i), True) for i in range(10)]
     first = passes(unpaired, 25, 0)
     assert sorted(first[:10]) == sorted(first[10:20]) == unpaired
@@ -301,7 +302,7 @@ def test_an_experimental_trainer_comes_without_its_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "trl.experimental", raising=False)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         assert experimental("utils").DPODataCollatorWithPadding
-    assert [str(one.message) for one in said if "experimental" in str(one.message)] == []
+    assert [str(w.message) for w in shown if "experimental" in str(w.message)] == []

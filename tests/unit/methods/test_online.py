@@ -1,4 +1,4 @@
-"""Methods that use the reward: what they learn, and what TRL's trainers are given, by the truth."""
+"""Online methods: what they learn, and what TRL's trainers get, against enumeration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from bench.evaluation.enumeration import all_responses, all_texts, model_logprob
 from methods.base import Context, Diverged
 from methods.best_of_n import best_of_n_probabilities
 from methods.best_of_n_distilled import BestOfNDistilled
-from methods.core import imitation
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
@@ -30,6 +29,7 @@ from methods.grpo import GRPO
 from methods.online_dpo import OnlineDPO
 from methods.reinforce import Reinforce, policy_gradient_loss
 from methods.rloo import RLOO
+from methods.toolkit import imitation
 
 MakeContext = Callable[..., Context]
 METHODS = {
@@ -49,7 +49,7 @@ def starts_with_a(prompts: object, responses: list[str]) -> list[float]:
     return [float(response.startswith("a")) for response in responses]
 
 
-def share_of_a(policy: ModelPolicy) -> float:
+def exact_share_of_a(policy: ModelPolicy) -> float:
     """Return how likely the first letter is an a, without sampling error."""
     batch = make_batch(encode_prompts(policy.tokenizer, PROMPTS), [[0]] * len(PROMPTS), 0, "cpu")
     first = policy.next_token_logprobs(batch, SAMPLING)[:, 0].exp()
@@ -65,7 +65,7 @@ def test_kl_starts_at_0_and_comes_to_what_enumeration_says(
     # GRPO's second minibatch is behind a first step, and the first point of its curve with it.
     method = GRPO(minibatches=1) if name == "grpo" else METHODS[name]
     policy = method.train(context)
-    assert share_of_a(policy) > 0.85
+    assert exact_share_of_a(policy) > 0.85
     assert 1500 < context.usage.responses_sampled == context.usage.reward_calls <= 2000
     table, reference = (model_logprobs(p, PROMPTS, SAMPLING) for p in (policy, context.reference))
     exact = float((np.exp(table) * (table - reference)).sum(1).mean())
@@ -79,7 +79,7 @@ def test_kl_starts_at_0_and_comes_to_what_enumeration_says(
 def test_a_large_kl_coefficient_holds_the_policy(make_context: MakeContext, name: str) -> None:
     context = make_context(reward=starts_with_a)
     held = replace(METHODS[name], kl_coef=100.0, episodes=1024)  # type: ignore[call-arg]
-    assert abs(share_of_a(held.train(context)) - share_of_a(context.reference)) < 0.05
+    assert abs(exact_share_of_a(held.train(context)) - exact_share_of_a(context.reference)) < 0.05
 
 
 def test_reinforce_estimates_the_exact_policy_gradient(
@@ -99,7 +99,7 @@ def test_reinforce_estimates_the_exact_policy_gradient(
     exact = gradient(objective, model)
 
     rollout = collect(make_context(), other, [prompt] * 10_000, seed=0)
-    returns = rollout.scores - kl_coef * rollout.log_ratios
+    returns = rollout.rewards - kl_coef * rollout.log_ratios
     sampled = token_logprobs(model, rollout.batch, SAMPLING)
     estimate = gradient(-policy_gradient_loss(sampled, returns - returns.mean()), model)
     assert float((estimate - exact).norm() / exact.norm()) < 0.1
@@ -159,7 +159,7 @@ def test_the_reward_sees_exactly_what_was_sampled(
 
 
 @pytest.mark.parametrize("name", BY_TRL)
-def test_trl_samples_by_the_law(
+def test_trl_samples_with_the_sampling_parameters(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     recorder = Recorder(monkeypatch)
@@ -182,16 +182,16 @@ def test_trl_samples_by_the_law(
     assert p_value(SamplingParams(max_new_tokens=3)) < 1e-6
 
 
-def leave_one_out(scores: Tensor, lengths: Tensor) -> Tensor:
+def leave_one_out(rewards: Tensor, lengths: Tensor) -> Tensor:
     """RLOO: the advantage against the others of the group; every token of a response counts."""
-    others = (scores.sum(1, keepdim=True) - scores) / (scores.shape[1] - 1)
-    return (scores - others).flatten()
+    others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+    return (rewards - others).flatten()
 
 
-def standardized(scores: Tensor, lengths: Tensor) -> Tensor:
+def standardized(rewards: Tensor, lengths: Tensor) -> Tensor:
     """GRPO: the advantage in standard deviations of the group; the mean token of a response."""
-    spread = scores.std(1, keepdim=True) + 1e-4
-    return ((scores - scores.mean(1, keepdim=True)) / spread).flatten() / lengths
+    spread = rewards.std(1, keepdim=True) + 1e-4
+    return ((rewards - rewards.mean(1, keepdim=True)) / spread).flatten() / lengths
 
 
 @pytest.mark.parametrize(("name", "formula"), [("rloo", leave_one_out), ("grpo", standardized)])
@@ -226,8 +226,8 @@ def test_one_step_of_a_group_trainer_is_the_papers(
         start.tokenizer.pad_token_id,
         "cpu",
     )
-    scores = torch.tensor(starts_with_a(prompts, responses)).view(-1, 4)
-    advantages = formula(scores, batch.response_mask.sum(1))
+    rewards = torch.tensor(starts_with_a(prompts, responses)).view(-1, 4)
+    advantages = formula(rewards, batch.response_mask.sum(1))
     logprobs = token_logprobs(start.model, batch, SAMPLING)
     expected = gradient(-policy_gradient_loss(logprobs, advantages), start.model)
     moved = torch.cat(
@@ -237,14 +237,14 @@ def test_one_step_of_a_group_trainer_is_the_papers(
     assert torch.allclose(moved, expected, atol=1e-5)
 
 
-def test_what_is_distilled_is_the_best_of_n(
+def test_distillation_trains_on_the_best_of_n(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[tuple[list[str], list[str]]] = []
+    batches: list[tuple[list[str], list[str]]] = []
     train = imitation.train_on_responses
 
     def recorded(model: Any, tokenizer: Any, prompts: Any, responses: Any, *rest: Any) -> Any:
-        given.append((prompts, responses))
+        batches.append((prompts, responses))
         return train(model, tokenizer, prompts, responses, *rest)
 
     monkeypatch.setattr(imitation, "train_on_responses", recorded)
@@ -255,13 +255,13 @@ def test_what_is_distilled_is_the_best_of_n(
         return likes_a(prompts, responses)
 
     BestOfNDistilled(n=4, episodes=128, examples=64).train(make_context(reward=reward))
-    [(prompts, responses)] = given
+    [(prompts, responses)] = batches
     assert len(responses) == 32
     for i, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
         group = rewarded[4 * i : 4 * i + 4]
         assert (prompt, response) in group
-        scores = likes_a(None, [text for _, text in group])
-        assert likes_a(None, [response]) == [max(scores)]
+        rewards = likes_a(None, [text for _, text in group])
+        assert likes_a(None, [response]) == [max(rewards)]
 
 
 def test_distillation_comes_to_best_of_n(make_context: MakeContext) -> None:
@@ -281,7 +281,9 @@ def test_distillation_comes_to_best_of_n(make_context: MakeContext) -> None:
 
 def test_expert_iteration_goes_further_than_one_round(make_context: MakeContext) -> None:
     def share(rounds: int) -> float:
-        return share_of_a(ExpertIteration(rounds=rounds).train(make_context(reward=starts_with_a)))
+        return exact_share_of_a(
+            ExpertIteration(rounds=rounds).train(make_context(reward=starts_with_a))
+        )
 
     assert share(4) > share(1) + 0.02
 

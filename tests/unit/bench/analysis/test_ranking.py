@@ -8,10 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.synthetic import fail, make_runs, write_folder
+from helpers.synthetic import fail, make_runs, small_results, write_folder
 from scipy.stats import rankdata
 
-from bench.analysis.ranking import finished_pipelines, mean_ranks, places, seed_ranks
+from bench.analysis.ranking import (
+    finished_pipelines,
+    improvement,
+    mean_ranks,
+    normalized_gain,
+    normalized_gains,
+    places,
+    seed_ranks,
+)
 from bench.analysis.selection import selected_rows
 from bench.results.loading import Results, load_results
 
@@ -96,3 +104,22 @@ def test_one_seed_on_any_task_gives_no_interval() -> None:
     for method in ranked:
         assert np.isnan([method.mean_rank.low, method.mean_rank.high, method.best]).all()
         assert np.isfinite(method.mean_rank.mean)
+
+
+def test_gains_are_shares_of_each_seeds_own_frontier() -> None:
+    gains = normalized_gains(small_results())
+    assert gains["a"]["dpo"].tolist() == pytest.approx([1 / 4, 3 / 6])
+    assert gains["b"]["dpo"].tolist() == pytest.approx([0.5, 0.0])
+
+
+def test_the_mean_is_that_of_the_middle_half_of_all_runs() -> None:
+    gains = normalized_gains(small_results())
+    # Of 0, 1/4, 1/2 and 1/2.
+    assert normalized_gain(gains, "dpo").mean == pytest.approx((1 / 4 + 1 / 2) / 2)
+    assert normalized_gain(gains, "dpo").n == 4
+
+
+def test_improvement_is_a_mean_over_tasks() -> None:
+    gains = normalized_gains(small_results())
+    # 4 of 4 pairs of seeds on a, and on b 3 of 4 with ties half.
+    assert improvement(gains, "dpo", "sft").mean == pytest.approx((1 + 3 / 4) / 2)

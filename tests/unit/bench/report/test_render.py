@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bench.report.display import Link
+from bench.report.content.display import Link
 from bench.report.render import fenced, markdown_cell, markdown_text
 
 

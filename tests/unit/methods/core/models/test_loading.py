@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from helpers.models import PROMPTS, SAMPLING
 
-from bench.commands.run import run_bench
-from bench.config.experiment import load_experiment
-from bench.errors import UserError
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.sampling import token_logprobs

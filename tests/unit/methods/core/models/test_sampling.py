@@ -36,15 +36,13 @@ def test_top_p_keeps_the_smallest_set_of_likely_tokens_with_that_probability(
     sampling = SamplingParams(temperature, top_k, top_p)
     probabilities = vocabulary_logprobs(logits, sampling).exp()
     for row, expected in zip(probabilities, logits, strict=True):
-        assert row.tolist() == pytest.approx(
-            nucleus(expected, temperature, top_k, top_p), abs=1e-6
-        )
+        assert row.tolist() == pytest.approx(nucleus(expected, temperature, top_k, top_p), abs=1e-6)
 
 
 def test_top_p_by_hand() -> None:
     logits = torch.tensor([[0.2, 0.5, 0.3]]).log()
-    half, more = (SamplingParams(top_p=p) for p in (0.5, 0.6))
-    assert vocabulary_logprobs(logits, half).exp()[0].tolist() == pytest.approx([0, 1, 0])
+    less, more = (SamplingParams(top_p=p) for p in (0.49, 0.6))
+    assert vocabulary_logprobs(logits, less).exp()[0].tolist() == pytest.approx([0, 1, 0])
     # 0.5 is less than 0.6, so the next token stays too.
     assert vocabulary_logprobs(logits, more).exp()[0].tolist() == pytest.approx([0, 0.625, 0.375])
 

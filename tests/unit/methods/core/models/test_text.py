@@ -1,4 +1,4 @@
-"""Prompts: text, or conversations as text, with a way back."""
+"""Prompts: text, or conversations as text that can be read back."""
 
 from __future__ import annotations
 

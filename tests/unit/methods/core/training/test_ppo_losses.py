@@ -1,4 +1,4 @@
-"""PPO's arithmetic against values worked out by hand."""
+"""PPO's arithmetic, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_gae_with_lambda_one_is_return_minus_value() -> None:
     assert torch.allclose(returns[mask], total[mask], atol=1e-5)
 
 
-def test_gae_ignores_what_lies_behind_the_end() -> None:
+def test_gae_ignores_values_after_the_end() -> None:
     mask = T([[True, False]])
     one, _ = gae(T([[1.0, 0.0]]), T([[0.5, 9.0, 9.0]]), mask, 1.0, 0.95)
     assert one.tolist() == [[pytest.approx(0.5), 0.0]]
@@ -69,7 +69,7 @@ def test_value_loss_by_hand() -> None:
     assert float(loss) == pytest.approx(0.25)
 
 
-def test_score_is_added_at_the_last_token_and_kl_at_each() -> None:
+def test_the_reward_is_added_at_the_last_token_and_the_kl_penalty_at_each() -> None:
     mask = T([[True, True, False], [True, True, True]])
     rewards = token_rewards(
         T([10.0, 20.0]),

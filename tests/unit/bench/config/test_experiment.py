@@ -9,19 +9,21 @@ from typing import ClassVar
 import pytest
 import yaml
 
-from bench.config.catalog import catalog
-from bench.cli import main
-from bench.errors import UserError
-from bench.config.experiment import EXPERIMENTS, check_feedback, load_experiment, narrow
-from bench.execution.plan import Plan
 from bench.cache.store import Store
+from bench.cli import main
+from bench.config.catalog import catalog
+from bench.config.files import BUILT_IN, load_experiment
+from bench.config.narrowing import narrow
+from bench.config.settings import check_feedback
+from bench.errors import UserError
+from bench.execution.plan import Plan
 from bench.tasks.base import Training
 from bench.tasks.exact import Exact
 from methods.base import Method
 from methods.core.feedback import DERIVABLE
-from methods.toolkit.offline import PairLoss
 from methods.dpo import DPO
 from methods.sft import SFT
+from methods.toolkit.offline import PairLoss
 
 GOOD = {
     "name": "mine",
@@ -47,7 +49,7 @@ def changed(*path: str, value: object) -> dict[str, object]:
 
 
 def test_built_in_experiments_are_valid() -> None:
-    names = [file.stem for file in EXPERIMENTS.glob("*.yaml")]
+    names = [file.stem for file in BUILT_IN.glob("*.yaml")]
     assert {"default", "quick"} <= set(names)
     for name in names:
         # These are for data that users bring.
@@ -76,12 +78,14 @@ def test_one_task_may_be_there_under_several_names(tmp_path: Path) -> None:
         "tasks", value={"few": {"task": "exact", "options": {"labels": 64}}, "exact": {}}
     )
     plan = Plan.of(load_experiment(write(tmp_path, content)), Store(tmp_path), "cpu")
-    assert {(pipeline.name, type(pipeline.task), pipeline.task.labels) for pipeline in plan.pipelines} == {
+    assert {
+        (pipeline.name, type(pipeline.task), pipeline.task.labels) for pipeline in plan.pipelines
+    } == {
         ("few", Exact, 64),
         ("exact", Exact, Exact().labels),
     }
     few, exact = (pipeline for pipeline in plan.pipelines if pipeline.seed == 0)
-    # What does not depend on the dial is shared.
+    # Stages that do not depend on the option are shared.
     assert few.key("sft") == exact.key("sft") and few.key("feedback") != exact.key("feedback")
 
 
@@ -97,9 +101,9 @@ def test_a_field_that_is_set_is_not_varied(tmp_path: Path) -> None:
     assert [m.beta for n, m, _ in experiment.settings("polite") if n == "dpo"] == [1.0, 2]
 
 
-def test_a_nested_dial_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> None:
+def test_a_nested_option_keeps_the_defaults_of_its_neighbors(tmp_path: Path) -> None:
     content = changed("tasks", "polite", value={"options": {"sft": {"examples": 7}}})
-    task = load_experiment(write(tmp_path, content)).pipelines["polite"]
+    task = load_experiment(write(tmp_path, content)).task_objects["polite"]
     assert task.sft == Training(7, 1, 64, 2e-3)
 
 
@@ -200,7 +204,7 @@ def test_results_folder_that_cannot_be_written(
 
 
 def test_missing_experiment_lists_what_there_is() -> None:
-    with pytest.raises(UserError, match=r"built in are .*default, .*quick"):
+    with pytest.raises(UserError, match=r"built-in experiments: .*default, .*quick"):
         load_experiment("nope")
 
 

@@ -1,4 +1,4 @@
-"""`prefrontier new-method` writes files that run at once, and nothing where it cannot."""
+"""`prefrontier new-method` writes files that run as they are, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import torch
 from helpers.models import load_module, same, weights
 
 import methods
-from bench.config.catalog import catalog, own_methods, title
 from bench.checks import CHECKS, run_check
 from bench.cli import main
 from bench.commands.copied_source import copied_source, without_paper
-from bench.errors import UserError
 from bench.commands.new_method import draft_method, loss_is_inside_trl, write_method
+from bench.config.catalog import catalog, defined_methods, title
+from bench.errors import UserError
 from methods.base import Context, Method
-from methods.toolkit.offline import PairLoss
 from methods.dpo import DPO
 from methods.ppo import PPO
+from methods.toolkit.offline import PairLoss
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[4]
 NAMES = [name for name, kind in catalog().items() if not isinstance(kind, str)]
 
 
 def written(name: str, like: str, folder: Path) -> type[Method]:
     """Write a new method's file and return its class, as the catalog would find it."""
     module = load_module(write_method(draft_method(name, like), folder))
-    [kind] = own_methods(module)
+    [kind] = defined_methods(module)
     return kind
 
 
@@ -102,11 +102,12 @@ def test_a_copy_trains_as_the_original_does(
     assert same(weights(copy), weights(PPO(**short).train(make_context())))
 
 
+@pytest.mark.slow
 def test_like_dpo_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     kind = written("margin_dpo", "dpo", tmp_path)
     outcomes = [run_check(check, kind) for check in CHECKS.values()]
-    assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
+    assert [(o.check.name, o.reason) for o in outcomes if o.verdict == "fails"] == []
 
 
 def test_what_is_written_is_clean(tmp_path: Path) -> None:
@@ -131,15 +132,15 @@ def test_a_name_that_the_file_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["Margin"], "'Margin': no name for a method"),
-        (["2fast"], "'2fast': no name"),
-        (["a-b"], "'a-b': no name"),
-        (["class"], "'class': no name"),
-        (["all"], "'all': no name"),
-        (["../up"], "'../up': no name"),
-        (["dpo"], "'dpo': there is such a method"),
-        (["base"], "base.py: is there already"),
-        (["core"], "core: is there already"),
+        (["Margin"], "'Margin': not a name for a method"),
+        (["2fast"], "'2fast': not a name"),
+        (["a-b"], "'a-b': not a name"),
+        (["class"], "'class': not a name"),
+        (["all"], "'all': not a name"),
+        (["../up"], "'../up': not a name"),
+        (["dpo"], "'dpo': the name is taken"),
+        (["base"], "base.py: exists"),
+        (["core"], "core: exists"),
         (["mine", "--like", "nope"], "--like: unknown method 'nope'; there are apo, bco"),
         (["mine", "--folder", "{file}"], "cannot be written to"),
         (["mine", "--folder", "{file}/below"], "cannot be written to"),
@@ -162,7 +163,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("mine")
-    with pytest.raises(UserError, match=r"mine.py: is there already"):
+    with pytest.raises(UserError, match=r"mine.py: exists"):
         write_method(draft_method("mine", "dpo"), tmp_path)
     assert (tmp_path / "mine.py").read_text() == "mine"
 

@@ -1,4 +1,4 @@
-"""A method that brings in torch when it is listed."""
+"""A method whose module imports torch."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from methods.sft import SFT
 
 @dataclass(frozen=True)
 class HeavyImport(SFT):
-    """Correct but for its imports."""
+    """Its module has a heavy import."""

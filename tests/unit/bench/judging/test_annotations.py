@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import UserError
-from bench.judging.annotations import read_annotations, win_rates
 from bench.evaluation.win_rate import length_controlled
+from bench.judging.annotations import read_annotations, win_rates
 
 # 20 rows with a preference: 9 wins, of which one by 0.75, 3 draws and 8 losses, one of 0.25.
 PREFERENCES = [2.0] * 8 + [1.75] + [1.5, 0, 1.5] + [1.0] * 7 + [1.25]

@@ -1,8 +1,7 @@
-"""Plug-ins that are broken on purpose, one for each check of `prefrontier check`
-(that of `light_import` is in broken_heavy.py).
+"""Plug-ins that are broken on purpose, one for each check of `prefrontier check`.
 
-Each is a correct method but for one thing. `BROKEN` maps the check to the plug-in that it must
-find out.
+Each has one fault. `BROKEN` maps each check to the plug-in that must fail it. The plug-in for
+`light_import` is in broken_heavy.py, which imports torch.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Context, Method, Policy
-from methods.core.training.pairwise import PairLogprobs, fit_pairs
-from methods.toolkit.offline import PairLoss
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
+from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.core.training.trainer import Schedule
+from methods.toolkit.offline import PairLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Good(PairLoss):
-    """DPO, correct: what the broken ones are but for one thing."""
+    """DPO without any fault."""
 
     def loss(self, logprobs: PairLogprobs) -> Tensor:
         from torch.nn.functional import logsigmoid
@@ -54,21 +53,21 @@ class NotHashable(Good):
 
 @dataclass(frozen=True)
 class NotPlain(Good):
-    """A setting that no table can hold."""
+    """A setting that JSON cannot hold."""
 
     where: Path = Path()
 
 
 @dataclass(frozen=True)
 class GridOfNothing(Good):
-    """Its grid varies what is no setting."""
+    """Its grid varies a field that it does not have."""
 
     grid: ClassVar = {"gamma": [1.0]}
 
 
 @dataclass(frozen=True)
 class ExcusesItself(Good):
-    """It says that it need not learn."""
+    """It declares that it fails a check that no method may fail."""
 
     expected_failures: ClassVar = {"learns": "it is hard"}
 
@@ -93,12 +92,12 @@ class IgnoresLabels(Good):
 
 
 class Scaled(ModelPolicy):
-    """A policy with a temperature of its own, which `save` forgets."""
+    """A policy with a second temperature, which `save` does not write."""
 
     temperature = 1.0
 
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
-        scaled = SamplingParams(self.temperature * sampling.temperature, sampling.top_k, sampling.max_new_tokens)
+        scaled = replace(sampling, temperature=self.temperature * sampling.temperature)
         return super().generate(prompts, seed, scaled)
 
 
@@ -131,7 +130,7 @@ class CountsRows(ModelPolicy):
 
 @dataclass(frozen=True)
 class ForgetsToSave(Good):
-    """Its policy is another once loaded."""
+    """Saving its policy loses a part of it."""
 
     def train(self, context: Context) -> Policy:
         trained = fit_pairs(context, self.loss, self.schedule)
@@ -169,7 +168,7 @@ class SeesBatch(Good):
 
 @dataclass(frozen=True)
 class ChangesItself(Good):
-    """It adapts its own setting."""
+    """It changes one of its settings."""
 
     def train(self, context: Context) -> Policy:
         object.__setattr__(self, "beta", self.beta / 2)
@@ -187,7 +186,7 @@ class ChangesData(Good):
 
 @dataclass(frozen=True)
 class ChangesReference(Good):
-    """It moves the reference after the policy."""
+    """It copies the policy's weights to the reference."""
 
     def train(self, context: Context) -> Policy:
         policy = fit_pairs(context, self.loss, self.schedule)
@@ -197,7 +196,7 @@ class ChangesReference(Good):
 
 @dataclass(frozen=True)
 class DrawsFromAll(Good):
-    """It draws from the process's random numbers, once it has seeded them."""
+    """It seeds the global random state and draws from it."""
 
     def train(self, context: Context) -> Policy:
         random.seed(context.seed)
@@ -207,7 +206,7 @@ class DrawsFromAll(Good):
 
 @dataclass(frozen=True)
 class ChangesProcess(Good):
-    """It sets a variable for everybody."""
+    """It sets an environment variable."""
 
     def train(self, context: Context) -> Policy:
         os.environ["PREFRONTIER_BROKEN"] = str(int(os.environ.get("PREFRONTIER_BROKEN", "0")) + 1)
@@ -216,7 +215,7 @@ class ChangesProcess(Good):
 
 @dataclass(frozen=True)
 class WritesElsewhere(Good):
-    """It writes beside its folder."""
+    """It writes outside of its folder."""
 
     def train(self, context: Context) -> Policy:
         (context.workdir.parent / "notes.txt").write_text("here")
@@ -225,7 +224,7 @@ class WritesElsewhere(Good):
 
 @dataclass(frozen=True)
 class DrawsUnseeded(Good):
-    """Its seed is whatever the process drew."""
+    """It draws its seed from the global random state."""
 
     def train(self, context: Context) -> Policy:
         context.seed = random.Random(random.random()).randrange(10**6)
@@ -234,7 +233,7 @@ class DrawsUnseeded(Good):
 
 @dataclass(frozen=True)
 class IgnoresSeed(Good):
-    """It has a seed of its own."""
+    """It uses the same seed always."""
 
     def train(self, context: Context) -> Policy:
         context.seed = 42
@@ -242,8 +241,8 @@ class IgnoresSeed(Good):
 
 
 @dataclass(frozen=True)
-class AsksTheGenerator(Good):
-    """It says that it learns from pairs, and samples."""
+class CallsTheGenerator(Good):
+    """It learns from pairs, but samples too."""
 
     def train(self, context: Context) -> Policy:
         context.start().generate(context.prompts, context.seed, context.sampling)
@@ -252,7 +251,7 @@ class AsksTheGenerator(Good):
 
 @dataclass(frozen=True)
 class Overspends(Good):
-    """It trains on twice what it may."""
+    """It trains on twice as much as the budget allows."""
 
     def train(self, context: Context) -> Policy:
         schedule = Schedule(self.learning_rate, 2 * context.budget, self.batch_size)
@@ -264,7 +263,7 @@ class Overspends(Good):
 
 @dataclass(frozen=True)
 class ChangesForNothing(Good):
-    """It changes the policy without any budget."""
+    """It changes the policy even with a budget of 0."""
 
     def train(self, context: Context) -> Policy:
         policy = fit_pairs(context, self.loss, self.schedule)
@@ -274,7 +273,7 @@ class ChangesForNothing(Good):
 
 @dataclass(frozen=True)
 class StartsTwice(Good):
-    """Started again, it trains on from where it was, from the first step on."""
+    """Started again, it repeats all steps from the weights that it had reached."""
 
     def train(self, context: Context) -> Policy:
         import torch
@@ -297,7 +296,7 @@ class StartsTwice(Good):
 
 @dataclass(frozen=True)
 class LogsNan(Good):
-    """It logs what is no number."""
+    """It logs nan."""
 
     def train(self, context: Context) -> Policy:
         context.log(1, loss=float("nan"))
@@ -324,7 +323,7 @@ BROKEN: dict[str, type[Method]] = {
     "writes_in_workdir": WritesElsewhere,
     "same_seed_same_policy": DrawsUnseeded,
     "other_seed_other_policy": IgnoresSeed,
-    "offline_asks_nothing": AsksTheGenerator,
+    "offline_asks_nothing": CallsTheGenerator,
     "keeps_to_the_budget": Overspends,
     "no_budget_no_change": ChangesForNothing,
     "resumes": StartsTwice,

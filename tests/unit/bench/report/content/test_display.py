@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.display import linked
+from bench.report.content.display import linked
 
 
 @pytest.mark.parametrize(

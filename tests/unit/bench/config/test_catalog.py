@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from bench.config.catalog import GROUP, catalog
-from bench.execution.run import method_files
 
 COMMAND = """
 import sys
@@ -67,20 +63,3 @@ def test_plug_ins_that_cannot_be_had_are_listed_with_the_reason(tmp_path: Path) 
         assert f"{name} - - cannot be imported: {reason}" in text
     # A plug-in takes no other method's place.
     assert "dpo pairs beta Direct preference optimization." in text
-
-
-def test_all_files_of_a_plug_ins_package_count_as_its_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "orchard"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "losses.py").write_text("")
-    (package / "pear.py").write_text("from methods.dpo import DPO\nclass Pear(DPO):\n    pass\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    pear = importlib.import_module("orchard.pear").Pear
-    files = {str(file.relative_to(file.parents[1])) for file in method_files(pear)}
-    assert files == {
-        "orchard/__init__.py", "orchard/losses.py", "orchard/pear.py",
-        "methods/dpo.py", "core/offline.py", "methods/base.py",
-    }  # fmt: skip

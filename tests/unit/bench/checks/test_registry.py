@@ -1,0 +1,76 @@
+"""Conformance checks: each fails the plug-in that is broken for it, and passes a correct one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+from datasets.fingerprint import get_temporary_cache_files_directory
+from helpers.broken_heavy import HeavyImport
+from helpers.broken_methods import BROKEN, Good
+from helpers.declared_failures import Declared, DeclaredInVain
+
+from bench.checks import CHECKS, run_check
+from methods.base import Context, Policy
+from methods.dpo import DPO
+
+PLUG_INS = BROKEN | {"light_import": HeavyImport}
+
+
+def test_there_is_a_broken_plug_in_for_every_check() -> None:
+    assert set(PLUG_INS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_a_broken_plug_in_is_found_out(name: str) -> None:
+    outcome = run_check(CHECKS[name], PLUG_INS[name])
+    assert outcome.verdict == "fails"
+    assert outcome.reason
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_a_correct_plug_in_passes(name: str) -> None:
+    assert run_check(CHECKS[name], Good).verdict == "passes"
+
+
+def test_an_expected_failure_has_its_reason_and_must_happen() -> None:
+    declared = run_check(CHECKS["independent_of_batch"], Declared)
+    assert (declared.verdict, declared.reason) == ("fails as expected", "its logits are in 8 bits")
+    assert run_check(CHECKS["leaves_itself"], DeclaredInVain).verdict == "fails"
+
+
+@dataclass(frozen=True)
+class NanLogprobs(Good):
+    """Its log-probabilities are nan."""
+
+    def train(self, context: Context) -> Policy:
+        policy = super().train(context)
+        policy.logprobs = lambda prompts, responses, sampling: [math.nan] * len(prompts)
+        return policy
+
+
+@dataclass(frozen=True)
+class WritesTensors(Good):
+    """It writes tensors outside of its folder, which raises no audit event."""
+
+    def train(self, context: Context) -> Policy:
+        import torch
+
+        torch.save({}, f=str(context.workdir.parent / "notes.pt"))
+        return super().train(context)
+
+
+@pytest.mark.parametrize("name", ["learns", "learns_the_reverse", "independent_of_batch"])
+def test_nan_passes_no_check(name: str) -> None:
+    assert run_check(CHECKS[name], NanLogprobs).verdict == "fails"
+
+
+def test_files_of_tensors_are_seen() -> None:
+    assert run_check(CHECKS["writes_in_workdir"], WritesTensors).verdict == "fails"
+
+
+def test_the_libraries_temporary_folder_is_no_fault_of_the_method() -> None:
+    # As it is where something was trained before in the same process.
+    get_temporary_cache_files_directory()
+    assert run_check(CHECKS["writes_in_workdir"], DPO).verdict == "passes"

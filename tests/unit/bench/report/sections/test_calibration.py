@@ -1,0 +1,48 @@
+"""How far to trust the verdicts, as every report says it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from helpers.synthetic import small_results
+
+from bench.report.render import render_html, render_markdown
+from bench.report.sections import SECTIONS
+from bench.report.sections.calibration import calibration_section, calibration_sentences
+
+SUMMARY = {
+    "instances": 120,
+    "instances_per_comparison": 6,
+    "false_verdicts": {"count": 7, "of": 200, "share": 0.035, "low": 0.0142, "high": 0.0708},
+    "kinds": {
+        "itself": {"comparisons": 200, "right": 0, "none": 193, "wrong": 7},
+        "crippled": {"comparisons": 120, "right": 90, "none": 30, "wrong": 0},
+        "known order": {"comparisons": 80, "right": 30, "none": 48, "wrong": 2},
+    },
+}
+
+
+def report_texts(manifest: dict[str, Any], folder: Path) -> list[str]:
+    """Return the section of a run with this manifest in Markdown and in HTML."""
+    section = calibration_section(replace(small_results(), manifest=manifest))
+    return [render_markdown("run", "", [section]), render_html("run", "", [section], folder)]
+
+
+def test_every_report_says_how_far_to_trust_it(tmp_path: Path) -> None:
+    assert calibration_section in SECTIONS
+    for text in report_texts({}, tmp_path):
+        assert "make calibrate" in text
+    for text in report_texts({"calibration": SUMMARY}, tmp_path):
+        assert "make calibrate" not in text
+        assert "200 times" in text and "3.5%, 95% interval 1.4% to 7.1%" in text
+        # 90 + 30 of 200, and 2 of 200.
+        assert "better side in 60.0%" in text and "wrong in 1.0%" in text
+        assert "a copy of less training" in text
+
+
+def test_too_many_false_verdicts_are_said_aloud() -> None:
+    assert "trust none" not in " ".join(calibration_sentences(SUMMARY))
+    false = {"count": 30, "of": 200, "share": 0.15, "low": 0.1035, "high": 0.207}
+    assert "trust none" in calibration_sentences(SUMMARY | {"false_verdicts": false})[-1]
