@@ -20,14 +20,18 @@ app = typer.Typer(
 
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
 Jobs = Annotated[
-    int | None, typer.Option(help="Number of parallel worker processes. Default: one per core.")
+    int | None, typer.Option(help="Parallel processes. Default: one per core, or one on a GPU.")
 ]
 
 
 @app.command()
 def bench(
     experiment: Annotated[
-        str, typer.Argument(help="A built-in experiment, such as default or quick, or a YAML file.")
+        str,
+        typer.Argument(
+            help="A built-in experiment, such as quick, or a YAML file. "
+            "Default: default, or with --data one that suits the model."
+        ),
     ] = "",
     data: Annotated[
         str,
@@ -65,7 +69,7 @@ def bench(
 
 @app.command()
 def report(folder: ResultsFolder) -> None:
-    """Build the figures and the report of a results folder again."""
+    """Rebuild the figures and the report of a results folder."""
     from bench.report.build import build_report
 
     typer.echo(build_report(folder))
@@ -106,13 +110,13 @@ def judge(
     model: Annotated[str, typer.Option(help="The judge's name at its API.")],
     base_url: Annotated[
         str | None,
-        typer.Option(help="Address of an OpenAI-compatible API. Default: OPENAI_BASE_URL."),
+        typer.Option(help="An OpenAI-compatible API. Default: OPENAI_BASE_URL, or OpenAI's."),
     ] = None,
     key_env: Annotated[
         str, typer.Option(help="The environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
     template: Annotated[
-        str | None, typer.Option(help="A file with {prompt}, {first} and {second}.")
+        str | None, typer.Option(help="A prompt template with {prompt}, {first} and {second}.")
     ] = None,
     prompts: Annotated[int, typer.Option(help="The most prompts per task and seed.")] = 64,
     methods: Annotated[str, typer.Option(help="Judge only these methods, as in ppo,dpo.")] = "",
@@ -123,7 +127,7 @@ def judge(
     input_price: Annotated[float, typer.Option(help="Dollars per million tokens read.")] = 0,
     output_price: Annotated[float, typer.Option(help="Dollars per million tokens written.")] = 0,
 ) -> None:
-    """Ask a language model which responses are better. Answers are kept and not paid for again."""
+    """Ask a language model which responses are better. Answers are cached, never paid for twice."""
     from bench.commands.judge import judge_settings, run_judge
 
     settings = judge_settings(
@@ -147,29 +151,19 @@ def export_samples(
     method: Annotated[str, typer.Option(help="The method whose responses are exported.")],
     task: Annotated[str, typer.Option(help="The task. Default: the first.")] = "",
     seed: Annotated[int | None, typer.Option(help="The seed. Default: the first.")] = None,
-    form: Annotated[str, typer.Option("--format", help="alpaca_eval")] = "alpaca_eval",
-    out: Annotated[Path | None, typer.Option(help="File to write. Default: print it.")] = None,
+    form: Annotated[str, typer.Option("--format", help="The format of the file.")] = "alpaca_eval",
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: stdout.")] = None,
 ) -> None:
     """Write a method's test responses for another tool to judge."""
-    from bench.cache.files import write_text
-    from bench.commands.export import export
-    from bench.errors import UserError
+    from bench.commands.export import export, print_or_write
 
-    text = export(folder, method=method, task=task, seed=seed, form=form)
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        write_text(out, text)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
-    typer.echo(out)
+    print_or_write(export(folder, method=method, task=task, seed=seed, form=form), out)
 
 
 @app.command("methods")
 def list_methods(
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show the values that a comparison tries, too.")
+        bool, typer.Option("--verbose", help="Also show the values that a comparison tries.")
     ] = False,
 ) -> None:
     """List the methods that can be compared."""
@@ -194,7 +188,7 @@ def new_method(
         Path | None, typer.Option(help="Where to write the file. Default: the methods' folder.")
     ] = None,
 ) -> None:
-    """Write the file of a new method. It runs as it is, and is yours to change."""
+    """Write the file of a new method. It runs as it is; change it as you like."""
     from bench.commands.new_method import draft_method, next_steps, write_method
 
     draft = draft_method(name, like)
@@ -208,7 +202,7 @@ def check_methods(
         list[str], typer.Argument(help="Names of methods; all stands for every method.")
     ],
 ) -> None:
-    """Check on a tiny task that methods keep to the trainer interface."""
+    """Check on a tiny task that methods conform to the trainer interface."""
     from bench.commands.check import run_checks
 
     raise typer.Exit(run_checks(names))

@@ -11,12 +11,11 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
-from helpers.models import LETTERS, PROMPTS, SAMPLING, likes_a
+from helpers.models import LETTERS, likes_a, small_context
 
 from bench.execution.executors import silence_libraries
 from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
-from methods.core.feedback import Pair
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context, Reward
 
@@ -85,17 +84,7 @@ def make_context(sft_folder: Path, tmp_path: Path) -> Callable[..., Context]:
     def make(seed: int = 0, reward: Reward | None = likes_a, **changes: object) -> Context:
         workdir = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
         workdir.mkdir()
-        settings: dict[str, object] = {
-            "sft": sft_folder,
-            "prompts": PROMPTS,
-            "labels": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
-            "sampling": SAMPLING,
-            "budget": 10**6,
-            "seed": seed,
-            "workdir": workdir,
-            "device": "cpu",
-            "reward_function": reward,
-        }
-        return Context(**(settings | changes))  # type: ignore[arg-type]
+        settings: dict[str, object] = {"seed": seed, "workdir": workdir, "reward_function": reward}
+        return small_context(sft_folder, **(settings | changes))  # type: ignore[arg-type]
 
     return make

@@ -141,7 +141,7 @@ def turning_kl(points: pd.DataFrame) -> float:
 def turns(results: Results, task: str) -> list[Turn]:
     """Return where each method's reward turns; methods with too few points are left out."""
     points = gains(results, task)
-    found = []
+    rows = []
     for method in dict.fromkeys(points["method"]):
         own_points = points[points["method"] == method]
         fitted = fits(own_points)
@@ -149,7 +149,7 @@ def turns(results: Results, task: str) -> list[Turn]:
             continue
         furthest = float(own_points["d"].max())
         turn = min(fitted[0].turn, furthest)
-        found.append(
+        rows.append(
             Turn(
                 method,
                 turning_kl(own_points),
@@ -159,7 +159,7 @@ def turns(results: Results, task: str) -> list[Turn]:
                 fitted,
             )
         )
-    return found
+    return rows
 
 
 def _change(fitted: Sequence[Fit], turn: float, furthest: float) -> float:

@@ -167,8 +167,8 @@ def normalized_gain(gains: Gains, method: str) -> Interval:
         With a bootstrap interval over the seeds within each task, which is nan where a task has
         one seed. All is nan unless every task has a run of the method.
     """
-    scores = [_column(shares, method).dropna().to_numpy() for shares in gains.values()]
-    return _with_interval(iqm, scores)
+    values = [_column(shares, method).dropna().to_numpy() for shares in gains.values()]
+    return _with_interval(iqm, values)
 
 
 def improvement(gains: Gains, method: str, other: str) -> Interval:
@@ -201,10 +201,10 @@ def _column(gains: pd.DataFrame, method: str) -> pd.Series:
 
 
 def _with_interval(
-    statistic: Callable[[Sequence[ndarray]], float], scores: Sequence[ndarray]
+    statistic: Callable[[Sequence[ndarray]], float], values: Sequence[ndarray]
 ) -> Interval:
-    if not scores or not all(len(task) for task in scores):
+    if not values or not all(len(task) for task in values):
         return UNKNOWN
-    if min(len(task) for task in scores) < 2:
-        return Interval(statistic(scores), float("nan"), float("nan"), sum(map(len, scores)))
-    return stratified_bootstrap(statistic, scores)
+    if min(len(task) for task in values) < 2:
+        return Interval(statistic(values), float("nan"), float("nan"), sum(map(len, values)))
+    return stratified_bootstrap(statistic, values)

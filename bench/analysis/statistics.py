@@ -166,16 +166,16 @@ def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray
     return float(np.mean(shares))
 
 
-def iqm(scores: Sequence[ndarray]) -> float:
+def iqm(values: Sequence[ndarray]) -> float:
     """Return the interquartile mean over the runs of all tasks (Agarwal et al., 2021)."""
-    data = np.sort(np.concatenate(scores))
+    data = np.sort(np.concatenate(values))
     cut = data.size // 4
     return float(data[cut : data.size - cut].mean())
 
 
 def stratified_bootstrap(
     statistic: Callable[[Sequence[ndarray]], float],
-    scores: Sequence[ndarray],
+    values: Sequence[ndarray],
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
@@ -184,18 +184,18 @@ def stratified_bootstrap(
     On one task with few seeds this interval is too narrow: use the t-interval there.
 
     Args:
-        statistic: A number from the scores of all tasks.
-        scores: Of each task, a row for each seed.
+        statistic: Returns a number from the values of all tasks.
+        values: One array for each task, a row for each seed.
         level: Of the interval.
         resamples: How many bootstrap draws.
     """
     random = np.random.default_rng(0)
     drawn = [
-        statistic([task[random.integers(len(task), size=len(task))] for task in scores])
+        statistic([task[random.integers(len(task), size=len(task))] for task in values])
         for _ in range(resamples)
     ]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(statistic(scores), float(low), float(high), sum(map(len, scores)))
+    return Interval(statistic(values), float(low), float(high), sum(map(len, values)))
 
 
 def collapses(gains: Sequence[float]) -> int:
@@ -215,11 +215,11 @@ def best_of_k(validation: Sequence[float], test: Sequence[float]) -> list[float]
     """
     n = len(validation)
     order = np.argsort(validation, kind="stable")
-    scores = np.asarray(test, dtype=float)[order]
+    rewards = np.asarray(test, dtype=float)[order]
     _, tie = np.unique(np.asarray(validation)[order], return_inverse=True)
-    scores = np.array([scores[tie == group].mean() for group in tie])
+    rewards = np.array([rewards[tie == group].mean() for group in tie])
     return [
-        float(sum(comb(i, k - 1) * scores[i] for i in range(n)) / comb(n, k))
+        float(sum(comb(i, k - 1) * rewards[i] for i in range(n)) / comb(n, k))
         for k in range(1, n + 1)
     ]
 

@@ -162,8 +162,8 @@ class _Wordless(ast.NodeTransformer):
 class _Unspoken(ast.NodeTransformer):
     """Replaces every text in an expression by an empty one."""
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant("") if isinstance(node.value, str) else node
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         return ast.Constant("")

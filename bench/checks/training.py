@@ -70,7 +70,7 @@ def other_seed_other_policy(subject: Subject) -> None:
 
 @check()
 def offline_asks_nothing(subject: Subject) -> None:
-    """A method that learns from labels calls neither the reward nor the generator."""
+    """A method that learns from labels neither calls the reward nor samples responses."""
     if subject.method.feedback == "reward":
         raise DoesNotApply("it learns from the reward")
     if calls := subject.short.usage.reward_calls:

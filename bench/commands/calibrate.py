@@ -65,7 +65,7 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     try:
         problems = execute(design, executor, Progress(console, executor.jobs, SHOW_EVERY))
     except KeyboardInterrupt:
-        console.print("interrupted: finished work is kept; the same command resumes")
+        console.print("interrupted: finished work is kept; the same command resumes it")
         return 130
     manifest = circumstances(started, "cpu", command_line()) | {
         "size": dataclasses.asdict(size),
@@ -111,7 +111,7 @@ def write_calibration(
 
 
 def show(folder: Path, console: Console) -> None:
-    """Print what a calibration found, and where its report is."""
+    """Print the results of a calibration and the path of its report."""
     from bench.report.sections.calibration import calibration_sentences
 
     summary = json.loads((folder / "summary.json").read_text("utf-8"))

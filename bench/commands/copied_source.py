@@ -1,4 +1,4 @@
-"""Copying a method's source under another name, without what is true of the original alone."""
+"""Copying a method's source under another name, without what applies only to the original."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.analysis.selection import of_selected
+from bench.cache.files import write_text
 from bench.errors import UserError
 from bench.results.loading import Results, load_results
 from methods.core.models.text import in_words
@@ -47,6 +48,22 @@ def export(folder: Path, *, method: str, task: str, seed: int | None, form: str)
         for _, row in samples.drop_duplicates("prompt").iterrows()
     ]
     return json.dumps(outputs, indent=2, ensure_ascii=False) + "\n"
+
+
+def print_or_write(text: str, file: Path | None) -> None:
+    """Print a text, or write it to a file and print the file's name.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    if file is None:
+        print(text, end="")
+        return
+    try:
+        write_text(file, text)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+    print(file)
 
 
 def _test_samples(results: Results, method: str, task: str, seed: int | None) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     try:
         status = judge_folder(folder, settings, default_store().root, console)
     except KeyboardInterrupt:
-        console.print("interrupted: the answers are kept; the same command resumes")
+        console.print("interrupted: the answers are kept; the same command resumes the judging")
         return 130
     rows = LLM_JUDGE.read(folder)
     rows = rows[rows["judge"] == settings.model]

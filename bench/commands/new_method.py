@@ -61,7 +61,7 @@ def draft_method(name: str, like: str) -> Draft:
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == ALL:
         raise UserError(
-            f"'{name}': not a name for a method; allowed: a-z, 0-9 and _, as in margin_dpo, "
+            f"'{name}': not a valid method name; allowed: a-z, 0-9 and _, as in margin_dpo, "
             f"but neither a keyword nor '{ALL}'"
         )
     if name in catalog():

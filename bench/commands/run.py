@@ -140,7 +140,7 @@ def _run(
     if unsuited := read_data(plan, console):
         if not all_methods:
             raise UserError(next(iter(unsuited.values())))
-        console.print(f"  left out, because the data lack their feedback: {', '.join(unsuited)}")
+        console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
     executor: LocalExecutor | DistributedExecutor = (

@@ -13,7 +13,7 @@ def win_rate_text(file: Path, *, as_json: bool) -> str:
 
     Args:
         file: Annotations in AlpacaEval's format.
-        as_json: Whether JSON is wanted instead of lines for people.
+        as_json: Whether to return JSON instead of readable lines.
 
     Raises:
         UserError: The file or a row is not valid.

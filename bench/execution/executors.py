@@ -1,4 +1,4 @@
-"""Executors: processes that work side by side; one that dies takes nothing else down."""
+"""Executors run jobs in parallel processes; a process that dies fails only its own job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     Attributes:
         status: ok, failed or diverged.
         error: Why it is not ok, in one line.
-        seconds: What it took.
+        seconds: How long it took.
     """
 
     status: str
@@ -42,9 +42,9 @@ class Job(NamedTuple):
     """Work for a process of its own.
 
     Attributes:
-        work: Called with the argument; returns the fields of an outcome.
-        argument: What it is called with.
-        after: Called here with the outcome; returns the jobs that can be done now.
+        work: Called with the argument in a worker; returns the fields of an outcome.
+        argument: The argument of `work`.
+        after: Called in the main process with the outcome; returns the jobs that it unlocks.
     """
 
     work: Callable[[Any], tuple[str, str, float]]
@@ -57,19 +57,19 @@ class LocalExecutor:
     """Worker processes on this machine.
 
     Attributes:
-        jobs: How many work side by side.
-        threads: Of each.
+        jobs: Number of parallel worker processes.
+        threads: Threads of each process.
     """
 
     jobs: int
     threads: int = 1
 
     def describe(self) -> str:
-        """Return in a few words how jobs are done."""
+        """Return a short description of how jobs are run."""
         return f"{self.jobs} at a time"
 
     def run(self, jobs: Iterable[Job]) -> None:
-        """Do all jobs, in order, then what follows from them. A death fails its own job only."""
+        """Run all jobs in order, then those they unlock. A dead worker fails only its own job."""
         os.environ |= KEEP_MEMORY | dict(os.environ)
         waiting = deque(jobs)
         running: dict[Future[Outcome], Job] = {}
@@ -101,19 +101,19 @@ class LocalExecutor:
 
 
 class DistributedExecutor:
-    """Processes that `accelerate launch` started do each job jointly, one after the other."""
+    """Runs jobs one at a time, each jointly in all processes that `accelerate launch` started."""
 
     jobs = 1
 
     def describe(self) -> str:
-        """Return in a few words how jobs are done."""
+        """Return a short description of how jobs are run."""
         return f"{distributed.world_size()} processes for each training"
 
     def run(self, jobs: Iterable[Job]) -> None:
-        """Do all jobs, in order, then what follows from them. All processes must be given them.
+        """Run all jobs in order, then those they unlock. All processes must get the same jobs.
 
         Raises:
-            RuntimeError: A job failed: the other processes may be anywhere in it.
+            RuntimeError: A job failed, and the other processes may be at any point of it.
         """
         waiting = deque(jobs)
         while waiting:
@@ -132,7 +132,7 @@ def default_jobs(device: str) -> int:
 
 
 def _pool(count: int) -> Any:
-    """Return the processes: always the same, and new ones where one has died."""
+    """Return the pool of workers; it is reused, and replaced if a worker has died."""
     from joblib.externals.loky import get_reusable_executor
 
     return get_reusable_executor(max_workers=count, timeout=IDLE_SECONDS)
@@ -150,7 +150,7 @@ def _do(threads: int, work: Callable[[Any], tuple[str, str, float]], argument: A
 
 @cache
 def _freeze() -> None:
-    """Keep what the libraries hold for good out of garbage collection, once in each process.
+    """Exclude the libraries' permanent objects from garbage collection, once in each process.
 
     Every trainer forces a collection when it ends, which can take longer than a small training.
     """

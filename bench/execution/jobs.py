@@ -1,4 +1,4 @@
-"""What is left to do of a work, and what follows what: shared stages, runs, pooled samples."""
+"""The jobs that are left to do, and their order: shared stages, runs, pooled samples."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def execute(
 
 
 def first_missing(pipeline: Pipeline, reference_samples: ReferenceSamples) -> str:
-    """Return the key of what is made first when a pipeline is prepared."""
+    """Return the key of the first artifact that is made when a pipeline is prepared."""
     return next((pipeline.key(stage) for stage in pipeline.missing()), reference_samples.key)
 
 
 class Schedule:
-    """The jobs of a work: a pipeline's stages, then its runs, then its pooled samples.
+    """The jobs of a `Work`: a pipeline's stages, then its runs, then its pooled samples.
 
     Attributes:
         problems: Status and error of each run that is not ok, by its key.
@@ -85,7 +85,7 @@ class Schedule:
         self.poolable = {p for p, s in work.reference_samples.items() if s.can_be_pooled}
 
     def first(self) -> list[Job]:
-        """Return the jobs that need nothing else."""
+        """Return the jobs that depend on no other job."""
         runs = [run.name for left in self.left.values() for run in left]
         self.progress.start(len(self.unready), runs)
         jobs = [self._preparation(pipeline) for pipeline in self.waiting]

@@ -1,4 +1,4 @@
-"""The manifest of a run: what is needed to judge it and to repeat it, and where its models lie."""
+"""The manifest of a run: what it takes to assess and repeat it, and where its models are."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.cache.keys import LIBRARIES
 from bench.config.catalog import find_method, learns_from, title
-from bench.pipeline.base import Pipeline
 from bench.execution.plan import Plan
 from bench.execution.run import Run
-from bench.cache.keys import LIBRARIES
+from bench.pipeline.base import Pipeline
 from methods.core.models import distributed
 
 ROOT = Path(__file__).parents[2]
 
 
 def manifest(plan: Plan, finished: list[Run], started: float, command: str) -> dict[str, Any]:
-    """Return what is needed to judge and to repeat a run, and where its models lie.
+    """Return what it takes to assess and repeat a run, and where its models are.
 
     Args:
         plan: What was run.

@@ -41,10 +41,10 @@ def measure_policy(
 
     Args:
         reference_samples: Those of the pipeline.
-        policy: What is measured.
+        policy: The policy to measure.
         per_prompt: Responses to each prompt.
         temperatures: Other sampling temperatures.
-        checkpoints: Folder of the policies that were kept on the way.
+        checkpoints: Folder of the intermediate policies that were kept.
         folder: Where everything is written.
 
     Raises:
@@ -74,7 +74,7 @@ def _write(folder: Path, split: str, measured: Measured) -> None:
 
 
 def read_measured(folder: Path, split: str) -> Measured:
-    """Return what `measure_policy` wrote of a split."""
+    """Return what `measure_policy` wrote for a split."""
     with np.load(folder / f"{split}.npz") as arrays:
         rewards, weights = arrays["rewards"], arrays.get("weights")
     metrics = read_json(folder / f"{split}.json")

@@ -81,7 +81,7 @@ def furthest(runs: list[Run], most: int) -> list[Run]:
 
 @dataclass
 class Plan(Work):
-    """All that an experiment asks for on a device.
+    """Everything that an experiment asks for, on one device.
 
     Attributes:
         experiment: What is asked for.
@@ -95,10 +95,10 @@ class Plan(Work):
 
     @classmethod
     def of(cls, experiment: Experiment, store: Store, device: str) -> Plan:
-        """Lay out pipelines and runs, seeds outermost within a task.
+        """Return the pipelines and runs; within a task, seed by seed.
 
         Raises:
-            UserError: Data or models that a task names cannot be had.
+            UserError: Data or models that a task names cannot be found.
         """
         evaluation = experiment.evaluation
         reference_samples: dict[Pipeline, ReferenceSamples] = {}

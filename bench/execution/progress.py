@@ -53,8 +53,8 @@ class Progress:
         """Count a finished job, and print its outcome and the time left.
 
         Args:
-            kind: The kind of job, by which its time is remembered.
-            label: What is printed of it.
+            kind: The kind of job; times are averaged by kind.
+            label: The name that is printed.
             status: "ok", or what went wrong.
             error: A message; empty where there is none.
             seconds: How long it took.

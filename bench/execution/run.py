@@ -44,7 +44,7 @@ class Run:
         budget: The most training examples or episodes.
         per_prompt: Responses to each prompt in the evaluation.
         temperatures: Other sampling temperatures.
-        checkpoints: How many policies are kept on the way.
+        checkpoints: How many intermediate policies are kept.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """What progress calls the run."""
+        """The run's name in the progress output."""
         params = " ".join(f"{key}={value}" for key, value in self.params)
         return " ".join(filter(None, [self.pipeline.name, self.name, params]))
 
@@ -109,12 +109,12 @@ class Run:
 
     @property
     def policy_folder(self) -> Path:
-        """Where the trained policy lies, or will."""
+        """Folder of the trained policy, whether it exists yet or not."""
         return self.pipeline.store.folder(POLICY, self.train_key)
 
     @property
     def metrics_folder(self) -> Path:
-        """Where the metrics lie, or will."""
+        """Folder of the metrics, whether it exists yet or not."""
         return self.pipeline.store.folder(METRICS, self.key)
 
     def trained(self) -> bool:
@@ -126,7 +126,7 @@ class Run:
         return self.pipeline.store.has(METRICS, self.key)
 
     def execute(self) -> None:
-        """Train and measure, whatever of it is missing."""
+        """Train and measure the policy, as far as that has not been done."""
         if not distributed.broadcast(self.trained()):
             self._train()
         if not distributed.broadcast(self.finished()):
@@ -158,7 +158,7 @@ class Run:
             )
 
     def policy(self) -> Policy:
-        """Return the trained policy, loaded from disk as anybody else would."""
+        """Return the trained policy, loaded from disk."""
         return load_policy(self.policy_folder, self.pipeline.device)
 
     def measured(self, split: str) -> Measured:

@@ -151,8 +151,8 @@ def regret_rows(runs: list[Run], frontiers: FrontiersByPipeline) -> Iterator[Row
     """Yield the rows of REGRET, in units of gold reward.
 
     By enumeration where all responses are listed; elsewhere from samples, as far as those can be
-    trusted. What is learned from labels is gold / temperature of the annotator, so a strength of 1
-    there is one of `temperature` in units of gold.
+    trusted. What is learned from labels is gold / the annotator's temperature, so a strength of 1
+    is `temperature` in units of gold.
     """
     for run in runs:
         metrics, found = run.metrics("test"), frontiers[run.pipeline]
@@ -225,7 +225,7 @@ def sample_rows(runs: list[Run]) -> Iterator[Row]:
 
 
 def pair_rows(plan: Plan) -> Iterator[Row]:
-    """Yield the rows of PAIRS: what people preferred on prompts that nothing was trained on."""
+    """Yield the rows of PAIRS: people's preferences on prompts that nothing was trained on."""
     judged = {
         pipeline.name: pipeline
         for pipeline in plan.pipelines

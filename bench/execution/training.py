@@ -25,13 +25,13 @@ USAGE_FILE, CURVES_FILE = "usage.json", "curves.json"
 
 
 class Trained(NamedTuple):
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         policy: The trained policy.
         usage: What training used, by column of runs.csv.
         curves: Training curves that the method logged.
-        checkpoints: Folder of the policies that were kept on the way, if there are any.
+        checkpoints: Folder of the intermediate policies that were kept, if any.
     """
 
     policy: Policy
@@ -64,7 +64,7 @@ def train_policy(
         pipeline: With all its stages made.
         sampling: Of the evaluation.
         budget: The most training examples or episodes.
-        checkpoints: How many policies are kept on the way.
+        checkpoints: How many intermediate policies are kept.
         workdir: Where it may write, and where a training that was stopped left its progress.
 
     Raises:
@@ -115,7 +115,7 @@ def _labels(method: Method, pipeline: Pipeline) -> list[Label]:
 
 
 def label_count(method: Method, pipeline: Pipeline, reward_calls: int) -> int:
-    """Return how many labels a training took: of a privileged method each gold reward is one."""
+    """Return how many labels a training used; for a privileged method, each gold reward is one."""
     kind = method.feedback
     if method.privileged:
         return reward_calls
@@ -134,8 +134,8 @@ def total_usage(usage: Usage) -> dict[str, Any]:
 def training_sampling(sampling: SamplingParams) -> SamplingParams:
     """Return the sampling parameters that online methods sample by.
 
-    Those of the evaluation; without a cut, and at temperature 1 instead of 0, where those have no
-    gradient or no finite log-probability.
+    Those of the evaluation, unless they rule tokens out and so leave no gradient or no finite
+    log-probability: then without top_k and top_p, and at temperature 1 instead of 0.
     """
     if sampling.is_softmax:
         return sampling

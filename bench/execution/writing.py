@@ -51,9 +51,9 @@ def write_results(
 
 
 def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
-    """Write the samples, and what people preferred on the same prompts.
+    """Write the samples, and people's preferences on the same prompts.
 
-    What a language model said of other samples is removed.
+    Verdicts of a language model on other samples are removed.
     """
     file = folder / schema.SAMPLES.file
     before = file.read_bytes() if file.exists() else b""

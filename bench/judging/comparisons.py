@@ -38,9 +38,9 @@ class Match(NamedTuple):
 
     Attributes:
         task: The task's name.
-        method: The method's name, or "chosen" for the pairs that people labelled.
+        method: The method's name, or "chosen" for the pairs that people labeled.
         params: The method's selected setting, as JSON.
-        seed: The seed; None for the pairs that people labelled.
+        seed: The seed; None for the pairs that people labeled.
         opponent: "sft", "chosen" or "rejected".
         comparisons: One per prompt.
     """
@@ -54,7 +54,7 @@ class Match(NamedTuple):
 
 
 def read_pairs(folder: Path) -> pd.DataFrame:
-    """Return the pairs that people labelled on test prompts; none without recorded data.
+    """Return the pairs that people labeled on test prompts; none without recorded data.
 
     Raises:
         UserError: A column is missing.
@@ -76,7 +76,7 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
     """Yield the comparisons of the selected settings, by task and seed.
 
     The opponents are the SFT policy of the same seed, and the response that people chose. A task's
-    last match is of the pairs that people labelled: it measures how often the judge agrees.
+    last match is of the pairs that people labeled: it measures how often the judge agrees.
 
     Args:
         results: The results folder.
@@ -99,8 +99,8 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
             rows = selected[selected["seed"] == seed]
             yield from _seed_matches(task, seed, rows, chosen, end, judge)
         if len(task_pairs):
-            labelled = labelled_pairs(task_pairs, end, judge.prompts)
-            yield Match(task, CHOSEN, "", None, REJECTED, labelled)
+            labeled = labeled_pairs(task_pairs, end, judge.prompts)
+            yield Match(task, CHOSEN, "", None, REJECTED, labeled)
 
 
 def _seed_matches(
@@ -127,8 +127,8 @@ def _seed_matches(
                 yield Match(task, method, params, seed, opponent, comparisons)
 
 
-def labelled_pairs(pairs: pd.DataFrame, end: str, most: int) -> list[Comparison]:
-    """Return the first pairs that people labelled, with the chosen response as ours.
+def labeled_pairs(pairs: pd.DataFrame, end: str, most: int) -> list[Comparison]:
+    """Return the first pairs that people labeled, with the chosen response as ours.
 
     Args:
         pairs: From `read_pairs`, of one task.

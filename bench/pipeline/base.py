@@ -39,7 +39,7 @@ class Stage(NamedTuple):
 
     Attributes:
         make: Called with the pipeline and an empty folder. It writes the artifact there and returns
-            metrics of it. The artifact's key covers the code of its module and of all that this
+            its metrics. The artifact's key covers the code of its module and of all that this
             module imports.
         after: The stages whose artifacts it reads.
         options: The task's options that it reads, beyond those of earlier stages.
@@ -59,6 +59,7 @@ class Pipeline(ABC):
     """A task at a seed: the stages that all methods share, and access to their artifacts.
 
     Attributes:
+        task_class: The kind of task that it is for, subclasses included.
         stages: By name, in the order in which they are made.
         task: The task with its options.
         seed: Varies text, feedback and training; of recorded data, only the training.
@@ -67,6 +68,7 @@ class Pipeline(ABC):
         alias: The experiment's name for the task, where the task occurs with several options.
     """
 
+    task_class: ClassVar[type[Task]]
     stages: ClassVar[Mapping[str, Stage]]
 
     task: Task
@@ -240,7 +242,7 @@ class Pipeline(ABC):
         return load_shared_reward(self.folder("reward_model"), self.device)
 
     def labels(self, split: str, kind: FeedbackKind) -> list[Label]:
-        """Return the labels of a split that the annotator gave as this kind; maybe none."""
+        """Return the labels of this kind that the annotator gave on a split; possibly none."""
         return read_labels(self.folder("feedback"), split, kind)
 
     def feedback(self, kind: FeedbackKind) -> list[Label]:

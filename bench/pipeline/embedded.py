@@ -18,6 +18,7 @@ from bench.tasks.base import END, Embedded, Example, Split
 class EmbeddedPipeline(SimulatedPipeline):
     """An embedded task at a seed."""
 
+    task_class: ClassVar = Embedded
     stages: ClassVar = {
         # Reads all options that no later stage names: they determine text and gold reward.
         "base_model": Stage(base_model.make_embedded),

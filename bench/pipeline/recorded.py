@@ -32,6 +32,7 @@ class RecordedPipeline(Pipeline):
         sources: Where data and models were found.
     """
 
+    task_class: ClassVar = Recorded
     stages: ClassVar = {
         "feedback": Stage(
             recorded_feedback.make_recorded,
@@ -68,7 +69,7 @@ class RecordedPipeline(Pipeline):
 
     @classmethod
     def fit_options(cls, task: Recorded) -> dict[str, Any]:
-        """Return a smaller `response_tokens` where prompts would get less than half of the model.
+        """Return a smaller `response_tokens` where prompts would get less than half of the context.
 
         Args:
             task: Recorded preferences.
@@ -95,7 +96,7 @@ class RecordedPipeline(Pipeline):
         return {}
 
     def make(self, stage: str) -> None:
-        """Make one stage, unless it is there.
+        """Make a stage's artifact, unless it exists.
 
         Raises:
             UserError: The data cannot be used.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 from bench.cache.store import Store
 from bench.pipeline.base import Pipeline
-from bench.pipeline.embedded import EmbeddedPipeline
-from bench.pipeline.recorded import RecordedPipeline
-from bench.pipeline.sentiment import SentimentPipeline
-from bench.tasks.base import Embedded, Task
-from bench.tasks.recorded import Recorded
-from bench.tasks.sentiment import Sentiment
+from bench.tasks.base import Task
 
+PATHS = (
+    "bench.pipeline.embedded:EmbeddedPipeline",
+    "bench.pipeline.recorded:RecordedPipeline",
+    "bench.pipeline.sentiment:SentimentPipeline",
+)
 PIPELINES: dict[type[Task], type[Pipeline]] = {
-    Embedded: EmbeddedPipeline,  # type: ignore[type-abstract]
-    Recorded: RecordedPipeline,
-    Sentiment: SentimentPipeline,
+    pipeline.task_class: pipeline for pipeline in map(resolve_name, PATHS)
 }
 
 

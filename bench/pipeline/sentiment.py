@@ -47,6 +47,7 @@ class SentimentPipeline(SimulatedPipeline):
         sources: Where texts and models were found.
     """
 
+    task_class: ClassVar = Sentiment
     stages: ClassVar = {
         "texts": Stage(
             texts.make_sentiment,

@@ -67,7 +67,7 @@ def find_sources(task: Recorded) -> Sources:
 
 
 def find_texts(task: Sentiment) -> Sources:
-    """Find the texts, model and classifier of a sentiment task, likewise."""
+    """Find the texts, model and classifier of a sentiment task, in the same way."""
     return Sources(
         data=fingerprint(task.data, task.split),
         model=find_model(task.model),
@@ -117,7 +117,7 @@ def _fetched(name: str) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"model '{name}': no such folder, and not to be fetched from the hub ({reason}); "
+            f"model '{name}': no such folder, and it cannot be fetched from the hub ({reason}); "
             f"allowed: {sizes}, a folder or a hub id"
         ) from None
 

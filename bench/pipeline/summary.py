@@ -15,7 +15,7 @@ KIND_NAMES = {"pairs": "pairs", "rankings": "rankings", "unpaired": "unpaired la
 
 
 def recorded_summary(task: Recorded, metrics: Mapping[str, Any]) -> list[str]:
-    """Return a line on the rows that are used, and one on each thing to know of them.
+    """Return a line on the rows that are used, and one for each remark about them.
 
     Args:
         task: Recorded preferences.

@@ -63,8 +63,8 @@ class Metric:
     @property
     def column(self) -> Column:
         """The metric's column."""
-        unit = f" ({self.unit})" if self.unit and not self.label.endswith(self.unit) else ""
-        return Column(self.name, f"{self.label.format(source='gold or judge')}{unit}: {self.help}")
+        unit = f" Unit: {self.unit}." if self.unit else ""
+        return Column(self.name, f"{self.help}{unit}")
 
     def columns(self) -> list[Column]:
         """Return the metric's column, and that of its standard error."""
@@ -92,7 +92,7 @@ class Table:
         return [column.name for column in self.columns]
 
     def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        """Return rows as a table; what a row lacks is empty, and what is not declared is dropped."""
+        """Return rows as a table: what a row lacks is empty, what is not declared is left out."""
         return pd.DataFrame(
             [[row.get(name) for name in self.names] for row in rows], columns=self.names
         )

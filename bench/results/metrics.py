@@ -1,7 +1,7 @@
 """Every metric of a run, declared once.
 
-A new metric is an entry here and a line in `bench/evaluation/measure.py`: its column in runs.csv, its
-place in the report's tables, its entry in the glossary and its line in docs/columns.md follow.
+A new metric is an entry here and a line in `bench/evaluation/measure.py`: its column in runs.csv,
+its place in the report's tables, its entry in the glossary and its line in docs/columns.md follow.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ MEASURED = (
     Metric(
         "reward",
         "{source} reward",
-        "What policies are measured by, mean over responses: the gold reward, or a judge's where "
-        "nobody knows one.",
+        "Mean reward of the responses: the gold reward, or a judge's where there is no gold "
+        "reward.",
         higher_is_better=True,
         shown=("main", "terminal", "checkpoints"),
         has_sem=True,
@@ -22,15 +22,15 @@ MEASURED = (
     Metric(
         "proxy_reward",
         "proxy reward",
-        "The reward model's estimate, which methods learn from.",
+        "Mean reward of the responses by the reward model, which methods learn from.",
         shown=("main", "checkpoints"),
         has_sem=True,
     ),
     Metric(
         "kl",
         "KL",
-        "How far the policy moved from the SFT policy: the KL divergence of whole responses, the "
-        "end token included. At 0 it is the SFT policy.",
+        "KL divergence of the policy from the SFT policy, over whole responses, the end token "
+        "included. It is 0 for the SFT policy.",
         unit="nats",
         higher_is_better=False,
         shown=("main", "terminal", "checkpoints"),
@@ -57,7 +57,7 @@ MEASURED = (
     Metric(
         "entropy",
         "entropy",
-        "How varied the responses are: the entropy of the policy, summed over a response.",
+        "Entropy of the policy, summed over a response: how varied the responses are.",
         unit="nats",
         shown=("main", "checkpoints"),
     ),
@@ -91,7 +91,7 @@ MEASURED = (
     Metric(
         "frontier_reward",
         "optimal reward",
-        "The reward of the optimal frontier at the policy's KL: the most that any policy can have "
+        "Reward of the optimal frontier at the policy's KL: the highest that any policy can have "
         "there.",
     ),
     Metric(
@@ -109,8 +109,8 @@ USAGE = (
     Metric(
         "labels",
         "labels",
-        "Labels that the annotator gave to what the run learned from; of a privileged method each "
-        "gold reward counts.",
+        "Labels of the annotator that the run learned from. For a privileged method, each gold "
+        "reward counts as one.",
         format="count",
         higher_is_better=False,
         shown=("usage",),
@@ -118,14 +118,14 @@ USAGE = (
     Metric(
         "prompts_seen",
         "prompts seen",
-        "Labels read, and prompts of which a response was rewarded, repeats included.",
+        "Labels read, and prompts whose response got a reward, repeats included.",
         format="count",
         shown=("usage",),
     ),
     Metric(
         "responses_sampled",
         "responses sampled",
-        "Responses that training sampled.",
+        "Responses sampled in training.",
         format="count",
         higher_is_better=False,
         shown=("usage",),
@@ -133,7 +133,7 @@ USAGE = (
     Metric(
         "reward_calls",
         "reward calls",
-        "Responses that the reward was asked for in training.",
+        "Responses that got a reward in training.",
         format="count",
         higher_is_better=False,
         shown=("usage",),
@@ -141,7 +141,7 @@ USAGE = (
     Metric(
         "train_tokens",
         "training tokens",
-        "Tokens that went forward with gradients on.",
+        "Tokens of the forward passes with gradients.",
         format="count",
         higher_is_better=False,
         shown=("usage",),
@@ -149,7 +149,7 @@ USAGE = (
     Metric(
         "train_seconds",
         "training time",
-        "Seconds of training.",
+        "Duration of the training.",
         unit="s",
         format="seconds",
         higher_is_better=False,
@@ -158,8 +158,7 @@ USAGE = (
     Metric(
         "peak_memory_mb",
         "peak memory",
-        "The most memory in use during training: of the process on a CPU, of the allocator on a "
-        "GPU.",
+        "Peak memory during training: of the process on a CPU, of the allocator on a GPU.",
         unit="MB",
         format="count",
         higher_is_better=False,

@@ -18,14 +18,14 @@ def _text(name: str, help: str) -> Column:  # noqa: A002 (as the column calls it
 
 TASK = _text("task", "The task's name in the experiment.")
 METHOD = _text("method", "The method's name.")
-PARAMS = _text("params", "What the experiment varies of the method, as JSON.")
+PARAMS = _text("params", "The hyper-parameters that the experiment varies, as JSON.")
 STRENGTH = Column("strength", "Value of the hyper-parameter that trades reward against KL.")
-SEED = Column("seed", "The seed, which names the random instance that all methods share.")
-SPLIT = _text("split", "validation or test.")
+SEED = Column("seed", "The seed; all methods share its stages.")
+SPLIT = _text("split", "The prompts that were answered: validation or test.")
 PROMPT = _text("prompt", "The prompt; one of several turns is JSON.")
 RUN = (TASK, METHOD, PARAMS, SEED)
 BY_NAME = {metric.name: metric.column for metric in METRICS}
-REWARD_SOURCE = _text("reward_source", "What gives the reward: gold or judge.")
+REWARD_SOURCE = _text("reward_source", "Source of the reward: gold or judge.")
 
 
 def _run_columns() -> list[Column]:
@@ -42,7 +42,7 @@ RUNS = Table(
     (
         *(TASK, METHOD, PARAMS, STRENGTH, SEED, SPLIT),
         _text("status", "ok, failed or diverged."),
-        _text("error", "Why the run is not ok."),
+        _text("error", "The reason why the run is not ok."),
         *_run_columns(),
     ),
 )
@@ -62,11 +62,11 @@ METHODS = Table(
 )
 CURVES = Table(
     "curves.csv",
-    "Training curves: a method's own numbers, never results.",
+    "Training curves that the methods log. They are no results.",
     (
         *RUN,
         Column("step", "Training examples or episodes so far."),
-        _text("metric", "What the method logged."),
+        _text("metric", "Name of the logged number."),
         Column("value", "Its value."),
     ),
 )
@@ -76,17 +76,20 @@ FRONTIER = Table(
     (
         *(TASK, SEED, Column("kl", "KL to the SFT policy (nats).")),
         Column("reward", "The best expected reward at that KL."),
-        Column("effective_samples", "On how many samples for each prompt it rests; empty: exact."),
+        Column(
+            "effective_samples",
+            "Effective samples for each prompt (Kish's formula); empty where it is exact.",
+        ),
     ),
 )
 STAGES = Table(
     "stages.csv",
-    "What all methods share: each stage of each task and seed.",
+    "The stages that all methods share, for each task and seed.",
     (
         *(TASK, SEED, _text("stage", "The stage's name.")),
-        Column("seconds", "What making it took."),
+        Column("seconds", "Time to make the stage (s)."),
         Column("reward_accuracy", "How often a reward model agrees with gold, or with people."),
-        Column("pairs", "On how many held-out labels of people."),
+        Column("pairs", "Number of held-out labels of people."),
         Column("accuracy_low", "Lower end of the 95% interval."),
         Column("accuracy_high", "Its upper end."),
     ),
@@ -165,7 +168,7 @@ PAIRS = Table(
 )
 LLM_JUDGE = Table(
     "llm_judge.csv",
-    "What language models said of the selected settings, and of people's own pairs (no seed).",
+    "Verdicts of language models on the selected settings, and on people's own pairs (no seed).",
     (
         _text("judge", "The language model."),
         *(*RUN, _text("opponent", "sft, chosen or rejected.")),

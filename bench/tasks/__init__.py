@@ -1,18 +1,20 @@
 """Tasks: what methods are compared on. `TASKS` maps each name to its class.
 
 Imports: bench.data, methods.core.
-To add a task, write its module and add its class to `TASKS`.
+To add a task, write its module and add a line to `PATHS`.
 """
 
 from __future__ import annotations
 
-from bench.tasks.base import Task
-from bench.tasks.exact import Exact
-from bench.tasks.haiku import Haiku
-from bench.tasks.polite import Polite
-from bench.tasks.recorded import Recorded
-from bench.tasks.sentiment import Sentiment
+from pkgutil import resolve_name
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Polite, Haiku, Exact, Recorded, Sentiment)
-}
+from bench.tasks.base import Task
+
+PATHS = (
+    "bench.tasks.polite:Polite",
+    "bench.tasks.haiku:Haiku",
+    "bench.tasks.exact:Exact",
+    "bench.tasks.recorded:Recorded",
+    "bench.tasks.sentiment:Sentiment",
+)
+TASKS: dict[str, type[Task]] = {task.name: task for task in map(resolve_name, PATHS)}

@@ -132,7 +132,7 @@ class FeedbackFormat:
 
 @dataclass(frozen=True)
 class ResponseSource:
-    """Where the labelled responses come from: the SFT policy by default.
+    """Where the labeled responses come from: the SFT policy by default.
 
     Labels say little about responses that the source hardly ever gives.
 
@@ -192,7 +192,7 @@ class Simulated(Task):
         labels: How many labels the annotator gives.
         feedback_format: What it is shown, and what a label is.
         annotator: How noisy it is.
-        response_source: Where the labelled responses come from.
+        response_source: Where the labeled responses come from.
     """
 
     reward_source: ClassVar = "gold"

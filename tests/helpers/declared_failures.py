@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from helpers.broken_methods import Good, SeesBatch
+from helpers.broken_policies import SeesBatch
+from helpers.good_method import Good
 
 from methods.sft import SFT
 

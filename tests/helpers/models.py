@@ -10,8 +10,10 @@ from types import ModuleType
 import torch
 
 from bench.evaluation.kl import model_kl
+from methods.core.feedback import Pair
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
+from methods.core.training.context import Context
 
 # The small policy's words; its prompts and how it is sampled.
 LETTERS = ["a", "b", "c", "d"]
@@ -22,6 +24,22 @@ SAMPLING = SamplingParams(max_new_tokens=3)
 def likes_a(prompts: object, responses: list[str]) -> list[float]:
     """A trivial reward: the share of the letter a in the response."""
     return [response.split().count("a") / 3 for response in responses]
+
+
+def small_context(sft_folder: Path, workdir: Path, **changes: object) -> Context:
+    """Return a context on the small policy, with pairs that prefer the letter a."""
+    settings: dict[str, object] = {
+        "sft": sft_folder,
+        "prompts": PROMPTS,
+        "labels": [Pair(prompt, "a a a", "b b b") for prompt in PROMPTS] * 50,
+        "sampling": SAMPLING,
+        "budget": 10**6,
+        "seed": 0,
+        "workdir": workdir,
+        "device": "cpu",
+        "reward_function": likes_a,
+    }
+    return Context(**(settings | changes))  # type: ignore[arg-type]
 
 
 def weights(policy: ModelPolicy) -> list[torch.Tensor]:

@@ -107,6 +107,7 @@ def sampled_frontier(exact: OptimalFrontier, n: int, seed: int) -> OptimalFronti
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [512, 3072, pytest.param(16384, marks=pytest.mark.slow)])
 def test_a_sampled_frontier_is_within_2_percent_wherever_it_is_given(
     exact: OptimalFrontier, n: int
@@ -138,6 +139,7 @@ def test_without_its_rule_a_sampled_frontier_would_not_be_within_2_percent(
     assert worst > 0.03
 
 
+@pytest.mark.slow
 def test_pooled_samples_reach_further_and_are_within_2_percent(
     pipeline: EmbeddedPipeline, exact: OptimalFrontier, sampling: SamplingParams, moved: list[Path]
 ) -> None:
@@ -194,6 +196,7 @@ def choose(random: np.random.Generator, logprobs: np.ndarray, n: int) -> np.ndar
     return np.stack([random.choice(len(p), size=n, p=p / p.sum()) for p in weights])
 
 
+@pytest.mark.slow
 def test_the_standard_error_of_the_kl_is_right_for_other_prompts(
     pipeline: EmbeddedPipeline, sampling: SamplingParams, moved: list[Path]
 ) -> None:

@@ -38,6 +38,7 @@ class Broken(Method):
 '''
 
 
+@pytest.mark.slow
 def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def accuracy(pipeline: EmbeddedPipeline) -> float:
     return float(pipeline.metrics("reward_model")["reward_accuracy"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("worse", "by"),
     [
@@ -80,6 +81,7 @@ def enumerated_frontier(pipeline: EmbeddedPipeline) -> OptimalFrontier:
     return OptimalFrontier.from_list(gold, model_logprobs(policy, prompts, SAMPLING))
 
 
+@pytest.mark.slow
 def test_the_response_source_sets_where_labeled_responses_come_from(
     make_pipeline: MakePipeline,
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_response_source_sets_where_labeled_responses_come_from(
     assert tilted == pytest.approx(half, abs=0.1) and tilted > gold + 0.3
 
 
+@pytest.mark.slow
 def test_overlap_sets_where_the_reference_starts_and_how_far_the_optimum_is(
     make_pipeline: MakePipeline,
 ) -> None:

@@ -37,6 +37,7 @@ SAMPLED = TINY | {
 }
 
 
+@pytest.mark.slow
 def test_trained_policies_are_sampled_for_the_frontier_once(tmp_path: Path) -> None:
     output = finish(command(tmp_path, SAMPLED, "--jobs", "2"))
     assert "polite optimal frontier, seed 0  ok" in output

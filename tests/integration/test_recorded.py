@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 from helpers.classifiers import make_classifier
+from helpers.judge_server import JudgeServer, longer, serving
 from helpers.preferences import (
     NICE,
     RUDE,
@@ -22,7 +23,6 @@ from helpers.preferences import (
     unpaired,
     write_rows,
 )
-from helpers.judge_server import JudgeServer, longer, serving
 
 from bench.commands.run import run_bench
 from bench.errors import UserError
@@ -147,6 +147,7 @@ def test_a_language_model_that_cannot_be_reached_costs_neither_run_nor_report(
     assert (out / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "method"),
     [("unpaired", "kto"), pytest.param("rankings", "dpo", marks=pytest.mark.slow)],
@@ -195,6 +196,7 @@ def test_too_many_bad_rows_end_a_run_with_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_reward_model_on_unpaired_labels_ranks_liked_over_disliked(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "prefs.jsonl", unpaired(160))
     pipeline = open_recorded(tmp_path, data, reward_model=LONGER)

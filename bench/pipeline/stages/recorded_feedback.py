@@ -73,7 +73,7 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
 
 
 def feedback_metrics(prepared: Prepared) -> dict[str, Any]:
-    """Return what the artifact says of the rows. It holds codes and counts, and no text."""
+    """Return the artifact's metrics of the rows: codes and counts, no text."""
     train, checked = prepared.splits["train"], prepared.checked
     return {
         "kind": prepared.kind,
@@ -125,7 +125,7 @@ def _check_splits(task: Recorded, splits: dict[str, list[Label]]) -> None:
             raise UserError(
                 f"{task.data}: {len(labels)} rows are too few: the {split} split has {len(part)}; "
                 f"rows are split by the user's first turn, of which there are {len(openings)}; "
-                "set shares, or bring more"
+                "set shares, or use more data"
             )
 
 

@@ -66,7 +66,7 @@ def answer(results: Results, task: str) -> Part:
         *_efficiency_warnings(rows),
     )
     if not order:
-        statement = "No verdict: no run of a method without privilege finished with a reward."
+        statement = "No verdict: no run of a method that is not privileged finished with a reward."
         return Part(title, statement, warnings)
     sentences = (
         judge_sentence(results, task),
@@ -201,7 +201,7 @@ def _lost_runs(status: str, lost: pd.DataFrame, total: int) -> str:
 def _efficiency_warnings(rows: pd.DataFrame) -> list[str]:
     means = rows.groupby("method", sort=False)["efficiency"].mean()
     return [
-        f"{method} seems to have {percent(share)} of the optimal gain. No policy can have more "
+        f"{method} appears to have {percent(share)} of the optimal gain. No policy can have more "
         "than 100%: the frontier is estimated too low there."
         for method, share in means[means > EFFICIENCY_ALARM].items()
     ]
@@ -220,7 +220,7 @@ def _effort_warnings(results: Results, task: str) -> list[str]:
         for n, methods in groups.items()
     ]
     counts = listed(parts) if len(parts) == len(tried) else "; ".join(parts)
-    return [f"Unequal effort: the settings tried are {counts}. More settings are more chances."]
+    return [f"Unequal effort: the settings tried are {counts}. More settings mean more chances."]
 
 
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:

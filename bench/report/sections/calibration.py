@@ -21,7 +21,7 @@ UNKNOWN = (
 ITSELF = "itself"
 COMPARED = {
     ITSELF: "a method with itself",
-    "crippled": "a method with a copy of less training",
+    "crippled": "a method with a copy that was trained less",
     "known order": "two methods of known order",
 }
 COLUMNS = (

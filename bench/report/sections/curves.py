@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "Training curves of the selected settings: the mean over seeds, each seed thin. These are the "
-    "methods' own numbers, never results; rewards of different kinds are not on one scale."
+    "methods' own numbers, never results; different kinds of reward are not on one scale."
 )
 LABELS = {"reward": "reward it trains on", "kl": "KL (nats)", "loss": "loss"}
 

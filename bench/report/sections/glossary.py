@@ -11,10 +11,10 @@ COLUMNS = (Column("term", "term", "text"), Column("meaning", "meaning", "long"))
 TERMS = {
     "optimal frontier": (
         "The highest mean reward that any policy can have at each KL. It depends on the task and "
-        "the SFT policy alone, on no method."
+        "the SFT policy alone, not on any method."
     ),
     "effective samples": (
-        "On how many samples for each prompt the optimal frontier rests at a KL (Kish's formula). "
+        "How many samples for each prompt the optimal frontier rests on at a KL (Kish's formula). "
         "The further from the SFT policy, the fewer of its samples count."
     ),
     "privileged": (
@@ -22,8 +22,8 @@ TERMS = {
         "perfect reward; it is never called best."
     ),
     "seeds": (
-        "Finished of started. Each seed has its own base model, SFT policy, feedback and reward "
-        "model, the same for every method."
+        "Finished out of started. Each seed has its own base model, SFT policy, feedback and "
+        "reward model, the same for every method."
     ),
 }
 
@@ -34,6 +34,4 @@ def glossary_section(results: Results) -> Section:
     metrics = [metric for metric in METRICS if results.runs[metric.name].notna().any()]
     terms = {metric_label(metric, source): metric.help for metric in metrics} | TERMS
     rows = [{"term": term, "meaning": meaning} for term, meaning in terms.items()]
-    return Section(
-        "glossary", "How to read it", parts=(Part(tables=(Table(COLUMNS, tuple(rows)),)),)
-    )
+    return Section("glossary", "How to read it", parts=(Part(tables=(Table.of(COLUMNS, rows),)),))

@@ -31,7 +31,7 @@ AGREEMENT_COLUMNS = (
     Column("task", "task", "text"),
     Column("judge", "judge", "text"),
     Column("agreement", "agrees with people", "text", "Mean over seeds, with its 95% interval."),
-    Column("preferences", "preferences", help="On how many held-out preferences."),
+    Column("preferences", "preferences", help="Number of held-out preferences."),
 )
 CHOSEN_COLUMNS = (
     Column("method", "method", "text"),

@@ -1,4 +1,4 @@
-"""What language models said of the selected settings."""
+"""How language models judged the selected settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def language_judge_section(results: Results) -> Section | None:
 
 
 def language_judge_table(results: Results, task: str) -> Table:
-    """Return what language models said of a task's selected settings, means over seeds."""
+    """Return how language models judged a task's selected settings, means over seeds."""
     rows = results.llm_judge
     rows = rows[(rows["task"] == task) & (rows["method"] != CHOSEN)]
     groups = rows.groupby(["judge", "method", "opponent"], sort=False)

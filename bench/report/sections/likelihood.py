@@ -23,7 +23,7 @@ SIDES = [CHOSEN.name, REJECTED.name]
 LINES = {CHOSEN.name: ("chosen", "-"), REJECTED.name: ("rejected", "--")}
 INTRODUCTION = (
     "Change of the mean log-probability (nats) of held-out chosen and rejected responses, from the "
-    "SFT policy to the trained one; the chart shows it over the training of the selected settings. "
+    "SFT policy to the trained one; the chart shows it during training, at the selected settings. "
     "A pairwise loss only widens the margin: it can lower the chosen responses too, as long as the "
     "rejected ones fall further. The probability then goes to responses that nobody has labeled."
 )
@@ -43,7 +43,7 @@ def likelihood_section(results: Results) -> Section | None:
         if (table := likelihood_table(results, task))
     ]
     figure = likelihood_figure(results)
-    alt = "Change of chosen and rejected log-probability over the training"
+    alt = "Change of chosen and rejected log-probability during training"
     charts = (Chart("likelihood", alt, figure),) if figure else ()
     title = "Likelihood of the feedback"
     return Section("likelihood", title, INTRODUCTION, charts, tuple(parts))
@@ -95,7 +95,7 @@ def _draw(panel: Panel, points: pd.DataFrame, results: Results) -> None:
             ax.plot(*mean_curve(changes, "done", side), color=look.color, ls=style, lw=1.8)
             ax.plot(ends["done"], ends[side], ".", color=look.color, ms=4, alpha=0.5)
             ax.plot(1.0, ends[side].mean(), look.marker, color=look.color, ms=5.5)
-    ax.set(xlabel="share of the training", ylabel="change of log-probability (nats)")
+    ax.set(xlabel="share of training", ylabel="change of log-probability (nats)")
     ax.grid(True)
 
 

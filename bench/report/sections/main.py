@@ -31,7 +31,7 @@ SETTING = Column("setting", "setting", "text")
 GAIN = Column(
     "gain", "gain over SFT", help="Difference in reward from the SFT policy, paired by seed."
 )
-SEEDS = Column("seeds", "seeds", help="Finished of started.")
+SEEDS = Column("seeds", "seeds", help="Finished out of started.")
 
 
 def main_section(results: Results) -> Section:

@@ -69,8 +69,8 @@ def turning_table(results: Results, task: str) -> Table:
         Column("form", "better form", "text"),
         Column("a", "a"),
         Column("b", "b"),
-        Column("error", "its error"),
-        Column("other_error", "other form's error"),
+        Column("error", "fit error"),
+        Column("other_error", "fit error of the other form"),
     )
     return Table.of(columns, [_row(results, turn) for turn in turns(results, task)])
 
@@ -141,8 +141,8 @@ def _legend(figure: Figure, source: str, columns: int) -> None:
 def _range(points: pd.DataFrame) -> tuple[float, float]:
     """Return bounds that hold the gains of every method, except a few outliers."""
     gained = points.groupby("method")[["reward", "proxy"]]
-    low = float(gained.quantile(0.005).min(axis=None))
-    high = float(gained.quantile(0.995).max(axis=None))
+    low = float(np.nanmin(gained.quantile(0.005)))
+    high = float(np.nanmax(gained.quantile(0.995)))
     return min(0.0, low) - 0.1 * (high - low), high + 0.15 * (high - low)
 
 

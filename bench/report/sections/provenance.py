@@ -17,7 +17,7 @@ DATA_COLUMNS = (
 STAGE_COLUMNS = (
     Column("task", "task", "text"),
     Column("stage", "stage", "text"),
-    Column("seconds", "time (s)", help="Mean over seeds of what making it took."),
+    Column("seconds", "time (s)", help="Time to make it, mean over seeds."),
     Column(
         "reward_accuracy",
         "reward accuracy",

@@ -44,7 +44,7 @@ GAIN_NOTE = (
     "The normalized gain is the gain over SFT as a share of the largest gain on the optimal "
     "frontier of that task and seed, as the interquartile mean over all runs; tasks without a "
     "frontier are left out. Brackets hold 95% bootstrap intervals over the seeds of each task. "
-    "Pipelines are those that the method finished, of all."
+    "The column pipelines shows how many the method finished, out of all."
 )
 CONTRAST_COLUMNS = (
     Column("contrast", "contrast", "text"),
@@ -85,7 +85,7 @@ def ranking_table(results: Results) -> Table:
         *(Column(f"on {task}", f"mean rank on {task}") for task in by_task),
         Column("gain", "normalized gain (IQM)"),
         Column("improvement", "probability of improvement over SFT"),
-        Column("pipelines", "pipelines", help="Finished of all."),
+        Column("pipelines", "pipelines", help="Finished out of all."),
     )
     if len(ranked) < 2:
         return Table.of(columns, [])

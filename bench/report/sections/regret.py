@@ -25,7 +25,7 @@ INTRODUCTION = (
     "The reward-model error is how far that optimum is from the optimum of the gold reward. The "
     "interaction is what the two errors add to each other: it is negative where stopping short "
     "saves the policy from errors of the reward model. DPO trains no reward model; the shared one "
-    "stands for what its pairs say."
+    "stands in for what its pairs imply."
 )
 SHARE_NOTE = (
     "The share of the optimum is (J - J of SFT) / (best J - J of SFT): 100% is the best possible "

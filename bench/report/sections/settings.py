@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "Every setting counts, including those that lost. More settings are more chances: compare "
+    "Every setting counts, including those that lost. More settings mean more chances: compare "
     "methods only where they had the same number. The chart shows the gain over SFT on test "
-    "prompts to expect if only so many settings had been tried and the best of them selected on "
+    "prompts to expect if only that many settings had been tried and the best of them selected on "
     "validation prompts: the mean over seeds with its 95% t-interval."
 )
 EFFORT = (
@@ -82,7 +82,7 @@ def effort_table(results: Results, task: str) -> Table:
         Column("area", "area under the frontier"),
         *(Column(_within(budget), f"reward at KL ≤ {budget:g}") for budget in BUDGETS),
         *(Column(_best_of(k), f"best of {k}") for k in range(1, most + 1)),
-        Column("collapsed", "collapsed", help="Runs of those started."),
+        Column("collapsed", "collapsed", help="Out of all runs that were started."),
     ]
     rows = [
         {
@@ -141,7 +141,7 @@ def _setting_columns(source: str) -> list[Column]:
         Column("test", f"test {source} reward"),
         Column("kl", "KL (nats)"),
         Column("efficiency", "efficiency"),
-        Column("seeds", "seeds", help="Finished of started."),
+        Column("seeds", "seeds", help="Finished out of started."),
     ]
 
 

@@ -8,8 +8,8 @@ from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 INTRODUCTION = (
-    "Rewards and win rates at sampling temperatures other than the one that all other numbers are "
-    "from; 0 is greedy. Both sides of a win rate are sampled at that temperature."
+    "Rewards and win rates at sampling temperatures other than the one behind all other numbers; "
+    "0 is greedy. Both sides of a win rate are sampled at that temperature."
 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from helpers.broken_methods import BROKEN, Good
+from helpers.broken_methods import BROKEN
 from helpers.declared_failures import Declared, DeclaredAside, DeclaredInVain
+from helpers.good_method import Good
 
 from bench.checks import CHECKS, run_check
 from bench.checks.subject import Failed

@@ -1,52 +1,35 @@
-"""Offline methods minimize the losses of their papers."""
+"""Methods that learn from pairs minimize the losses of their papers."""
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from statistics import mean
-from typing import Any
 
 import pytest
 import torch
 from helpers.models import PROMPTS, weights
+from helpers.offline import SHORT, SIZE, STEPS, text
 from torch.nn.functional import logsigmoid
 
 from methods.apo import APO
 from methods.base import Context, Method
-from methods.bco import BCO, RewardShift, classifier_loss
 from methods.cdpo import CDPO
-from methods.core.feedback import Pair, Unpaired
+from methods.core.feedback import Pair
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
-from methods.core.training.pairwise import PLAIN, PairLogprobs, UnpairedLogprobs, fit_pairs
+from methods.core.training.pairwise import PLAIN, PairLogprobs, fit_pairs
 from methods.core.training.trainer import Schedule
-from methods.core.trl.experimental import experimental
-from methods.core.trl.kto import UnpairedCollator, passes, unpaired_rows
-from methods.core.trl.pair_rows import token_rows
-from methods.core.trl.reference_free import TokenCollator
 from methods.dpo import DPO
 from methods.filtered_sft import FilteredSFT
 from methods.ipo import IPO
-from methods.kto import KTO
 from methods.orpo import ORPO
 from methods.robust_dpo import RobustDPO
 from methods.simpo import SimPO
 from methods.slic import SLiC
 
 MakeContext = Callable[..., Context]
-STEPS, SIZE = 20, 16
-SHORT: dict[str, Any] = {"learning_rate": 1e-3, "examples": STEPS * SIZE, "batch_size": SIZE}
-
-
-def text(random: Random, tokens: int) -> str:
-    """Return a response of this many tokens, cut off or ended."""
-    words = random.choices("abcd", k=tokens - 1)
-    return " ".join([*words, random.choice(["</answer>", "d"])])
 
 
 def some_pairs(count: int, chosen: int = 3, rejected: int = 2) -> list[Pair]:
@@ -145,39 +128,6 @@ def test_conservative_dpo_by_hand() -> None:
     assert margin.grad is not None and float(margin.grad) == pytest.approx(0, abs=1e-6)
 
 
-def test_binary_classifier_by_hand() -> None:
-    shift = RewardShift()
-    first = shift.update(torch.tensor([2.0, 1.0, -1.0]), torch.tensor([True, True, False]))
-    assert float(first) == pytest.approx((1.5 - 1.0) / 2)
-    second = shift.update(torch.tensor([-2.0], requires_grad=True), torch.tensor([False]))
-    assert float(second) == pytest.approx((1.5 - 1.5) / 2) and not second.requires_grad
-    losses = classifier_loss(
-        torch.tensor([2.0, 2.0]), torch.tensor([True, False]), torch.tensor(0.5)
-    )
-    # log(1 + e^-1.5) where liked, log(1 + e^1.5) where not.
-    assert losses.tolist() == pytest.approx([0.2014133, 1.7014133])
-
-
-def test_binary_classifier_trains_on_its_loss(
-    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """beta and the batch's own shift enter; nothing is left over from an earlier training."""
-    seen: list[Callable[[UnpairedLogprobs], torch.Tensor]] = []
-    monkeypatch.setattr(
-        "methods.bco.fit_unpaired", lambda context, loss, schedule: seen.append(loss)
-    )
-    method, context = BCO(beta=0.5), make_context()
-    method.train(context)
-    method.train(context)
-    batch = UnpairedLogprobs(
-        torch.tensor([-1.0, -3.0]), torch.tensor([-3.0, -1.0]), torch.tensor([True, False])
-    )
-    unbalanced = UnpairedLogprobs(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([True]))
-    # Rewards 1 and -1, shift 0: log(1 + e^-1). Alone, 0.5 with shift 0.25: log(1 + e^-0.25).
-    assert seen[0](batch).tolist() == pytest.approx([0.3132617, 0.3132617])
-    assert seen[1](unbalanced).tolist() == pytest.approx([0.5759394])
-
-
 def test_odds_ratio_by_hand(make_context: MakeContext, reference: ModelPolicy) -> None:
     """At the start: fine-tuning on all tokens, less lam times the mean log-sigmoid of log-odds."""
     pairs = some_pairs(24)
@@ -210,99 +160,3 @@ def test_filtered_sft_is_on_the_chosen_alone(
     FilteredSFT(learning_rate=1e-12, examples=240, batch_size=24).train(context)
     chosen = reference.logprobs([p.prompt for p in pairs], [p.chosen for p in pairs], PLAIN)
     assert context.curves[0]["loss"] == pytest.approx(-sum(chosen) / (3 * 24), abs=1e-4)
-
-
-def logprobs_of(model: Any, tokenizer: Any, prompts: Any, responses: Any) -> torch.Tensor:
-    asked, given = encode_prompts(tokenizer, prompts), encode_responses(tokenizer, responses)
-    return token_logprobs(model, make_batch(asked, given, 0, "cpu"), PLAIN).sum(1)
-
-
-def test_kto_is_the_papers(make_context: MakeContext, reference: ModelPolicy) -> None:
-    """Weights after 20 steps are those of a plain loop over the formula, by batches of 16."""
-    random = Random(0)
-    unpaired = [
-        Unpaired(random.choice(PROMPTS), text(random, random.randint(1, 3)), random.random() < 0.6)
-        for _ in range(100)
-    ]
-    method = KTO(
-        beta=0.5, desirable_weight=1.5, undesirable_weight=0.75, warmup=0.0, **SHORT
-    )  # fmt: skip
-    context = make_context(labels=unpaired)
-    trained = method.train(context)
-    model, tokenizer = context.start().model, reference.tokenizer
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
-    order, losses = passes(unpaired, STEPS * SIZE, context.seed), []
-    for step in range(STEPS):
-        batch = order[step * SIZE : (step + 1) * SIZE]
-        prompts, responses = [t.prompt for t in batch], [t.completion for t in batch]
-        liked = torch.tensor([t.label for t in batch])
-        others = [responses[-1], *responses[:-1]]
-        with torch.no_grad():
-            kl = (
-                logprobs_of(model, tokenizer, prompts, others)
-                - logprobs_of(reference.model, tokenizer, prompts, others)
-            ).mean().clamp(min=0)  # fmt: skip
-            start = logprobs_of(reference.model, tokenizer, prompts, responses)
-        above = 0.5 * (logprobs_of(model, tokenizer, prompts, responses) - start - kl)
-        losses_of = (1.5 * (1 - above.sigmoid()), 0.75 * (1 - (-above).sigmoid()))
-        loss = torch.where(liked, *losses_of).mean()
-        losses.append(float(loss))
-        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / STEPS)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    assert isinstance(trained, ModelPolicy)
-    for a, b in zip(weights(trained), model.parameters(), strict=True):
-        assert torch.allclose(a, b, atol=2e-4)
-    shown = [point["loss"] for point in context.curves]
-    assert shown == pytest.approx([mean(losses[:10]), mean(losses[10:])], abs=1e-4)
-
-
-def test_unpaired_labels_come_in_another_order_with_another_seed() -> None:
-    unpaired = [Unpaired("a", str(i), True) for i in range(10)]
-    first = passes(unpaired, 25, 0)
-    assert sorted(first[:10]) == sorted(first[10:20]) == unpaired
-    assert first[:10] != first[10:20] and first == passes(unpaired, 25, 0) != passes(
-        unpaired, 25, 1
-    )
-
-
-def test_a_response_that_was_cut_off_has_no_end(reference: ModelPolicy) -> None:
-    tokenizer = reference.tokenizer
-    end = tokenizer.eos_token_id
-    # What the trainer itself makes of the text: an end everywhere.
-    theirs = {"chosen_input_ids": [3, 6, 7, end], "completion_ids": [6, 7, end]}
-    pairs = token_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])
-    batch = TokenCollator(tokenizer.pad_token_id)([row | theirs for row in pairs])
-    assert (batch["chosen_input_ids"] == end).sum() == 0
-    assert (batch["rejected_input_ids"] == end).sum() == 1
-    assert (batch["chosen_labels"] != -100).sum() == (batch["rejected_labels"] != -100).sum() == 3
-    unpaired = [Unpaired("a", "a b c", True), Unpaired("b", "c </answer>", False)]
-    rows = [row | theirs for row in unpaired_rows(tokenizer, unpaired, 2)]
-    batch = UnpairedCollator(tokenizer.pad_token_id)(rows)
-    assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
-    assert (batch["KL_input_ids"] == end).sum(1).tolist() == [1, 0]
-    assert batch["completion_mask"].sum(1).tolist() == [3, 2]
-    assert batch["KL_completion_mask"].sum(1).tolist() == [2, 3]
-
-
-def test_a_trl_without_the_trainer_says_so(
-    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "trl.experimental.cpo", None)
-    with pytest.raises(
-        ImportError,
-        match=r"^this method needs trl\.experimental\.cpo, which TRL [\d.]+ does not have$",
-    ):
-        replace(SimPO(), examples=32).train(make_context())
-
-
-def test_an_experimental_trainer_comes_without_its_warning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delitem(sys.modules, "trl.experimental", raising=False)
-    with warnings.catch_warnings(record=True) as shown:
-        warnings.simplefilter("always")
-        assert experimental("utils").DPODataCollatorWithPadding
-    assert [str(w.message) for w in shown if "experimental" in str(w.message)] == []

@@ -5,17 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from helpers.methods import QUICK_PPO, sampled_share_of_a
-from helpers.models import PROMPTS, SAMPLING, likes_a, same, weights
+from helpers.models import PROMPTS, SAMPLING, likes_a, same, small_context, weights
 
 from methods.base import Context, Diverged
 from methods.core.models.sampling import token_logprobs
 from methods.core.training.rollout import check_start, collect
 
 MakeContext = Callable[..., Context]
+RESUMED_PPO = replace(QUICK_PPO, episodes=1024)
+SHORT_PPO = replace(QUICK_PPO, episodes=256, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    sft_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[torch.Tensor], Context]:
+    """The weights after a training in one go, and its context."""
+    context = small_context(sft_folder, tmp_path_factory.mktemp("uninterrupted"))
+    return weights(RESUMED_PPO.train(context)), context
+
+
+@pytest.fixture(scope="module")
+def default_weights(
+    sft_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[torch.Tensor]:
+    """The weights after a short training with the default options."""
+    return weights(SHORT_PPO.train(small_context(sft_folder, tmp_path_factory.mktemp("default"))))
 
 
 def test_ppo_learns_a_trivial_preference(make_context: MakeContext) -> None:
@@ -48,10 +68,13 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("stop_after", [7, 12])
-def test_resumed_equals_uninterrupted(make_context: MakeContext, stop_after: int) -> None:
-    method = replace(QUICK_PPO, episodes=1024)
-    whole = make_context()
-    expected = weights(method.train(whole))
+def test_resumed_equals_uninterrupted(
+    make_context: MakeContext,
+    uninterrupted: tuple[list[torch.Tensor], Context],
+    tmp_path: Path,
+    stop_after: int,
+) -> None:
+    expected, whole = uninterrupted
     calls = 0
 
     def killed(prompts: object, responses: list[str]) -> list[float]:
@@ -61,16 +84,16 @@ def test_resumed_equals_uninterrupted(make_context: MakeContext, stop_after: int
             raise Stopped
         return likes_a(prompts, responses)
 
-    workdir = whole.workdir.parent / "resumed"
+    workdir = tmp_path / "resumed"
     workdir.mkdir()
     with pytest.raises(Stopped):
-        method.train(make_context(reward=killed, workdir=workdir))
+        RESUMED_PPO.train(make_context(reward=killed, workdir=workdir))
     again = make_context(workdir=workdir)
-    assert same(expected, weights(method.train(again)))
+    assert same(expected, weights(RESUMED_PPO.train(again)))
     assert again.curves == whole.curves
-    costs = ("responses_sampled", "reward_calls", "train_tokens")
-    assert [getattr(again.usage, c) for c in costs] == [getattr(whole.usage, c) for c in costs]
-    # It did go on, and not start anew.
+    counts = ("responses_sampled", "reward_calls", "train_tokens")
+    assert [getattr(again.usage, c) for c in counts] == [getattr(whole.usage, c) for c in counts]
+    # It resumed, rather than starting again.
     assert again.usage.reward_calls > sum(1 for _ in again.curves)
 
 
@@ -97,10 +120,17 @@ def test_infinite_reward_is_divergence(make_context: MakeContext) -> None:
     ],
 )
 def test_every_option_of_ppo_changes_something(
-    make_context: MakeContext, option: str, changes: dict[str, object]
+    make_context: MakeContext,
+    default_weights: list[torch.Tensor],
+    option: str,
+    changes: dict[str, object],
 ) -> None:
-    """An option that is documented but never passed on is a bug that others have shipped."""
-    base = replace(QUICK_PPO, episodes=256, epochs=2)
-    plain = weights(base.train(make_context()))
-    changed = weights(replace(base, **changes).train(make_context()))  # type: ignore[arg-type]
-    assert not same(plain, changed), option
+    """A documented option that is never passed on is a bug that other libraries have shipped."""
+    method = replace(SHORT_PPO, **changes)  # type: ignore[arg-type]
+    assert not same(default_weights, weights(method.train(make_context()))), option
+
+
+def test_the_same_options_change_nothing(
+    make_context: MakeContext, default_weights: list[torch.Tensor]
+) -> None:
+    assert same(default_weights, weights(SHORT_PPO.train(make_context())))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.synthetic import GRID, fail, make_runs, write_folder
+from helpers.synthetic import fail, make_runs, write_folder
+from helpers.synthetic_design import GRID
 
 from bench.analysis.effort import best_of_k_gains, efforts
 from bench.results.loading import Results, load_results

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.synthetic import GRID, make_runs, write_folder
+from helpers.synthetic import make_runs, write_folder
+from helpers.synthetic_design import GRID
 from scipy.special import logit
 
 from bench.analysis.head_to_head import strengths, win_rates

@@ -44,15 +44,15 @@ def test_the_reward_turns_where_the_curve_is_highest_and_not_beyond_what_was_see
 def test_points_are_gains_over_the_seed_s_sft_policy_and_none_counts_twice(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "ppo", "best_of_n"], seeds=2)
     results = load_results(write_folder(tmp_path, runs))
-    found = gains(results, "polite")
+    gained = gains(results, "polite")
     # 4 settings, 2 seeds: 5 checkpoints and a final policy of PPO, a final policy of best-of-n.
-    assert (found["method"] == "ppo").sum() == 4 * 2 * 6
-    assert (found["method"] == "best_of_n").sum() == 4 * 2
+    assert (gained["method"] == "ppo").sum() == 4 * 2 * 6
+    assert (gained["method"] == "best_of_n").sum() == 4 * 2
     test = runs[runs["split"] == "test"]
     start = test[(test["method"] == "sft") & (test["seed"] == 1)].iloc[0]
     ended = test[(test["method"] == "ppo") & (test["seed"] == 1)].iloc[0]
-    own = found[(found["method"] == "ppo") & (found["seed"] == 1) & found["final"]]
-    mine = own[own["params"] == ended["params"]].iloc[0]
+    final = gained[(gained["method"] == "ppo") & (gained["seed"] == 1) & gained["final"]]
+    mine = final[final["params"] == ended["params"]].iloc[0]
     assert mine["reward"] == pytest.approx(ended["reward"] - start["reward"])
     assert mine["proxy"] == pytest.approx(ended["proxy_reward"] - start["proxy_reward"])
     assert mine["d"] == pytest.approx(math.sqrt(ended["kl"]))

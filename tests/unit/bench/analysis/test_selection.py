@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from helpers.synthetic import GRID, fail, make_runs
+from helpers.synthetic import fail, make_runs
+from helpers.synthetic_design import GRID
 
 from bench.analysis.selection import (
     order_by_validation,

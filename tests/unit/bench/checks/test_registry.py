@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 from datasets.fingerprint import get_temporary_cache_files_directory
 from helpers.broken_heavy import HeavyImport
-from helpers.broken_methods import BROKEN, Good
+from helpers.broken_methods import BROKEN
 from helpers.declared_failures import Declared, DeclaredInVain
+from helpers.good_method import Good
 
 from bench.checks import CHECKS, run_check
 from methods.base import Context, Policy
@@ -23,7 +24,7 @@ def test_there_is_a_broken_plug_in_for_every_check() -> None:
 
 
 @pytest.mark.parametrize("name", list(CHECKS))
-def test_a_broken_plug_in_is_found_out(name: str) -> None:
+def test_a_broken_plug_in_fails_its_check(name: str) -> None:
     outcome = run_check(CHECKS[name], PLUG_INS[name])
     assert outcome.verdict == "fails"
     assert outcome.reason
@@ -34,7 +35,7 @@ def test_a_correct_plug_in_passes(name: str) -> None:
     assert run_check(CHECKS[name], Good).verdict == "passes"
 
 
-def test_an_expected_failure_has_its_reason_and_must_happen() -> None:
+def test_an_expected_failure_is_shown_with_its_reason_and_must_happen() -> None:
     declared = run_check(CHECKS["independent_of_batch"], Declared)
     assert (declared.verdict, declared.reason) == ("fails as expected", "its logits are in 8 bits")
     assert run_check(CHECKS["leaves_itself"], DeclaredInVain).verdict == "fails"
@@ -66,11 +67,11 @@ def test_nan_passes_no_check(name: str) -> None:
     assert run_check(CHECKS[name], NanLogprobs).verdict == "fails"
 
 
-def test_files_of_tensors_are_seen() -> None:
+def test_tensors_written_outside_of_the_folder_are_found() -> None:
     assert run_check(CHECKS["writes_in_workdir"], WritesTensors).verdict == "fails"
 
 
-def test_the_libraries_temporary_folder_is_no_fault_of_the_method() -> None:
+def test_a_method_may_write_to_the_libraries_temporary_folder() -> None:
     # As it is where something was trained before in the same process.
     get_temporary_cache_files_directory()
     assert run_check(CHECKS["writes_in_workdir"], DPO).verdict == "passes"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from helpers.broken_methods import Good, SeesBatch
+from helpers.broken_policies import SeesBatch
+from helpers.good_method import Good
 
+from bench import checks
 from bench.cli import main
 
 
-def test_the_command_says_what_fails_and_why(
+def test_a_failed_check_is_shown_with_its_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bench.config import catalog
 
     there = {"good": Good, "sees_batch": SeesBatch}
     monkeypatch.setattr(catalog, "catalog", lambda: there)
+    some = {name: checks.CHECKS[name] for name in ("hashable", "independent_of_batch")}
+    monkeypatch.setattr(checks, "CHECKS", some)
     with pytest.raises(SystemExit) as stop:
         main(["check", "sees_batch"])
     assert stop.value.code == 1
@@ -23,7 +27,7 @@ def test_the_command_says_what_fails_and_why(
     assert "differ by" in row
 
 
-def test_an_unknown_method_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_method_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["check", "nothing"])
     assert stop.value.code == 2

@@ -21,17 +21,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("run"), runs)
 
 
-def test_samples_are_exported_as_model_outputs(folder: Path) -> None:
+def test_samples_of_the_selected_setting_are_exported_as_model_outputs(folder: Path) -> None:
     results = load_results(folder)
-    setting = select_settings(results.runs, "exact")["ppo"]
+    selected = select_settings(results.runs, "exact")["ppo"]
     samples = results.samples[
         (results.samples["task"] == "exact")
         & (results.samples["method"] == "ppo")
-        & (results.samples["params"] == setting)
+        & (results.samples["params"] == selected)
         & (results.samples["seed"] == 1)
         & (results.samples["split"] == "test")
     ]
-    outputs = json.loads(export(folder, method="ppo", task="exact", seed=1, form="alpaca_eval"))
+    text = export(folder, method="ppo", task="exact", seed=1, form="alpaca_eval")
+    outputs = json.loads(text)
     assert [row["instruction"] for row in outputs] == samples["prompt"].tolist()
     expected = [response.removesuffix("</answer>").rstrip() for response in samples["response"]]
     assert [row["output"] for row in outputs] == expected
@@ -39,7 +40,7 @@ def test_samples_are_exported_as_model_outputs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "message"),
     [
         ({"method": "pppo"}, "--method: 'pppo' has no samples here; allowed: sft, dpo"),
         ({"task": "poilte"}, "--task: 'poilte' .*allowed: polite, exact"),
@@ -47,9 +48,9 @@ def test_samples_are_exported_as_model_outputs(folder: Path) -> None:
         ({"form": "csv"}, "unknown format 'csv'; allowed: alpaca_eval"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(
-    folder: Path, changed: dict[str, Any], complaint: str
+def test_a_mistake_is_answered_with_what_is_allowed(
+    folder: Path, changed: dict[str, Any], message: str
 ) -> None:
     options: dict[str, Any] = {"method": "ppo", "task": "", "seed": None, "form": "alpaca_eval"}
-    with pytest.raises(UserError, match=complaint):
+    with pytest.raises(UserError, match=message):
         export(folder, **(options | changed))

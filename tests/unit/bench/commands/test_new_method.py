@@ -78,7 +78,7 @@ def test_every_method_can_be_started_from(like: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("like", NAMES)
-def test_a_copy_says_what_the_original_says_to_others(like: str) -> None:
+def test_a_copy_keeps_the_texts_of_the_original(like: str) -> None:
     """A class may have the name that something else goes by, as TRL's trainer of ORPO has."""
 
     def texts(source: str) -> list[str]:
@@ -124,7 +124,7 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-def test_a_name_that_the_file_has_is_refused() -> None:
+def test_a_class_name_that_the_file_has_is_refused() -> None:
     with pytest.raises(UserError, match="has a Method"):
         copied_source(PPO, "ppo", "method", "Method")
 
@@ -132,12 +132,12 @@ def test_a_name_that_the_file_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["Margin"], "'Margin': not a name for a method"),
-        (["2fast"], "'2fast': not a name"),
-        (["a-b"], "'a-b': not a name"),
-        (["class"], "'class': not a name"),
-        (["all"], "'all': not a name"),
-        (["../up"], "'../up': not a name"),
+        (["Margin"], "'Margin': not a valid method name"),
+        (["2fast"], "'2fast': not a valid method name"),
+        (["a-b"], "'a-b': not a valid method name"),
+        (["class"], "'class': not a valid method name"),
+        (["all"], "'all': not a valid method name"),
+        (["../up"], "'../up': not a valid method name"),
         (["dpo"], "'dpo': the name is taken"),
         (["base"], "base.py: exists"),
         (["core"], "core: exists"),
@@ -146,7 +146,7 @@ def test_a_name_that_the_file_has_is_refused() -> None:
         (["mine", "--folder", "{file}/below"], "cannot be written to"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken = tmp_path / "taken"
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert sorted(folder.iterdir()) == before and taken.read_text() == "as it was"
 
 
-def test_a_file_is_never_written_over(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("mine")
     with pytest.raises(UserError, match=r"mine.py: exists"):
         write_method(draft_method("mine", "dpo"), tmp_path)

@@ -2,123 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import datasets
-import huggingface_hub
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers.row_files import (
+    TRUTH,
+    as_csv,
+    as_json,
+    as_jsonl,
+    as_numpy_parquet,
+    as_parquet,
+    check,
+    explicit_rows,
+    hh_rows,
+    implicit_rows,
+    write,
+)
 
-from bench.data.checks import Checked, check_rows
 from bench.data.reading import fingerprint, read_rows
 from bench.data.rows import BadRow, Code, Row
 from bench.data.splits import Shares, split_labels
 from bench.errors import UserError
-from methods.core.feedback import Pair
-from methods.core.models.text import to_prompt
-
-Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let datasets keep here what it loads."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def dialogues() -> list[tuple[list[dict[str, str]], str, str]]:
-    """Return 30 conversations of one to five turns, with answers that begin alike."""
-    made = []
-    for i in range(30):
-        texts = [
-            f"Question {i}, \u201cplease\u201d?\nSecond line",
-            "Well\n\n1. one\n\n2. two",
-            "And?",
-        ]
-        turns = [
-            {"role": ("user", "assistant")[place % 2], "content": (texts * 2)[place]}
-            for place in range(1 + i % 3 * 2)
-        ]
-        made.append((turns, f"It is {i}, \u4f60\u597d.", f"It is not, Human: {i}"))
-    return made
-
-
-TRUTH = [Pair(to_prompt(turns), chosen, rejected) for turns, chosen, rejected in dialogues()]
-
-
-def hh_rows() -> Rows:
-    def dialogue(turns: list[dict[str, str]], answer: str) -> str:
-        speakers = {"user": "Human", "assistant": "Assistant"}
-        texts = [f"\n\n{speakers[turn['role']]}: {turn['content']}" for turn in turns]
-        return "".join([*texts, f"\n\nAssistant: {answer}"])
-
-    return [
-        {"chosen": dialogue(turns, good), "rejected": dialogue(turns, bad)}
-        for turns, good, bad in dialogues()
-    ]
-
-
-def explicit_rows() -> Rows:
-    return [
-        {
-            "prompt": turns,
-            "chosen": [{"role": "assistant", "content": good}],
-            "rejected": [{"role": "assistant", "content": bad}],
-        }
-        for turns, good, bad in dialogues()
-    ]
-
-
-def implicit_rows() -> Rows:
-    return [
-        {
-            "chosen": [*turns, {"role": "assistant", "content": good}],
-            "rejected": [*turns, {"role": "assistant", "content": bad}],
-        }
-        for turns, good, bad in dialogues()
-    ]
-
-
-def as_jsonl(rows: Rows) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def as_csv(rows: Rows, end: str = "\n") -> bytes:
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator=end)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()})
-    return file.getvalue().encode()
-
-
-def as_parquet(rows: Rows) -> bytes:
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), file)
-    return file.getvalue()
-
-
-def as_numpy_parquet(rows: Rows) -> bytes:
-    """Return what pandas writes of cells that are arrays of dicts."""
-    file = io.BytesIO()
-    frame = pd.DataFrame([{k: np.array(v, dtype=object) for k, v in row.items()} for row in rows])
-    frame.to_parquet(file)
-    return file.getvalue()
-
-
-def as_json(rows: Rows) -> bytes:
-    return json.dumps(rows, indent=1).encode()
-
 
 FILES: dict[str, Callable[[], bytes]] = {
     "hh.jsonl": lambda: as_jsonl(hh_rows()),
@@ -141,15 +49,6 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def write(file: Path, content: bytes | str) -> str:
-    file.write_bytes(content.encode() if isinstance(content, str) else content)
-    return str(file)
-
-
-def check(source: str, split: str = "train") -> Checked:
-    return check_rows(read_rows(source, split), {}, plain=False)
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_rows_in_every_file(tmp_path: Path, name: str) -> None:
     checked = check(write(tmp_path / name, FILES[name]()))
@@ -157,29 +56,6 @@ def test_the_same_rows_in_every_file(tmp_path: Path, name: str) -> None:
     assert checked.bad == []
     assert len(checked.lines) == 30
     assert split_labels(checked.labels, Shares()) == split_labels(TRUTH, Shares())
-
-
-@pytest.mark.parametrize("make", [hh_rows, explicit_rows, implicit_rows])
-def test_the_same_rows_in_folders(tmp_path: Path, make: Callable[[], Rows]) -> None:
-    rows = make()
-    dataset = datasets.Dataset.from_list(rows)
-    one = tmp_path / "one"
-    dataset.with_format("numpy").save_to_disk(one)
-    assert check(str(one)).labels == TRUTH
-    both = tmp_path / "both"
-    parts = {"train": dataset.select(range(5)), "test": dataset.select(range(5, 30))}
-    datasets.DatasetDict(parts).save_to_disk(both)
-    assert check(str(both)).labels == TRUTH[:5]
-    assert check(str(both), "test").labels == TRUTH[5:]
-    with pytest.raises(UserError, match="has no split 'dev'; there are: train, test"):
-        check(str(both), "dev")
-    loose = tmp_path / "loose"
-    loose.mkdir()
-    write(loose / "train.jsonl", as_jsonl(rows[:5]))
-    write(loose / "test.jsonl", as_jsonl(rows[5:]))
-    assert check(str(loose), "test").labels == TRUTH[5:]
-    with pytest.raises(UserError, match="has no split 'dev'; there are: t"):
-        check(str(loose), "dev")
 
 
 def test_csv_rows_begin_where_they_begin(tmp_path: Path) -> None:
@@ -280,66 +156,6 @@ def test_sources_that_do_not_exist_are_refused(source: str, complaint: str) -> N
     for read in (lambda: list(read_rows(source)), lambda: fingerprint(source)):
         with pytest.raises(UserError, match=complaint):
             read()
-
-
-def test_folders_without_data_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be loaded"):
-        list(read_rows(str(tmp_path)))
-    write(tmp_path / "state.json", "{}")
-    with pytest.raises(UserError, match="cannot be read as saved by datasets"):
-        list(read_rows(str(tmp_path)))
-
-
-def test_data_sets_on_the_hub_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-
-    def load(path: str, config: str | None, split: str) -> Any:
-        calls.append((path, config, split))
-        if split == "dev":
-            raise ValueError('Unknown split "dev".')
-        return datasets.Dataset.from_list(explicit_rows())
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(datasets, "get_dataset_split_names", lambda *_: ["train", "test"])
-    assert check("owner/name").labels == TRUTH
-    assert check("owner/na.me:con-fig", "test").labels == TRUTH
-    assert calls == [("owner/name", None, "train"), ("owner/na.me", "con-fig", "test")]
-    with pytest.raises(UserError, match="owner/name: has no split 'dev'; there are: train, test"):
-        check("owner/name", "dev")
-
-
-def test_the_hub_cannot_be_reached() -> None:
-    with pytest.raises(UserError, match=r"owner/no-name-3: cannot be loaded: .*; allowed: a file"):
-        list(read_rows("owner/no-name-3"))
-
-
-def test_fingerprints_change_with_the_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = write(tmp_path / "x.jsonl", "a")
-    assert fingerprint(file, "train").startswith("ca978112ca1bbdcafac231b39a23dc4d")
-    folder = tmp_path / "folder"
-    (folder / "in").mkdir(parents=True)
-    write(folder / "in" / "x.csv", "a")
-    seen = {fingerprint(str(folder), "train")}
-    write(folder / ".hidden", "b")
-    copied = shutil.copytree(folder, tmp_path / "copied")
-    assert {fingerprint(str(copied), "train"), fingerprint(str(folder), "train")} == seen
-    write(folder / "y.csv", "")
-    seen.add(fingerprint(str(folder), "train"))
-    (folder / "y.csv").rename(folder / "z.csv")
-    seen.add(fingerprint(str(folder), "train"))
-    seen.add(fingerprint(str(folder), "test"))
-
-    def info(revision: str) -> Callable[..., Any]:
-        return lambda *_, **__: huggingface_hub.DatasetInfo(id="owner/name", sha=revision)
-
-    seen.add(fingerprint("owner/name", "train"))
-    for revision in ("1", "2"):
-        monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", info(revision))
-        seen.add(fingerprint("owner/name", "train"))
-    seen.add(fingerprint("owner/name:config", "train"))
-    assert len(seen) == 8
 
 
 def test_lines_are_streamed(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_half_a_line_in_the_cache_is_asked_again(judged: JudgedFolder, server: J
         assert judged.rows[DPO]["win_rate"] == 0.7
 
 
-def test_what_may_pass_is_retried(judged: JudgedFolder, server: JudgeServer) -> None:
+def test_temporary_errors_are_retried(judged: JudgedFolder, server: JudgeServer) -> None:
     seen: dict[str, int] = {}
     lock = Lock()
     troubles = [
@@ -81,7 +81,7 @@ def test_what_may_pass_is_retried(judged: JudgedFolder, server: JudgeServer) -> 
     assert len(server.requests) == 6 + 2 * len(troubles)
 
 
-def test_the_server_says_how_long_to_wait(judged: JudgedFolder, server: JudgeServer) -> None:
+def test_retry_after_is_respected(judged: JudgedFolder, server: JudgeServer) -> None:
     busy = Reply(status=429, headers={"Retry-After": "1"}, body="{}")
     server.rule = lambda q: busy if q.number < 1 else longer(q)
     assert judged.judge(prompts=1, concurrency=1) == 0
@@ -132,7 +132,7 @@ def test_failures_are_counted_and_the_others_go_on(
         (failure(400, "Only 1 is supported", param="temperature"), "Only 1 is supported"),
     ],
 )
-def test_what_no_request_can_pass_stops_at_once(
+def test_errors_that_every_request_would_have_stop_the_run(
     judged: JudgedFolder, server: JudgeServer, trouble: Reply, complaint: str
 ) -> None:
     server.rule = lambda question: trouble
@@ -144,7 +144,7 @@ def test_what_no_request_can_pass_stops_at_once(
     assert not (judged.folder / "llm_judge.csv").exists()
 
 
-def test_a_server_that_is_not_there_stops_at_once(tmp_path: Path) -> None:
+def test_an_unreachable_server_stops_the_run(tmp_path: Path) -> None:
     with serving() as server:
         url = server.url
     judged = JudgedFolder(write_folder(tmp_path / "run"), tmp_path / "cache", url)
@@ -152,7 +152,7 @@ def test_a_server_that_is_not_there_stops_at_once(tmp_path: Path) -> None:
         judged.judge(retries=0)
 
 
-def test_a_new_model_has_its_limit_under_the_new_name(
+def test_a_model_that_refuses_max_tokens_gets_the_new_name(
     judged: JudgedFolder, server: JudgeServer
 ) -> None:
     def rule(question: Question) -> Reply | str:
@@ -168,7 +168,7 @@ def test_a_new_model_has_its_limit_under_the_new_name(
     assert server.requests[-1]["max_completion_tokens"] == 2048
 
 
-def test_a_model_with_a_temperature_of_its_own_is_not_told_another(
+def test_a_model_that_refuses_a_temperature_gets_none(
     judged: JudgedFolder, server: JudgeServer
 ) -> None:
     def rule(question: Question) -> Reply | str:

@@ -101,7 +101,7 @@ def test_a_judge_without_any_verdict_has_no_win_rate(
     assert row[names].isna().all()
 
 
-def test_a_second_run_asks_nothing(judged: JudgedFolder, server: JudgeServer) -> None:
+def test_a_second_run_makes_no_request(judged: JudgedFolder, server: JudgeServer) -> None:
     judged.judge()
     before = judged.rows[DPO]
     assert judged.judge() == 0
@@ -137,7 +137,7 @@ def test_equal_and_empty_responses(tmp_path: Path, server: JudgeServer) -> None:
     assert (row["calls"], row["consistent"]) == (3, 1.0)
 
 
-def test_peoples_answers_are_opponents_and_their_pairs_a_test(
+def test_chosen_responses_are_opponents_and_labeled_pairs_measure_agreement(
     judged: JudgedFolder, server: JudgeServer
 ) -> None:
     # Longer than the rejected answer, "not 0", on three of five.
@@ -202,7 +202,7 @@ def test_other_judges_rows_stay(judged: JudgedFolder) -> None:
     assert not list(judged.folder.glob(".*")), "temporary files stay behind"
 
 
-def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
+def test_a_folder_with_nothing_to_compare_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no results folder"):
         JudgedFolder(tmp_path, tmp_path, "http://localhost").judge()
     folder = write_folder(tmp_path / "run")
@@ -233,7 +233,9 @@ def test_length_control_moves_a_length_biased_judge_toward_half(
     assert abs(row["win_rate_lc"] - 0.5) < abs(row["win_rate"] - 0.5) / 2
 
 
-def test_templates_of_ones_own(judged: JudgedFolder, server: JudgeServer, tmp_path: Path) -> None:
+def test_a_template_can_be_replaced(
+    judged: JudgedFolder, server: JudgeServer, tmp_path: Path
+) -> None:
     file = tmp_path / "template.txt"
     file.write_text("{x} {prompt} | {first} | {second} | {second}")
     assert fill(load_template(str(file)), "{first}", "{second}", "") == (

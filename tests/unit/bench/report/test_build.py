@@ -12,14 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.synthetic import (
-    GRID,
-    add_calibration,
-    add_judges,
-    fail,
-    make_runs,
-    write_folder,
-)
+from helpers.synthetic import fail, make_runs, write_folder
+from helpers.synthetic_design import GRID
+from helpers.synthetic_judges import add_calibration, add_judges
 
 from bench.errors import UserError
 from bench.report import build as build_module

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from helpers.synthetic import LEARNS_FROM, make_results, make_runs
+from helpers.synthetic import make_results, make_runs
+from helpers.synthetic_design import LEARNS_FROM
 
 from bench.report.charts.facets import FEW, facets
 from bench.report.charts.style import looks

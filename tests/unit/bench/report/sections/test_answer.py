@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.synthetic import GRID, fail, make_runs, write_folder
+from helpers.synthetic import fail, make_runs, write_folder
+from helpers.synthetic_design import GRID
 
 from bench.report.sections.answer import answer, answer_section
 from bench.results.loading import Results, load_results
@@ -125,7 +126,7 @@ def test_unequal_effort_is_warned_of(tmp_path: Path) -> None:
     assert not answer(loaded(tmp_path / "equal", runs), "polite").warnings
     fewer = runs[(runs["method"] != "dpo") | (runs["strength"] < 0.3)]
     assert answer(loaded(tmp_path / "fewer", fewer), "polite").warnings == (
-        "Unequal effort: the settings tried are 2 for dpo and 4 for best_of_n. More settings are "
+        "Unequal effort: the settings tried are 2 for dpo and 4 for best_of_n. More settings mean "
         "more chances.",
     )
 

@@ -30,7 +30,7 @@ def report_texts(manifest: dict[str, Any], folder: Path) -> list[str]:
     return [render_markdown("run", "", [section]), render_html("run", "", [section], folder)]
 
 
-def test_every_report_says_how_far_to_trust_it(tmp_path: Path) -> None:
+def test_every_report_quotes_the_calibration(tmp_path: Path) -> None:
     assert calibration_section in SECTIONS
     for text in report_texts({}, tmp_path):
         assert "make calibrate" in text
@@ -39,10 +39,10 @@ def test_every_report_says_how_far_to_trust_it(tmp_path: Path) -> None:
         assert "200 times" in text and "3.5%, 95% interval 1.4% to 7.1%" in text
         # 90 + 30 of 200, and 2 of 200.
         assert "better side in 60.0%" in text and "wrong in 1.0%" in text
-        assert "a copy of less training" in text
+        assert "a copy that was trained less" in text
 
 
-def test_too_many_false_verdicts_are_said_aloud() -> None:
+def test_too_many_false_verdicts_are_warned_of() -> None:
     assert "trust none" not in " ".join(calibration_sentences(SUMMARY))
     false = {"count": 30, "of": 200, "share": 0.15, "low": 0.1035, "high": 0.207}
     assert "trust none" in calibration_sentences(SUMMARY | {"false_verdicts": false})[-1]

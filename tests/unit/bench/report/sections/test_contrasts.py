@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from helpers.report import as_frame
-from helpers.synthetic import LEARNS_FROM, make_runs, write_folder
+from helpers.synthetic import make_runs, write_folder
+from helpers.synthetic_design import LEARNS_FROM
 
 from bench.report.sections.contrasts import contrast_tables
 from bench.results.loading import load_results

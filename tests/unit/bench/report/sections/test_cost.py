@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from helpers.report import as_frame
-from helpers.synthetic import GRID, make_runs, write_folder
+from helpers.synthetic import make_runs, write_folder
+from helpers.synthetic_design import GRID
 
 from bench.analysis.usage import reward_queries
 from bench.report.sections.cost import savings, usage_table

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from helpers.report import as_frame
-from helpers.synthetic import GRID, make_runs, write_folder
+from helpers.synthetic import make_runs, write_folder
+from helpers.synthetic_design import GRID
 
 from bench.report.sections.win_rates import win_rate_table, win_rates_section
 from bench.results.loading import Results, load_results
