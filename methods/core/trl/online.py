@@ -66,22 +66,7 @@ def fit_by_online_trainer(
     def episodes(step: float) -> int:
         return int(step * total / steps)
 
-    arguments = config(
-        **context.trainer_arguments(policy.model)
-        | {
-            "seed": derive_seed("online", context.seed),
-            "max_steps": steps,
-            "logging_steps": steps_per_batch,
-            "logging_nan_inf_filter": False,
-            "disable_dropout": True,
-            "temperature": context.sampling.temperature,
-            "top_k": context.sampling.top_k,
-            "top_p": context.sampling.top_p,
-            "min_p": None,
-            "repetition_penalty": 1.0,
-        }
-        | options
-    )
+    arguments = config(**online_arguments(context, policy, steps, steps_per_batch) | options)
     run = train_quietly(
         lambda: trainer(
             model=policy.model,
@@ -101,6 +86,31 @@ def fit_by_online_trainer(
             context.log(episodes(entry["step"]), loss=entry["loss"], **curve(entry))
     policy.model.eval()
     return policy
+
+
+def online_arguments(
+    context: Context, policy: ModelPolicy, steps: int, steps_per_batch: int
+) -> dict[str, Any]:
+    """Return the settings that TRL's online trainers share; training samples as the context says.
+
+    Args:
+        context: The context.
+        policy: The policy to train.
+        steps: Optimizer steps of the training.
+        steps_per_batch: Optimizer steps on each batch of responses.
+    """
+    return context.trainer_arguments(policy.model) | {
+        "seed": derive_seed("online", context.seed),
+        "max_steps": steps,
+        "logging_steps": steps_per_batch,
+        "logging_nan_inf_filter": False,
+        "disable_dropout": True,
+        "temperature": context.sampling.temperature,
+        "top_k": context.sampling.top_k,
+        "top_p": context.sampling.top_p,
+        "min_p": None,
+        "repetition_penalty": 1.0,
+    }
 
 
 def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callable[..., list[float]]:
