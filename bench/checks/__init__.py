@@ -6,7 +6,8 @@ To add a check, write a function with the decorator `check` in one of the module
 
 from __future__ import annotations
 
-from bench.checks import declaration, policy, training  # noqa: F401 (importing adds their checks)
+# Importing these adds their checks.
+from bench.checks import declaration, losses, policy, strength, training  # noqa: F401
 from bench.checks.registry import CHECKS, Check, Outcome, run_check
 
 __all__ = ["CHECKS", "Check", "Outcome", "run_check"]

@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 
+from bench.checks.exceptions import Failed
 from bench.checks.registry import CHECKS, check
-from bench.checks.subject import Failed, Subject
+from bench.checks.subject import Subject
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "accelerate")
 
@@ -29,7 +30,7 @@ def hashable(subject: Subject) -> None:
     parameters = getattr(subject.method, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
         raise Failed("it is not a frozen dataclass: write @dataclass(frozen=True)")
-    first, second = subject.method(), subject.method()
+    first, second = subject.make(), subject.make()
     if first != second or hash(first) != hash(second):
         raise Failed("two objects with the same settings differ")
 
@@ -38,7 +39,7 @@ def hashable(subject: Subject) -> None:
 def settings_are_plain(subject: Subject) -> None:
     """Its settings can be written as JSON, which the cache and the tables need."""
     try:
-        json.dumps(dataclasses.asdict(subject.method()))
+        json.dumps(dataclasses.asdict(subject.make()))
     except TypeError as error:
         raise Failed(str(error)) from None
 
@@ -53,7 +54,7 @@ def grid_names_fields(subject: Subject) -> None:
     method = subject.method
     name = method.__name__
     try:
-        check_strength(method(), name)
+        check_strength(subject.make(), name)
         for field, values in grid_of(method, {}, {}, name).items():
             for value in values:
                 build(method, {field: value}, f"{name}.grid")

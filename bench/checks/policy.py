@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.checks.exceptions import Blocked, DoesNotApply, Failed
+from bench.checks.losses import has_losses, wrong_shape
 from bench.checks.registry import check
-from bench.checks.subject import DoesNotApply, Failed, Subject, check_folder
-from bench.checks.tiny_task import BAD, GOOD, PROMPTS, SAMPLING
+from bench.checks.subject import Subject
+from bench.checks.tiny_task import BAD, GOOD, PROMPTS, SAMPLING, check_folder
 from methods.core.models.policy import Policy, load_policy
 
 # By how much the share of the preferred answer among the two must change; it starts at one half.
@@ -14,6 +16,19 @@ MARGIN = 0.1
 # Answers to each prompt from policies without log-probabilities.
 ANSWERS = 256
 TOLERANCE = 1e-4
+
+
+@check(excusable=False)
+def raises_nothing(subject: Subject) -> None:
+    """Training raises no exception."""
+    if has_losses(subject.method) and wrong_shape(subject):
+        raise DoesNotApply("its losses do not have the shape [B]")
+    try:
+        _ = subject.short, subject.long
+    except Blocked:
+        if subject.error is None:
+            raise
+        raise subject.error from None
 
 
 @check(excusable=False)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.checks.subject import DoesNotApply, Failed, Subject, subject_of
+from bench.checks.exceptions import Blocked, DoesNotApply, Failed, place_of
+from bench.checks.subject import Subject, one_thread, subject_of
 from methods.base import Method
 
 Verdict = Literal["passes", "fails", "fails as expected", "does not apply"]
@@ -37,7 +38,8 @@ class Check:
             Failed: The method fails.
             DoesNotApply: The check does not apply to the method.
         """
-        self.function(subject_of(method))
+        with one_thread():
+            self.function(subject_of(method))
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Outcome:
         verdict: How it went.
         reason: Why it is not a pass.
         error: The exception of a failure.
+        blocked: Whether an exception that another check shows kept it from running.
     """
 
     check: Check
     verdict: Verdict
     reason: str = ""
     error: Exception | None = None
+    blocked: bool = False
 
 
 CHECKS: dict[str, Check] = {}
@@ -77,18 +81,36 @@ def check(*, excusable: bool = True) -> Callable[[CheckFunction], CheckFunction]
 
 
 def run_check(check: Check, method: type[Method]) -> Outcome:
-    """Return the outcome of a check. An error of any kind is a failure."""
+    """Return the outcome of a check. An error of any kind is a failure.
+
+    An exception that the method raises at the same place in several checks fails the first of them.
+    """
     excuse = method.expected_failures.get(check.name)
     try:
         check(method)
     except DoesNotApply as error:
-        return Outcome(check, "does not apply", str(error))
+        blocked = isinstance(error, Blocked)
+        return Outcome(check, "does not apply", str(error), blocked=blocked)
     except Exception as error:
         if excuse and check.excusable:
             return Outcome(check, "fails as expected", excuse)
-        prefix = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
-        return Outcome(check, "fails", " ".join(f"{prefix}{error}".split())[:300], error)
+        if isinstance(error, Failed):
+            return Outcome(check, "fails", _one_line(error), error)
+        return _raised(check, method, error)
     if excuse:
         reason = "it passes: remove it from expected_failures"
         return Outcome(check, "fails", reason, Failed(reason))
     return Outcome(check, "passes")
+
+
+def _raised(check: Check, method: type[Method], error: Exception) -> Outcome:
+    """Return the outcome of a check in which a method raised an exception."""
+    place = place_of(error, method)
+    shown_by = subject_of(method).shown_by.setdefault(place, check.name)
+    if shown_by != check.name:
+        return Outcome(check, "does not apply", f"an exception: see {shown_by}", blocked=True)
+    return Outcome(check, "fails", f"{place}: {type(error).__name__}: {_one_line(error)}", error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
+from bench.checks.exceptions import Blocked, place_of
 from bench.checks.observe import Killed, Observation, observe
-from bench.checks.tiny_task import TinyTask
+from bench.checks.tiny_task import TinyTask, check_folder, tiny_task
+from bench.config.validation import build
 from methods.base import Method
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.training.context import Context
@@ -19,14 +21,6 @@ from methods.core.training.usage import Usage
 
 # Budgets: enough to train, and enough to learn with a method's default settings.
 SHORT, LONG = 512, 2048
-
-
-class Failed(AssertionError):
-    """The method fails the check; the message says why."""
-
-
-class DoesNotApply(Exception):
-    """The check does not apply to the method; the message says why."""
 
 
 @dataclass
@@ -46,42 +40,47 @@ class Trained:
     observation: Observation
 
 
-@cache
-def _temporary_folder() -> TemporaryDirectory[str]:
-    """Return a folder that is removed when the process ends."""
-    return TemporaryDirectory(prefix="prefrontier-check-")
-
-
-def check_folder() -> Path:
-    """Return the folder of all models and trainings of this process's checks."""
-    return Path(_temporary_folder().name)
-
-
-@cache
-def tiny_task() -> TinyTask:
-    """Return the task that methods are checked on, with its models made."""
-    task = TinyTask(check_folder())
-    task.prepare()
-    return task
-
-
 class Subject:
     """A method under check, with its default settings.
 
     Args:
         method: The method's class.
+
+    Attributes:
+        error: What a training with its default settings raised.
+        shown_by: Names of the checks that show exceptions, by where these were raised.
+        explained_by: Name of the check that says why it cannot be trained.
     """
 
     def __init__(self, method: type[Method]) -> None:
         self.method = method
+        self.error: Exception | None = None
+        self.shown_by: dict[str, str] = {}
+        self.explained_by = "raises_nothing"
         self._trainings = 0
+        self._trained: dict[int, Trained] = {}
+
+    def make(self, settings: Mapping[str, Any] | None = None) -> Method:
+        """Return the method, with its default settings besides those that are given.
+
+        Raises:
+            Blocked: It cannot be constructed without arguments.
+            UserError: A value is not allowed.
+        """
+        if settings:
+            return build(self.method, settings, self.method.__name__)
+        try:
+            return self.method()
+        except Exception as error:
+            raise Blocked("it cannot be constructed: see default_constructible") from error
 
     def train(
         self,
         *,
         seed: int = 0,
         budget: int = SHORT,
-        reverse: bool = False,
+        task: TinyTask | None = None,
+        settings: Mapping[str, Any] | None = None,
         workdir: Path | None = None,
         kill_at: int | None = None,
     ) -> Trained:
@@ -90,18 +89,19 @@ class Subject:
         Args:
             seed: The context's seed.
             budget: The most training examples or episodes.
-            reverse: Whether the annotator's preference is reversed.
+            task: What it is trained on; by default the task with the annotator's usual labels.
+            settings: Hyper-parameters other than the default ones.
             workdir: The training's folder; by default a new one.
             kill_at: The optimizer step before which the training is stopped.
 
         Raises:
+            Blocked: The method cannot be constructed.
             Killed: The training was stopped.
         """
         self._trainings += 1
-        task = tiny_task().with_reversed_labels() if reverse else tiny_task()
+        task, method, scratch = task or tiny_task(), self.make(settings), check_folder() / "tmp"
         workdir = workdir or self._folder(self._trainings) / "work"
         context = task.context(self.method, seed=seed, budget=budget, workdir=workdir)
-        method, scratch = self.method(), check_folder() / "tmp"
         _set_random_states(self._trainings)
         with one_thread(), observe(method, context, scratch, kill_at) as observation:
             policy = method.train(context)
@@ -111,20 +111,39 @@ class Subject:
     def _folder(self, name: object) -> Path:
         return check_folder() / f"{self.method.__name__}-{id(self):x}-{name}"
 
-    @cached_property
+    @property
     def short(self) -> Trained:
         """A training with a small budget."""
-        return self.train()
+        return self._shared(SHORT)
 
-    @cached_property
+    @property
     def long(self) -> Trained:
         """A training with a budget that is enough to learn."""
-        return self.train(budget=LONG)
+        return self._shared(LONG)
+
+    def _shared(self, budget: int) -> Trained:
+        """Return the training with this budget, which is done once.
+
+        Raises:
+            Blocked: The method cannot be constructed, or training it raises an exception.
+        """
+        if self.error is None and budget not in self._trained:
+            try:
+                self._trained[budget] = self.train(budget=budget)
+            except Blocked:
+                raise
+            except Exception as error:
+                self.error = error
+        if self.error is not None:
+            shown_by = self.shown_by.get(place_of(self.error, self.method), self.explained_by)
+            raise Blocked(f"it cannot be trained: see {shown_by}")
+        return self._trained[budget]
 
     @cached_property
     def reverse(self) -> Trained:
         """A long training with the annotator's preference reversed."""
-        return self.train(budget=LONG, reverse=True)
+        _ = self.long
+        return self.train(budget=LONG, task=tiny_task().with_reversed_labels())
 
     @cached_property
     def killed_and_resumed(self) -> Trained:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from bench.pipeline.stages.training.models import make_model
 from bench.pipeline.stages.training.reward_training import train_reward_model
@@ -30,6 +31,8 @@ PROMPTS = ["a", "b", "a b c", "d d d d d d"]
 GOOD, BAD, OTHER = (f"{letter} </answer>" for letter in "abc")
 SAMPLING = SamplingParams(max_new_tokens=3)
 LABELS = 256
+# Of how many labels one is wrong, where they are noisy.
+NOISE = 4
 ARCHITECTURE = Architecture(layers=2, hidden=32, heads=2, intermediate=64)
 
 
@@ -40,10 +43,12 @@ class TinyTask:
     Attributes:
         folder: Where its models are kept.
         reversed: Whether the annotator prefers `b` instead.
+        noisy: Whether one label in four is wrong, so that the best margin is finite.
     """
 
     folder: Path
     reversed: bool = False
+    noisy: bool = False
 
     @property
     def sft(self) -> Path:
@@ -52,12 +57,16 @@ class TinyTask:
 
     @property
     def reward_folder(self) -> Path:
-        """The folder of the reward model."""
+        """The folder of the reward model, which does not depend on the noise."""
         return self.folder / ("reward_reversed" if self.reversed else "reward")
 
     def with_reversed_labels(self) -> TinyTask:
         """Return the task with the annotator's preference reversed."""
         return replace(self, reversed=not self.reversed)
+
+    def with_noisy_labels(self) -> TinyTask:
+        """Return the task with some labels wrong."""
+        return replace(self, noisy=True)
 
     def prepare(self) -> None:
         """Train the SFT policy and the reward model, unless they exist."""
@@ -68,20 +77,23 @@ class TinyTask:
 
     def labels(self, kind: str) -> list[Label]:
         """Return the annotator's labels of a kind; none for a kind that is no feedback."""
-        good, bad = (BAD, GOOD) if self.reversed else (GOOD, BAD)
-        prompts = [PROMPTS[i % len(PROMPTS)] for i in range(LABELS)]
         makers: dict[str, Callable[[int, str], Label]] = {
-            "pairs": lambda i, prompt: Pair(prompt, good, bad),
-            "choices": lambda i, prompt: Choice(prompt, good, (OTHER, bad)),
-            "rankings": lambda i, prompt: Ranking(prompt, (good, OTHER, bad)),
+            "pairs": lambda i, prompt: Pair(prompt, *self._answers(i)),
+            "choices": lambda i, prompt: Choice(prompt, self._answers(i)[0], self._others(i)),
+            "rankings": lambda i, prompt: Ranking(prompt, (self._answers(i)[0], *self._others(i))),
             # For each prompt as many good completions as bad ones.
-            "unpaired": lambda i, prompt: (
-                Unpaired(prompt, good, True)
-                if i // len(PROMPTS) % 2
-                else Unpaired(prompt, bad, False)
-            ),
+            "unpaired": lambda i, prompt: Unpaired(prompt, self._answers(i)[i % 2], i % 2 == 0),
         }
-        return [makers[kind](i, p) for i, p in enumerate(prompts)] if kind in makers else []
+        rounds = range(LABELS // len(PROMPTS))
+        return [makers[kind](i, prompt) for i in rounds for prompt in PROMPTS if kind in makers]
+
+    def _answers(self, number: int) -> tuple[str, str]:
+        """Return the better and the worse answer, as labeled in a round of the prompts."""
+        wrong = self.noisy and number // 2 % NOISE == 0
+        return (BAD, GOOD) if self.reversed != wrong else (GOOD, BAD)
+
+    def _others(self, number: int) -> tuple[str, str]:
+        return OTHER, self._answers(number)[1]
 
     @cached_property
     def reward_model(self) -> RewardModel:
@@ -130,7 +142,7 @@ class TinyTask:
         ModelPolicy(model, tokenizer).save(self.sft)
 
     def _make_reward_model(self) -> None:
-        pairs = self.labels("pairs")
+        pairs = replace(self, noisy=False).labels("pairs")
         choices = [Choice(p.prompt, p.chosen, (p.rejected,)) for p in pairs if isinstance(p, Pair)]
         choices += [Choice(c.prompt, c.chosen, (OTHER,)) for c in choices]
         training = RewardTraining(4, 32, 2e-3)
@@ -138,3 +150,22 @@ class TinyTask:
             self.sft, choices, training, device="cpu", seed=0, workdir=self.folder
         )
         reward.save(self.reward_folder)
+
+
+@cache
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """Return a folder that is removed when the process ends."""
+    return TemporaryDirectory(prefix="prefrontier-check-")
+
+
+def check_folder() -> Path:
+    """Return the folder of all models and trainings of this process's checks."""
+    return Path(_temporary_folder().name)
+
+
+@cache
+def tiny_task() -> TinyTask:
+    """Return the task that methods are checked on, with its models made."""
+    task = TinyTask(check_folder())
+    task.prepare()
+    return task

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from bench.checks.exceptions import DoesNotApply, Failed
 from bench.checks.observe import weights_digest
 from bench.checks.registry import check
-from bench.checks.subject import DoesNotApply, Failed, Subject, Trained
+from bench.checks.subject import Subject, Trained
 from bench.checks.tiny_task import PROMPTS, SAMPLING
 from methods.core.feedback import Choice, Ranking, Unpaired
 from methods.core.models.policy import ModelPolicy, Policy
@@ -55,7 +56,8 @@ def writes_in_workdir(subject: Subject) -> None:
 @check(excusable=False)
 def same_seed_same_policy(subject: Subject) -> None:
     """The same seed gives the same policy, whatever the global random states."""
-    if fingerprint(subject.train().policy) != fingerprint(subject.short.policy):
+    first = fingerprint(subject.short.policy)
+    if fingerprint(subject.train().policy) != first:
         raise Failed("the same seed gave two policies: draw from context.seed only")
 
 
@@ -112,11 +114,15 @@ def resumes(subject: Subject) -> None:
     resumed = subject.killed_and_resumed
     if fingerprint(resumed.policy) != fingerprint(subject.long.policy):
         raise Failed("the policy differs from that of an uninterrupted training")
-    if resumed.context.curves != subject.long.context.curves:
+    curves, resumed_curves = (
+        [_without_times(point) for point in trained.context.curves]
+        for trained in (subject.long, resumed)
+    )
+    if resumed_curves != curves:
         raise Failed("its curves differ from those of an uninterrupted training")
-    usage = dataclasses.asdict(subject.long.usage)
-    for name, count in dataclasses.asdict(resumed.usage).items():
-        if name != "train_seconds" and count != usage[name]:
+    usage = _without_times(dataclasses.asdict(subject.long.usage))
+    for name, count in _without_times(dataclasses.asdict(resumed.usage)).items():
+        if count != usage[name]:
             raise Failed(f"it counts {count} {name}, an uninterrupted training {usage[name]}")
 
 
@@ -135,6 +141,11 @@ def fingerprint(policy: Policy) -> str:
     if type(policy) is ModelPolicy:
         return weights_digest(policy.model)
     return repr(policy.generate(PROMPTS * GENERATED, 0, SAMPLING))
+
+
+def _without_times(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics that are the same in every training of one seed."""
+    return {name: value for name, value in metrics.items() if not name.endswith("seconds")}
 
 
 def _unchanged(subject: Subject, *names: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from bench.config.catalog import expand_all, find_method, not_in_all
 
 if TYPE_CHECKING:
-    from bench.checks.registry import Outcome
+    from bench.checks.registry import Outcome, Verdict
 
 STYLES = {
     "passes": "green",
@@ -56,10 +57,18 @@ def run_checks(names: Sequence[str]) -> int:
 
 
 def table(name: str, outcomes: Sequence[Outcome]) -> Table:
-    """Return a table of a method's outcomes, with the reason of all but passes."""
+    """Return a table of a method's outcomes, with the reason of all but passes.
+
+    Checks that an exception kept from running share a row for each reason.
+    """
     rows = Table("check", "verdict", "reason", title=name, title_justify="left", box=None)
+
+    def add(check: str, verdict: Verdict, reason: str) -> None:
+        rows.add_row(check, f"[{STYLES[verdict]}]{verdict}[/]", escape(reason))
+
     for outcome in outcomes:
-        style = STYLES[outcome.verdict]
-        verdict = f"[{style}]{outcome.verdict}[/]"
-        rows.add_row(outcome.check.name, verdict, escape(outcome.reason))
+        if not outcome.blocked:
+            add(outcome.check.name, outcome.verdict, outcome.reason)
+    for reason, count in Counter(o.reason for o in outcomes if o.blocked).items():
+        add("1 other check" if count == 1 else f"{count} other checks", "does not apply", reason)
     return rows

@@ -6,6 +6,8 @@ Each has one fault. `BROKEN` maps each check to the plug-in that must fail it. T
 
 from __future__ import annotations
 
+from helpers.broken_exceptions import Raises
+from helpers.broken_losses import MixesRows, ReturnsTheMean, RewardsTheFall
 from helpers.broken_policies import AnswersOnce, ForgetsToSave, SeesBatch, SeesPadding
 from helpers.broken_settings import (
     ExcusesItself,
@@ -22,6 +24,7 @@ from helpers.broken_side_effects import (
     DrawsFromAll,
     WritesElsewhere,
 )
+from helpers.broken_strength import FlipsKL, MovesLittle
 from helpers.broken_training import (
     CallsTheGenerator,
     ChangesForNothing,
@@ -42,12 +45,18 @@ BROKEN: dict[str, type[Method]] = {
     "settings_are_plain": NotPlain,
     "grid_names_fields": GridOfNothing,
     "expected_failures_are_checks": ExcusesItself,
+    "one_loss_for_each_label": ReturnsTheMean,
+    "losses_are_separate": MixesRows,
+    "first_step_raises_chosen": RewardsTheFall,
+    "raises_nothing": Raises,
     "learns": LearnsNothing,
     "learns_the_reverse": IgnoresLabels,
     "saves_and_loads": ForgetsToSave,
     "answers_every_prompt": AnswersOnce,
     "independent_of_padding": SeesPadding,
     "independent_of_batch": SeesBatch,
+    "moves": MovesLittle,
+    "more_strength_less_kl": FlipsKL,
     "leaves_itself": ChangesItself,
     "leaves_data": ChangesData,
     "leaves_reference": ChangesReference,

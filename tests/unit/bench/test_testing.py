@@ -8,7 +8,7 @@ from helpers.declared_failures import Declared, DeclaredAside, DeclaredInVain
 from helpers.good_method import Good
 
 from bench.checks import CHECKS, run_check
-from bench.checks.subject import Failed
+from bench.checks.exceptions import Failed
 from bench.testing import parametrize_with_checks
 from methods.base import Method
 

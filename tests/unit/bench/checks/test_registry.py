@@ -17,6 +17,15 @@ from methods.base import Context, Policy
 from methods.dpo import DPO
 
 PLUG_INS = BROKEN | {"light_import": HeavyImport}
+# The checks that find a wrong loss, direction or exception.
+WRONG_METHODS = [
+    "one_loss_for_each_label",
+    "losses_are_separate",
+    "first_step_raises_chosen",
+    "raises_nothing",
+    "moves",
+    "more_strength_less_kl",
+]
 
 
 def test_there_is_a_broken_plug_in_for_every_check() -> None:
@@ -28,6 +37,13 @@ def test_a_broken_plug_in_fails_its_check(name: str) -> None:
     outcome = run_check(CHECKS[name], PLUG_INS[name])
     assert outcome.verdict == "fails"
     assert outcome.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRONG_METHODS)
+def test_a_wrong_method_fails_no_other_check(name: str) -> None:
+    outcomes = [run_check(check, PLUG_INS[name]) for check in CHECKS.values()]
+    assert [outcome.check.name for outcome in outcomes if outcome.verdict == "fails"] == [name]
 
 
 @pytest.mark.parametrize("name", list(CHECKS))
