@@ -9,7 +9,7 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 CONFIG ?= $(if $(DATA),,default)
 OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
-          $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
+          $(foreach pair,$(CONTRAST),--contrast '$(pair)') $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
           $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
 
 .DEFAULT_GOAL := help
@@ -22,6 +22,7 @@ help:  ## list the targets and their options
 	@echo 'Options of bench and quick:'
 	@echo '  METHODS=ppo,dpo   only these methods; all: every one'
 	@echo '  TASKS=polite      only these tasks'
+	@echo '  CONTRAST=mine,dpo a comparison that can get a verdict; several: CONTRAST="a,dpo b,dpo"'
 	@echo '  SEEDS=3           how many seeds'
 	@echo '  DATA=prefs.jsonl  your own preferences: a file, a folder or a hub id'
 	@echo '  MODEL=tiny        their model: an embedded size, a folder or a hub id'

@@ -45,6 +45,13 @@ def bench(
         str, typer.Option(help="Run only these methods, as in ppo,dpo; all runs every method.")
     ] = "",
     tasks: Annotated[str, typer.Option(help="Run only these tasks, as in polite,exact.")] = "",
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Declare a contrast, as in mine,dpo. Can be repeated. By default, methods named "
+            "with --methods beside dpo or ppo are contrasted with them."
+        ),
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
     jobs: Jobs = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -59,6 +66,7 @@ def bench(
         model=model,
         methods=_names(methods),
         tasks=_names(tasks),
+        contrasts=contrast or [],
         seeds=seeds,
         jobs=jobs,
         device=device,
@@ -193,7 +201,7 @@ def new_method(
 
     draft = draft_method(name, like)
     file = write_method(draft, folder)
-    typer.echo(next_steps(draft, like, file))
+    typer.echo(next_steps(draft, file))
 
 
 @app.command("check")

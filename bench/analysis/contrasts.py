@@ -27,6 +27,7 @@ from bench.errors import UserError
 from bench.results.loading import Results
 
 Kind = Literal["declared", "primary", "exploratory"]
+Said = Verdict | Literal["lost seeds"]
 
 
 class Contrast(NamedTuple):
@@ -37,12 +38,14 @@ class Contrast(NamedTuple):
         difference: Their mean and its t-interval.
         p: Of the sign-flip test, not corrected.
         improvement: Probability of improvement.
+        lost: How many seeds the first method lost that the second finished, and the other way.
     """
 
     differences: list[float]
     difference: Interval
     p: float
     improvement: float
+    lost: tuple[int, int]
 
 
 class Comparison(NamedTuple):
@@ -64,11 +67,16 @@ class Comparison(NamedTuple):
     holm_p: float
 
     @property
-    def verdict(self) -> Verdict | None:
-        """What the test says; None where it may not have a verdict."""
+    def verdict(self) -> Said | None:
+        """What the test says; None where it may not have a verdict.
+
+        A method is not better by the seeds that it finished if it lost one that the other did not.
+        """
         if self.kind == "exploratory":
             return None
-        return verdict(self.contrast.differences, self.holm_p)
+        said = verdict(self.contrast.differences, self.holm_p)
+        lost_by_winner = dict(zip(("better", "worse"), self.contrast.lost, strict=True)).get(said)
+        return "lost seeds" if lost_by_winner else said
 
 
 def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
@@ -78,12 +86,14 @@ def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
 
 def contrast_of(rewards: pd.DataFrame, method: str, other: str) -> Contrast:
     """Compare two methods over the seeds that both finished; rewards are of `reward_by_seed`."""
-    pairs = rewards.reindex(columns=[method, other]).dropna()
-    first, second = pairs.to_numpy().T
+    both = rewards.reindex(columns=[method, other])
+    first, second = both.dropna().to_numpy().T
     differences = list(first - second)
     improvement = probability_of_improvement([first], [second]) if differences else float("nan")
     interval = paired_interval(first.tolist(), second.tolist())
-    return Contrast(differences, interval, sign_flip_p(differences), improvement)
+    ours, theirs = both.notna().to_numpy().sum(axis=0).tolist()
+    lost = (theirs - len(differences), ours - len(differences))
+    return Contrast(differences, interval, sign_flip_p(differences), improvement, lost)
 
 
 def declared(results: Results) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from bench.analysis.selection import reward_by_seed, selected_rows
+from bench.analysis.selection import reward_by_seed, seeds_lost, selected_rows
 from bench.analysis.statistics import (
     RESAMPLES,
     Interval,
@@ -46,30 +46,30 @@ class Ranked(NamedTuple):
 
 
 def contenders(results: Results) -> list[str]:
-    """Return the methods that are ranked: without privilege and run on every task."""
-    tasks_run = results.runs.groupby("method")["task"].nunique()
+    """Return the methods that are ranked: without privilege, and every seed of every task finished.
+
+    A seed that no method finished does not count.
+    """
+    lost = [seeds_lost(results.runs, task) for task in results.tasks]
     return [
         method
         for method in results.methods
-        if method not in results.privileged and tasks_run[method] == len(results.tasks)
+        if method not in results.privileged and all(seeds.get(method) == 0 for seeds in lost)
     ]
 
 
 def seed_ranks(results: Results) -> dict[str, pd.DataFrame]:
     """Return the ranks of the contenders on each task, 1 is best.
 
-    Selected settings on test prompts. Ties share the mean of their ranks; a method whose run
-    failed in a pipeline comes last there.
+    Selected settings on test prompts. Ties share the mean of their ranks.
 
     Returns:
         For each task a row for each seed and a column for each method.
     """
     methods, ranks = contenders(results), {}
     for task in results.tasks:
-        seeds = sorted(results.runs.loc[results.runs["task"] == task, "seed"].unique())
         rewards = reward_by_seed(selected_rows(results.runs, task))
-        rewards = rewards.reindex(index=seeds, columns=methods)
-        ranks[task] = rewards.dropna(how="all").rank(axis=1, ascending=False, na_option="bottom")
+        ranks[task] = rewards.reindex(columns=methods).rank(axis=1, ascending=False)
     return {task: table for task, table in ranks.items() if not table.empty}
 
 

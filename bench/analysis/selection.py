@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from bench.results.loading import method_order
 
 RUN_KEY = ["task", "method", "params", "seed"]
+
+
+class Edge(NamedTuple):
+    """A value of a selected setting beyond which nothing was tried.
+
+    Attributes:
+        method: The method's name.
+        field: The hyper-parameter.
+        value: Its selected value.
+        side: Which of the values tried it is.
+    """
+
+    method: str
+    field: str
+    value: float
+    side: Literal["smallest", "largest"]
 
 
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
@@ -58,10 +76,67 @@ def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.Data
 def order_by_validation(
     runs: pd.DataFrame, task: str, privileged: Collection[str] = ()
 ) -> list[str]:
-    """Return the methods without privilege by reward on validation prompts, best first."""
+    """Return the methods without privilege by reward on validation prompts, best first.
+
+    A method that lost more seeds than another comes after all that did not: it must not win by the
+    seeds that it finished.
+    """
     means = selected_rows(runs, task, "validation").groupby("method")["reward"].mean()
     methods = [method for method in select_settings(runs, task) if method not in privileged]
-    return sorted(methods, key=lambda method: -means[method])
+    late = lost_more_seeds(runs, task, privileged)
+    return sorted(methods, key=lambda method: (method in late, -means[method]))
+
+
+def seeds_lost(runs: pd.DataFrame, task: str) -> dict[str, int]:
+    """Return how many seeds each method lost at its selected setting.
+
+    A seed that no method finished at all is lost to none.
+    """
+    finished = selected_rows(runs, task).dropna(subset="reward")
+    seeds = finished.groupby("method")["seed"].nunique()
+    most = finished["seed"].nunique()
+    return {
+        method: most - int(seeds.get(method, 0))
+        for method in method_order(runs[runs["task"] == task])
+    }
+
+
+def lost_more_seeds(
+    runs: pd.DataFrame, task: str, privileged: Collection[str] = ()
+) -> frozenset[str]:
+    """Return the methods that lost more seeds than another; SFT, which trains nothing, aside."""
+    lost = {m: n for m, n in seeds_lost(runs, task).items() if m not in {"sft", *privileged}}
+    return frozenset(method for method, n in lost.items() if n > min(lost.values()))
+
+
+def edges(runs: pd.DataFrame, task: str) -> list[Edge]:
+    """Return the selected values that are the smallest or the largest of those tried.
+
+    Settings that failed were tried. A hyper-parameter with one value, or whose values are no
+    numbers, has no edge.
+    """
+    rows = runs[runs["task"] == task].drop_duplicates(["method", "params"])
+    found = []
+    for method, params in select_settings(runs, task).items():
+        tried = [numbers_in(other) for other in rows.loc[rows["method"] == method, "params"]]
+        for field, value in numbers_in(params).items():
+            values = {setting[field] for setting in tried if field in setting}
+            if len(values) > 1 and value == min(values):
+                found.append(Edge(method, field, value, "smallest"))
+            if len(values) > 1 and value == max(values):
+                found.append(Edge(method, field, value, "largest"))
+    return found
+
+
+def numbers_in(text: str) -> dict[str, Any]:
+    """Return the hyper-parameters in a JSON object whose values are numbers."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {name: value for name, value in values.items() if type(value) in (int, float)}
 
 
 def reward_by_seed(rows: pd.DataFrame) -> pd.DataFrame:

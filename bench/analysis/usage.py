@@ -1,17 +1,40 @@
-"""What training used, and how many labels a learned reward saved."""
+"""What training used, whether methods had alike, and how many labels a learned reward saved."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import pandas as pd
+import yaml
 
-from bench.analysis.selection import RUN_KEY, ok_rows, selected_rows
+from bench.analysis.selection import (
+    RUN_KEY,
+    numbers_in,
+    of_selected,
+    ok_rows,
+    select_settings,
+    selected_rows,
+)
 from bench.results.loading import Results, method_order
 from bench.results.metrics import shown_in
 
 TOKENS_PER_SECOND = "tokens_per_second"
+# Amounts that differ by less are alike: batches are whole.
+ALIKE = 1.05
+
+
+class Training(NamedTuple):
+    """How much a method was trained.
+
+    Attributes:
+        amount: Of the unit, for each seed.
+        unit: What is counted.
+    """
+
+    amount: float
+    unit: Literal["episodes", "training examples"]
 
 
 class RewardQueries(NamedTuple):
@@ -48,6 +71,50 @@ def selected_usage(results: Results, task: str) -> pd.DataFrame:
     trained = (medians["train_tokens"] > 0) & (medians["train_seconds"] > 0)
     speed = (medians["train_tokens"] / medians["train_seconds"]).where(trained, math.nan)
     return medians.assign(**{TOKENS_PER_SECOND: speed})
+
+
+def training_amounts(results: Results, task: str) -> dict[str, Training]:
+    """Return how much training each method had at its selected setting, where that is known.
+
+    Episodes are the responses that a method which learns from rewards sampled in training, the
+    median over seeds. Training examples are the hyper-parameter `examples` of any other method, as
+    far as the experiment's budget allows them, else the last step of its training curves.
+    """
+    sampled = selected_rows(results.runs, task).groupby("method")["responses_sampled"].median()
+    last_steps = of_selected(results.curves, results.runs, task).groupby("method")["step"].max()
+    described = results.method_settings[results.method_settings["task"] == task]
+    kinds = dict(zip(described["method"], described["learns_from"], strict=True))
+    fixed = dict(zip(described["method"], described["fixed"], strict=True))
+    amounts = {}
+    for method, params in select_settings(results.runs, task).items():
+        kind, responses = kinds.get(method) or results.learns_from(method), sampled.get(method, 0)
+        if kind in ("reward", "gold") or (not kind and responses):
+            amounts[method] = Training(float(responses), "episodes")
+        elif method != "sft":
+            settings = numbers_in(fixed.get(method, "")) | numbers_in(params)
+            examples = settings.get("examples", last_steps.get(method, 0))
+            capped = min(float(examples), _budget(results))
+            amounts[method] = Training(capped, "training examples")
+    return {method: training for method, training in amounts.items() if training.amount > 0}
+
+
+def alike(amounts: Mapping[str, float]) -> list[list[str]]:
+    """Return the methods in groups that had about the same amount, those with the least first."""
+    groups: list[list[str]] = []
+    for method in sorted(amounts, key=lambda method: amounts[method]):
+        if groups and amounts[method] < ALIKE * amounts[groups[-1][0]]:
+            groups[-1].append(method)
+        else:
+            groups.append([method])
+    return groups
+
+
+def _budget(results: Results) -> float:
+    """Return the most training examples or episodes that the experiment allows a run."""
+    try:
+        return float((yaml.safe_load(results.experiment) or {}).get("budget", math.inf))
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+        return math.inf
 
 
 def reward_queries(results: Results, task: str) -> dict[str, RewardQueries]:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from bench.cache.files import check_writable
 from bench.config.catalog import ALL, not_in_all
+from bench.config.contrasts import declare
 from bench.config.experiment import Experiment
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
@@ -40,6 +42,7 @@ def run_bench(
     model: str = "",
     methods: list[str],
     tasks: list[str],
+    contrasts: Sequence[str] = (),
     seeds: int | None,
     jobs: int | None,
     device: str,
@@ -53,6 +56,7 @@ def run_bench(
         model: The model of that task.
         methods: Only these methods; empty for all of the experiment.
         tasks: Only these tasks; empty for all of the experiment.
+        contrasts: Contrasts besides those of the experiment, such as "mine,dpo".
         seeds: Number of seeds; None for that of the experiment.
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
@@ -68,6 +72,7 @@ def run_bench(
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
     experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    experiment = declare(experiment, contrasts, methods)
     for name, reason in not_in_all(methods).items():
         print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
     folder = out or Path("results") / experiment.name
@@ -153,6 +158,8 @@ def _run(
     console.print(f"[bold]prefrontier[/] {experiment.name} on {device}, {executor.describe()}")
     for line in plan.lines():
         console.print(f"  {line}", soft_wrap=True)
+    if plan.experiment.contrasts:
+        console.print(f"  {contrasts_line(plan.experiment)}", soft_wrap=True, markup=False)
     try:
         problems = execute(plan, executor, Progress(console, executor.jobs))
     except KeyboardInterrupt:
@@ -164,6 +171,16 @@ def _run(
     write_results(plan, problems, folder, started, command_line())
     judge_status = run_llm_judge(experiment, folder, store.root, console)
     return max(show(folder, console, len(problems)), judge_status)
+
+
+def contrasts_line(experiment: Experiment) -> str:
+    """Return the declared contrasts, and how many seeds a verdict needs where there are fewer."""
+    from bench.analysis.statistics import seeds_for_verdict
+
+    pairs = [" vs ".join(pair) for pair in experiment.contrasts]
+    needed = seeds_for_verdict(len(pairs))
+    too_few = f"; a verdict needs {needed} seeds, not {experiment.seeds}"
+    return f"contrasts: {', '.join(pairs)}{too_few if experiment.seeds < needed else ''}"
 
 
 def run_llm_judge(experiment: Experiment, folder: Path, cache: Path, console: Console) -> int:

@@ -26,6 +26,8 @@ from bench.pipeline.base import Pipeline
 from bench.results.schema import CHOSEN, RUNS
 
 FrontiersByPipeline = dict[Pipeline, Frontiers]
+# Of the SFT policy against itself, by definition: two sets of its samples differ by chance.
+AGAINST_ITSELF = {"win_rate_sft": 0.5, "win_rate_sft_sem": 0.0}
 
 
 def run_rows(plan: Plan, problems: Problems, frontiers: FrontiersByPipeline) -> Iterator[Row]:
@@ -43,7 +45,7 @@ def run_rows(plan: Plan, problems: Problems, frontiers: FrontiersByPipeline) -> 
             }
             if status == "ok":
                 metrics = run.metrics(split)
-                row |= run.usage() | metrics
+                row |= run.usage() | metrics | (AGAINST_ITSELF if run.name == "sft" else {})
                 if split == "test":
                     row |= against_frontier(frontiers[run.pipeline].reward, metrics)
             yield row
@@ -213,7 +215,7 @@ def temperature_rows(runs: list[Run]) -> Iterator[Row]:
     """Yield the rows of TEMPERATURES."""
     for run in runs:
         for row in run.temperature_rows():
-            yield run.identity | row
+            yield run.identity | row | (AGAINST_ITSELF if run.name == "sft" else {})
 
 
 def sample_rows(runs: list[Run]) -> Iterator[Row]:

@@ -40,7 +40,7 @@ MEASURED = (
         "win_rate_sft",
         "win rate vs SFT",
         "Share of test prompts on which the response has more reward than the SFT policy's; ties "
-        "count half.",
+        "count half. It is 50% for the SFT policy itself, by definition.",
         format="percent",
         higher_is_better=True,
         shown=("main", "terminal"),

@@ -104,8 +104,7 @@ def make_runs(tasks: list[str], methods: list[str], seeds: int) -> pd.DataFrame:
                             }
                         )
     runs = pd.DataFrame(rows).reindex(columns=schema.RUNS.names)
-    sft = runs["method"] == "sft"
-    runs.loc[sft, ["win_rate_sft", "labels"]] = [np.nan, 0]
+    runs.loc[runs["method"] == "sft", "labels"] = 0
     return runs
 
 

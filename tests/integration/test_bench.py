@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from helpers.command import TINY, command, finish, metrics
 
 from bench.cache.store import Store
@@ -22,7 +23,7 @@ from bench.results.schema import METHODS, RUNS
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run."""
     folder = tmp_path_factory.mktemp("whole")
-    process = command(folder, TINY, "--jobs", "2")
+    process = command(folder, TINY, "--jobs", "2", "--contrast", "ppo,dpo", "--contrast", "dpo,sft")
     output = finish(process)
     assert process.returncode == 0, output
     (folder / "output").write_text(output)
@@ -91,6 +92,15 @@ def test_head_to_head_has_the_win_rates_of_the_runs_prompt_by_prompt(finished: P
     lengths = samples.groupby(["seed", "prompt"], sort=False)["response_tokens"].mean()
     mine = table.query("method == 'ppo' and opponent == 'dpo'")
     assert mine["tokens"].tolist() == pytest.approx(lengths.tolist())
+
+
+def test_contrasts_of_the_command_line_are_those_of_the_report(finished: Path) -> None:
+    declared = yaml.safe_load((finished / "out" / "experiment.yaml").read_text())["contrasts"]
+    assert declared == [["ppo", "dpo"], ["dpo", "sft"]]
+    said = "contrasts: ppo vs dpo, dpo vs sft; a verdict needs 7 seeds, not 2"
+    assert said in (finished / "output").read_text()
+    note = "Only declared contrasts receive a verdict: 2, ppo vs dpo and dpo vs sft."
+    assert note in (finished / "out" / "report.md").read_text()
 
 
 def test_terminal_shows_plan_progress_table_and_report(finished: Path) -> None:

@@ -9,9 +9,23 @@ import pandas as pd
 from bench.analysis.averages import complete_mean
 from bench.analysis.contrasts import contrast, declared
 from bench.analysis.regret import selected_regrets
-from bench.analysis.selection import order_by_validation, select_settings, selected_rows
+from bench.analysis.selection import (
+    lost_more_seeds,
+    order_by_validation,
+    seeds_lost,
+    select_settings,
+    selected_rows,
+)
 from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, Interval
-from bench.report.content.display import count, listed, number, percent, seconds, setting
+from bench.report.content.display import listed, number, percent, setting
+from bench.report.content.effort import (
+    MOST_NAMES,
+    best_of_n_sentence,
+    edge_warnings,
+    effort_warnings,
+    one_setting_each,
+    usage_sentence,
+)
 from bench.report.content.section import Part, Section
 from bench.report.sections.contrasts import unreachable_verdict_warnings, verdict_statement
 from bench.report.sections.judge import judge_sentence, judge_warnings
@@ -23,12 +37,15 @@ TEST = (
 )
 SEEDS = (
     f"A verdict needs {SEEDS_FOR_VERDICT} seeds, since p cannot fall below {SIGNIFICANCE} with "
-    "fewer. Every other comparison on this page is exploratory: an interval without a verdict. "
+    "fewer. Every other comparison on this page is exploratory: an interval without a verdict."
+)
+SELECTED = (
     "Settings are selected on the same seeds that are tested, with other prompts, so gains of "
     "selected settings are still slightly optimistic."
 )
+ONE_SETTING = "Every method was tried at one setting; at another, the order might differ."
 DECLARED_NOTE = (
-    "Only the contrasts that the experiment file declares receive a verdict. "
+    "Only declared contrasts receive a verdict: {declared}. "
     f"{TEST} Its p is corrected for the number of declared contrasts (Holm). {SEEDS}"
 )
 PRIMARY_NOTE = (
@@ -39,8 +56,6 @@ PRIMARY_NOTE = (
 # A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02
 MOST_REGRETS = 6
-# More names than this are counted, not listed.
-MOST_NAMES = 6
 
 
 def answer_section(results: Results) -> Section:
@@ -49,8 +64,22 @@ def answer_section(results: Results) -> Section:
         "answer",
         "Answer",
         parts=tuple(answer(results, task) for task in results.tasks),
-        notes=(DECLARED_NOTE if declared(results) else PRIMARY_NOTE,),
+        notes=(f"{_verdict_note(results)} {_selection_note(results)}",),
     )
+
+
+def _verdict_note(results: Results) -> str:
+    """Say which comparisons receive a verdict, how many they are, and by which test."""
+    pairs = [" vs ".join(pair) for pair in declared(results)]
+    if not pairs:
+        return PRIMARY_NOTE
+    named = listed(pairs) if len(pairs) <= MOST_NAMES else f"{len(pairs)} pairs of methods"
+    counted = f"{len(pairs)}, " if 1 < len(pairs) <= MOST_NAMES else ""
+    return DECLARED_NOTE.format(declared=counted + named)
+
+
+def _selection_note(results: Results) -> str:
+    return ONE_SETTING if one_setting_each(results) else SELECTED
 
 
 def answer(results: Results, task: str) -> Part:
@@ -62,7 +91,8 @@ def answer(results: Results, task: str) -> Part:
         *judge_warnings(results, task),
         *unreachable_verdict_warnings(results, task),
         *_run_warnings(results, task),
-        *_effort_warnings(results, task),
+        *effort_warnings(results, task),
+        *edge_warnings(results, task),
         *_efficiency_warnings(rows),
     )
     if not order:
@@ -72,7 +102,8 @@ def answer(results: Results, task: str) -> Part:
         judge_sentence(results, task),
         _reward_sentence(results, task, rows, order),
         _frontier_sentence(rows, order[0]),
-        _usage_sentence(rows, order),
+        usage_sentence(results, task, order),
+        best_of_n_sentence(results, task),
         _regret_sentence(results, task, order),
         *_privileged_sentences(results, rows),
     )
@@ -84,7 +115,10 @@ def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: lis
     best = order[0]
     params = select_settings(results.runs, task)[best]
     at = f" (at {setting(params)})" if params != "{}" else ""
-    among = "" if task in results.judged else " of the methods that were not given it"
+    late = lost_more_seeds(results.runs, task, results.privileged)
+    conditions = [] if task in results.judged else ["were not given it"]
+    conditions += ["lost the fewest seeds"] if late else []
+    among = f" of the methods that {listed(conditions)}" if conditions else ""
     text = (
         f"On validation prompts, {best}{at} has the highest {results.reward_source(task)} "
         f"reward{among}. On test prompts it reaches {_mean(rows, best, 'reward')}"
@@ -132,21 +166,6 @@ def _frontier_sentence(rows: pd.DataFrame, method: str) -> str:
     return f"{text}."
 
 
-def _usage_sentence(rows: pd.DataFrame, order: list[str]) -> str:
-    parts = [
-        f"{method} used {_training(_median(rows, method, 'train_seconds'))}, "
-        f"{_count(rows, method, 'responses_sampled')} sampled responses and "
-        f"{_count(rows, method, 'labels')} labels"
-        for method in order[:2]
-        if method != "sft"
-    ]
-    return f"Per seed, {'; '.join(parts)}." if parts else ""
-
-
-def _training(duration: float) -> str:
-    return "no training" if duration == 0 else f"{seconds(duration)} s of training"
-
-
 def _privileged_sentences(results: Results, rows: pd.DataFrame) -> list[str]:
     """Say what each method reaches that was given the gold reward."""
     sentences = []
@@ -187,7 +206,13 @@ def _run_warnings(results: Results, task: str) -> list[str]:
     runs, key = results.runs[results.runs["task"] == task], ["method", "params", "seed"]
     total = len(runs.drop_duplicates(key))
     lost = runs[runs["status"] != "ok"].drop_duplicates(key)
-    return [_lost_runs(str(status), rows, total) for status, rows in lost.groupby("status")]
+    warnings = [_lost_runs(str(status), rows, total) for status, rows in lost.groupby("status")]
+    if not warnings:
+        return []
+    lost_seeds = seeds_lost(results.runs, task)
+    unranked = [m for m, n in lost_seeds.items() if n and m not in results.privileged]
+    ranks = f" No rank for {listed(unranked)}, which lost seeds that others finished."
+    return [*warnings[:-1], warnings[-1] + (ranks if unranked else "")]
 
 
 def _lost_runs(status: str, lost: pd.DataFrame, total: int) -> str:
@@ -207,34 +232,8 @@ def _efficiency_warnings(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _effort_warnings(results: Results, task: str) -> list[str]:
-    """Warn where contenders had different numbers of settings to select from."""
-    runs = results.runs[results.runs["task"] == task]
-    contenders = runs[~runs["method"].isin({"sft", *results.privileged})]
-    tried = contenders.groupby("method", sort=False)["params"].nunique()
-    if tried.nunique() < 2:
-        return []
-    groups = {n: [str(method) for method in tried.index[tried == n]] for n in tried.unique()}
-    parts = [
-        f"{n} for {listed(methods) if len(methods) <= MOST_NAMES else f'{len(methods)} methods'}"
-        for n, methods in groups.items()
-    ]
-    counts = listed(parts) if len(parts) == len(tried) else "; ".join(parts)
-    return [f"Unequal effort: the settings tried are {counts}. More settings mean more chances."]
-
-
 def _value(rows: pd.DataFrame, method: str, column: str) -> float:
     return complete_mean(rows.loc[rows["method"] == method, column])
-
-
-def _median(rows: pd.DataFrame, method: str, column: str) -> float:
-    """Return the median over seeds, as the table of costs has it."""
-    return float(rows.loc[rows["method"] == method, column].median())
-
-
-def _count(rows: pd.DataFrame, method: str, column: str) -> str:
-    value = _median(rows, method, column)
-    return "no" if value == 0 else count(value)
 
 
 def _mean(rows: pd.DataFrame, method: str, column: str) -> str:

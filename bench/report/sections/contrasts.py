@@ -87,6 +87,13 @@ def _sentence(results: Results, comparison: Comparison, contrasts: int) -> str:
             f"Too few seeds for a verdict: {first} and {second} share {seeds}, and "
             f"{SEEDS_FOR_VERDICT} are needed."
         )
+    if verdict == "lost seeds":
+        behind = comparison.contrast.difference.mean < 0
+        ahead, other = (second, first) if behind else (first, second)
+        return (
+            f"No verdict: {ahead} is ahead of {other} on the {seeds} seeds that both finished, but "
+            f"lost {comparison.contrast.lost[behind]} that {other} finished."
+        )
     name = "sign-flip" if contrasts == 1 else "Holm-corrected sign-flip"
     test = f"{name} p = {_p(comparison.holm_p)}, {seeds} seeds"
     if verdict == "none":

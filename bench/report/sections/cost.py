@@ -11,7 +11,13 @@ import pandas as pd
 from bench.analysis.contrasts import contrast_of
 from bench.analysis.selection import reward_by_seed, selected_rows
 from bench.analysis.statistics import Interval
-from bench.analysis.usage import TOKENS_PER_SECOND, RewardQueries, reward_queries, selected_usage
+from bench.analysis.usage import (
+    TOKENS_PER_SECOND,
+    RewardQueries,
+    reward_queries,
+    selected_usage,
+    training_amounts,
+)
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
 from bench.report.content.display import MISSING, count, metric_label, metric_value
@@ -30,6 +36,11 @@ INTRODUCTION = (
     "counted here. Labels saved are the answers that the reward model gave in training, over all "
     "settings, less the labels that it was trained on: asking the annotator instead would have "
     "taken a label for each answer."
+)
+TRAINED_ON = Column(
+    "trained_on",
+    "trained on",
+    help="Episodes, which are sampled and rewarded, or training examples, repeats included.",
 )
 SPEED = Column(TOKENS_PER_SECOND, "tokens per second", help="Training tokens per second.")
 SAVED = Column(
@@ -68,9 +79,14 @@ def usage_table(results: Results, task: str) -> Table:
     saved = {
         method: count(answers.saved) for method, answers in reward_queries(results, task).items()
     }
+    trained_on = {
+        method: f"{count(training.amount)} {training.unit.removeprefix('training ')}"
+        for method, training in training_amounts(results, task).items()
+    }
     rows = [
         {
             "method": results.marked(str(method)),
+            "trained_on": trained_on.get(str(method), MISSING),
             **{metric.name: metric_value(metric, used[metric.name]) for metric in metrics},
             TOKENS_PER_SECOND: count(used[TOKENS_PER_SECOND]),
             "saved": saved.get(str(method), MISSING),
@@ -78,7 +94,8 @@ def usage_table(results: Results, task: str) -> Table:
         for method, used in usage.to_dict("index").items()
     ]
     columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
-    return Table.of([Column("method", "method", "text"), *columns, SPEED, SAVED], rows)
+    method = Column("method", "method", "text")
+    return Table.of([method, TRAINED_ON, *columns, SPEED, SAVED], rows)
 
 
 def savings(results: Results, task: str) -> list[str]:

@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 METHODS_TO_DRAW = 3
 INTRODUCTION = (
     "In each pipeline (a task at a seed), the methods are ranked by reward on test prompts at "
-    "their selected settings; they are ordered by mean rank, with every task weighted equally. A "
-    "method whose run failed comes last in that pipeline. Intervals, and how often a method has "
+    "their selected settings; they are ordered by mean rank, with every task weighted equally. "
+    "Intervals, and how often a method has "
     "the best mean rank, come from resampling the seeds of each task; with few seeds they are too "
     "narrow, and with one seed on any task there are none. A rank does not say how far apart two "
     "methods are. This is a summary, not a verdict: only declared contrasts have verdicts. "
-    "Privileged methods and methods that were not run on every task are not ranked."
+    "No rank goes to privileged methods, to methods that were not run on every task, and to those "
+    "that failed in a pipeline at their selected setting."
 )
 GAIN_NOTE = (
     "The normalized gain is the gain over SFT as a share of the largest gain on the optimal "

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis.averages import complete_mean
 from bench.analysis.effort import BUDGETS, best_of_k_gains, efforts, settings_tried
-from bench.analysis.selection import ok_rows, seed_counts, select_settings
+from bench.analysis.selection import edges, ok_rows, seed_counts, select_settings
 from bench.analysis.statistics import mean_interval
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import ZERO_COLOR, looks
@@ -34,7 +34,7 @@ EFFORT = (
     "reward to expect if only k of the settings had been tried and the best of them selected on "
     "validation prompts. Collapsed runs failed, or ended below the SFT policy they started from."
 )
-SELECTED = "●"
+SELECTED, ON_EDGE = "●", "● edge"
 METHOD = Column("method", "method", "text")
 FAILURE_COLUMNS = (
     Column("task", "task", "text"),
@@ -109,10 +109,11 @@ def _best_of(k: int) -> str:
 
 
 def settings_table(results: Results, task: str) -> Table:
-    """Return every setting tried; the selected ones are marked."""
+    """Return every setting tried; the selected ones are marked, as are those on a grid's edge."""
     runs = results.runs[results.runs["task"] == task]
     finished, selected = ok_rows(runs), select_settings(results.runs, task)
     tried = runs.drop_duplicates(["method", "params"]).sort_values("strength")
+    on_edge = {edge.method for edge in edges(results.runs, task)}
     rows = []
     for method in method_order(runs):
         for params in tried.loc[tried["method"] == method, "params"]:
@@ -121,7 +122,7 @@ def settings_table(results: Results, task: str) -> Table:
             done, started = seed_counts(runs, task, method, params)
             rows.append(
                 {
-                    "mark": SELECTED if is_selected else "",
+                    "mark": is_selected * (ON_EDGE if method in on_edge else SELECTED),
                     "selected": is_selected,
                     "method": results.marked(method),
                     "setting": setting(params),
@@ -134,7 +135,7 @@ def settings_table(results: Results, task: str) -> Table:
 
 def _setting_columns(source: str) -> list[Column]:
     return [
-        Column("mark", "selected", "text"),
+        Column("mark", "selected", "text", help="Edge: nothing beyond this value was tried."),
         METHOD,
         Column("setting", "setting", "text"),
         Column("validation", f"validation {source} reward"),

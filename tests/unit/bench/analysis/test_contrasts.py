@@ -60,6 +60,32 @@ def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:
     assert lost.verdict == "too few seeds"
 
 
+@pytest.mark.parametrize(("loser", "verdict"), [("ppo", "lost seeds"), ("dpo", "better")])
+def test_a_method_is_not_better_by_the_seeds_that_it_finished(
+    tmp_path: Path, loser: str, verdict: str
+) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 8)
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    runs = fail(runs, (runs["method"] == loser) & runs["seed"].isin([2, 5]), "nan")
+    for pair, said in ((("ppo", "dpo"), verdict), (("dpo", "ppo"), verdict)):
+        folder = write_folder(tmp_path / pair[0], runs, [pair])
+        [comparison] = with_verdict(load_results(folder), "polite")
+        assert comparison.contrast.difference.n == 6 and comparison.holm_p < 0.05
+        assert comparison.contrast.lost == ((2, 0) if pair[0] == loser else (0, 2))
+        turned = {"better": "worse"} if pair[0] == "dpo" else {}
+        assert comparison.verdict == turned.get(said, said)
+
+
+def test_seeds_that_both_lost_cost_nobody_a_verdict(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 8)
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    runs = fail(runs, (runs["method"] != "sft") & runs["seed"].isin([2, 5]), "nan")
+    [comparison] = with_verdict(
+        load_results(write_folder(tmp_path, runs, [("ppo", "dpo")])), "polite"
+    )
+    assert comparison.contrast.lost == (0, 0) and comparison.verdict == "better"
+
+
 @pytest.mark.parametrize("text", ["contrasts: [", "contrasts: [[dpo]]", "contrasts: 3", "- 1"])
 def test_contrasts_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"experiment\.yaml: .*\[method, method\]"):

@@ -12,6 +12,7 @@ from helpers.synthetic import fail, make_runs, small_results, write_folder
 from scipy.stats import rankdata
 
 from bench.analysis.ranking import (
+    contenders,
     finished_pipelines,
     improvement,
     mean_ranks,
@@ -20,7 +21,7 @@ from bench.analysis.ranking import (
     places,
     seed_ranks,
 )
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import select_settings, selected_rows
 from bench.results.loading import Results, load_results
 
 
@@ -39,23 +40,29 @@ def test_ranks_are_by_reward_in_each_pipeline(tmp_path: Path) -> None:
         assert ranks[task].to_numpy().tolist() == expected
 
 
-def test_a_failed_method_comes_last_and_one_that_was_not_run_has_no_rank(tmp_path: Path) -> None:
+def test_a_failed_run_takes_no_rank_nor_does_a_method_that_was_not_run(tmp_path: Path) -> None:
     runs = make_runs(["polite", "exact"], ["sft", "dpo", "ppo", "best_of_n"], 3)
     lost = (runs["method"] == "ppo") & (runs["task"] == "polite") & (runs["seed"] == 1)
     absent = (runs["method"] == "best_of_n") & (runs["task"] == "exact")
     results = loaded(tmp_path, fail(runs, lost, "lost")[~absent])
-    ranks = seed_ranks(results)
-    assert list(ranks["polite"].columns) == ["sft", "dpo", "ppo"]
-    assert ranks["polite"].loc[1].to_dict() == {"dpo": 1.0, "sft": 2.0, "ppo": 3.0}
-    assert ranks["polite"].loc[0, "ppo"] < 3.0
+    assert contenders(results) == ["sft", "dpo"]
+    for ranks in seed_ranks(results).values():
+        # PPO is best where it finished, and takes no place from the others.
+        assert ranks["dpo"].tolist() == [1.0] * 3 and ranks["sft"].tolist() == [2.0] * 3
     assert finished_pipelines(results, "ppo") == (5, 6)
 
 
-def test_methods_that_failed_in_the_same_pipeline_share_the_last_rank(tmp_path: Path) -> None:
+def test_a_run_that_failed_at_another_setting_costs_no_rank(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
-    lost = runs["method"].isin(["dpo", "ppo"]) & (runs["seed"] == 0)
-    ranks = seed_ranks(loaded(tmp_path, fail(runs, lost, "lost")))["polite"]
-    assert ranks.loc[0].to_dict() == {"sft": 1.0, "dpo": 2.5, "ppo": 2.5}
+    selected = select_settings(runs, "polite")["ppo"]
+    lost = (runs["method"] == "ppo") & (runs["params"] != selected)
+    assert "ppo" in contenders(loaded(tmp_path, fail(runs, lost, "lost")))
+
+
+def test_a_seed_that_no_method_finished_costs_no_rank(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 3)
+    ranks = seed_ranks(loaded(tmp_path, fail(runs, runs["seed"] == 1, "no disk")))["polite"]
+    assert list(ranks.index) == [0, 2] and list(ranks.columns) == ["sft", "dpo", "ppo"]
 
 
 def test_equal_mean_ranks_share_a_place() -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
+import pandas as pd
+import pytest
 from helpers.synthetic import fail, make_runs
 from helpers.synthetic_design import GRID
 
 from bench.analysis.selection import (
+    Edge,
+    edges,
+    lost_more_seeds,
+    numbers_in,
     order_by_validation,
     seed_counts,
+    seeds_lost,
     select_settings,
     selected_rows,
 )
@@ -41,3 +50,85 @@ def test_privileged_methods_are_not_in_the_order() -> None:
     runs = RUNS.typed(make_runs(["polite"], list(GRID), 6))
     assert order_by_validation(runs, "polite", {"ppo_gold"})[0] == "ppo"
     assert order_by_validation(runs, "polite")[0] == "ppo_gold"
+
+
+def test_a_method_does_not_come_first_by_losing_seeds() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], 3)
+    runs.loc[runs["method"] == "ppo", "reward"] += 9.0
+    assert order_by_validation(RUNS.typed(runs), "polite", {"ppo_gold"}) == ["ppo", "dpo", "sft"]
+    broken = RUNS.typed(fail(runs, (runs["method"] == "ppo") & (runs["seed"] == 1), "lost"))
+    assert seeds_lost(broken, "polite") == {"sft": 0, "dpo": 0, "ppo": 1, "ppo_gold": 0}
+    assert lost_more_seeds(broken, "polite") == {"ppo"}
+    assert order_by_validation(broken, "polite", {"ppo_gold"}) == ["dpo", "sft", "ppo"]
+
+
+def test_sft_is_not_first_where_all_others_lost_a_seed() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 3)
+    lost = (runs["method"] != "sft") & (runs["seed"] == 1)
+    broken = RUNS.typed(fail(runs, lost, "lost"))
+    assert lost_more_seeds(broken, "polite") == frozenset()
+    assert order_by_validation(broken, "polite") == ["ppo", "dpo", "sft"]
+
+
+def test_a_method_without_a_finished_run_lost_every_seed_that_others_finished() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 3)
+    lost = (runs["method"] == "dpo") | (runs["seed"] == 2)
+    assert seeds_lost(RUNS.typed(fail(runs, lost, "lost")), "polite") == {
+        "sft": 0,
+        "dpo": 2,
+        "ppo": 0,
+    }
+
+
+def tried(settings: list[dict[str, object]], best: int, failed: int = -1) -> pd.DataFrame:
+    """Return runs of one method at these settings, one of which is best, and one may fail."""
+    rows = [
+        {
+            "task": "polite",
+            "method": "ppo",
+            "params": json.dumps(setting),
+            "seed": 0,
+            "split": split,
+            "status": "failed" if i == failed else "ok",
+            "reward": None if i == failed else float(i == best),
+        }
+        for i, setting in enumerate(settings)
+        for split in ("validation", "test")
+    ]
+    return RUNS.typed(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("settings", "best", "found"),
+    [
+        ([{"beta": 1}, {"beta": 2}, {"beta": 3}], 0, [("beta", 1, "smallest")]),
+        ([{"beta": 1}, {"beta": 2}, {"beta": 3}], 1, []),
+        # The order in the file does not matter.
+        ([{"beta": 3}, {"beta": 0.5}, {"beta": 10}], 2, [("beta", 10, "largest")]),
+        ([{"beta": 3}, {"beta": 0.5}, {"beta": 10}], 0, []),
+        ([{"beta": 1}], 0, []),
+        ([{}], 0, []),
+        (
+            [{"beta": 1, "lr": 0.1}, {"beta": 2, "lr": 0.1}, {"beta": 2, "lr": 0.2}],
+            1,
+            [("beta", 2, "largest"), ("lr", 0.1, "smallest")],
+        ),
+        # Neither words nor switches nor none has a larger value.
+        ([{"mode": "a", "on": True}, {"mode": "b", "on": False}, {"x": None}], 0, []),
+    ],
+)
+def test_a_selected_value_is_on_an_edge_if_nothing_was_tried_beyond(
+    settings: list[dict[str, object]], best: int, found: list[tuple[str, float, str]]
+) -> None:
+    assert edges(tried(settings, best), "polite") == [("ppo", *edge) for edge in found]
+
+
+def test_a_setting_that_failed_was_tried() -> None:
+    settings: list[dict[str, object]] = [{"beta": 1}, {"beta": 2}, {"beta": 3}]
+    assert edges(tried(settings, 1, failed=0), "polite") == []
+    assert edges(tried(settings, 1, failed=1), "polite") == [Edge("ppo", "beta", 1, "smallest")]
+
+
+@pytest.mark.parametrize("text", ["", "weak", "[1]", "3", "{"])
+def test_params_that_are_no_settings_have_no_numbers(text: str) -> None:
+    assert numbers_in(text) == {}

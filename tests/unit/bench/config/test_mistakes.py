@@ -85,6 +85,19 @@ def test_mistakes_are_reported_in_one_line(
         (["--seeds", "0"], ["--seeds", "1 or more"]),
         (["--jobs", "0"], ["--jobs", "1 or more"]),
         (["--device", "tpu"], ["--device", "cuda"]),
+        (["--contrast", "nope,dpo"], ["--contrast: unknown method 'nope'", "ppo_gold"]),
+        (["--contrast", "dpo,dpo"], ["--contrast: must name two different", "'dpo' twice"]),
+        (["--contrast", "dpo"], ["--contrast: must name two methods, as in mine,dpo", "'dpo'"]),
+        (["--contrast", "dpo,ppo,sft"], ["must name two methods", "'dpo,ppo,sft'"]),
+        (["--contrast", "dpo,"], ["must name two methods", "'dpo,'"]),
+        (
+            ["--contrast", "ipo,dpo"],
+            ["--contrast: 'ipo' is not among the methods compared: sft, dpo, ppo"],
+        ),
+        (
+            ["--methods", "dpo", "--contrast", "dpo,sft", "--contrast", "ppo,dpo"],
+            ["'ppo' is not among the methods compared: sft, dpo"],
+        ),
     ],
 )
 def test_wrong_options_are_refused(

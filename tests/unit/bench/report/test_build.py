@@ -191,7 +191,7 @@ def test_the_page_holds_what_readers_look_for(full: Path) -> None:
         "A Processor",
         "dpo 4",
         "All tasks together",
-        "Only the contrasts that the experiment file declares receive a verdict",
+        "Only declared contrasts receive a verdict: dpo vs ppo.",
         "exact: on one scale",
         "Ranking</h2>",
         "Methods</h2>",

@@ -42,9 +42,15 @@ def test_only_declared_contrasts_get_a_verdict(tmp_path: Path) -> None:
     results = ordered(tmp_path, [("dpo", "ppo")])
     statement = answer(results, "polite").statement
     assert statement == "ppo is better than dpo (sign-flip p = 0.031, 6 seeds)."
-    assert (
-        "Only the contrasts that the experiment file declares" in answer_section(results).notes[0]
-    )
+    [note] = answer_section(results).notes
+    assert note.startswith("Only declared contrasts receive a verdict: dpo vs ppo. The test is")
+
+
+def test_the_answer_says_how_many_contrasts_are_declared(tmp_path: Path) -> None:
+    three = [("ppo", "dpo"), ("ppo", "best_of_n"), ("dpo", "best_of_n")]
+    [note] = answer_section(ordered(tmp_path, three)).notes
+    counted = "3, ppo vs dpo, ppo vs best_of_n and dpo vs best_of_n."
+    assert note.startswith(f"Only declared contrasts receive a verdict: {counted} The test is")
 
 
 def test_without_a_declared_contrast_the_best_two_get_a_verdict(tmp_path: Path) -> None:
@@ -121,13 +127,46 @@ def test_more_than_the_optimum_is_an_alarm(tmp_path: Path) -> None:
     assert "120% of the optimal gain" in warning and "estimated too low" in warning
 
 
-def test_unequal_effort_is_warned_of(tmp_path: Path) -> None:
-    runs = make_runs(["polite"], ["sft", "dpo", "best_of_n", "ppo_gold"], 2)
-    assert not answer(loaded(tmp_path / "equal", runs), "polite").warnings
+def test_what_methods_were_given_is_said_in_the_answer(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
+    runs.loc[(runs["method"] == "ppo") & (runs["strength"] == 0.1), "reward"] += 1.0
+    runs.loc[(runs["method"] == "dpo") & (runs["strength"] == 0.2), "reward"] += 0.5
     fewer = runs[(runs["method"] != "dpo") | (runs["strength"] < 0.3)]
-    assert answer(loaded(tmp_path / "fewer", fewer), "polite").warnings == (
-        "Unequal effort: the settings tried are 2 for dpo and 4 for best_of_n. More settings mean "
-        "more chances.",
+    part = answer(loaded(tmp_path, fewer), "polite")
+    assert part.warnings == (
+        "Unequal effort: dpo tried 2 settings and ppo 4. More settings mean more chances.",
+        "On an edge of the grid: ppo's kl_coef 0.1 is the smallest tried, dpo's beta 0.2 is the "
+        "largest tried. Values beyond them might be better.",
+    )
+    assert part.paragraphs[2].startswith("Per seed, ppo used 24 s of training, 6,144 episodes and")
+
+
+@pytest.mark.parametrize("tried", [1, 2])
+def test_one_setting_each_is_said_to_show_one_order_of_many(tried: int, tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
+    few = runs[runs["strength"].isna() | runs["strength"].isin([0.1, 0.2][:tried])]
+    [note] = answer_section(loaded(tmp_path, few)).notes
+    assert note.endswith("at one setting; at another, the order might differ.") == (tried == 1)
+    assert note.endswith("gains of selected settings are still slightly optimistic.") == (tried > 1)
+
+
+def test_a_method_is_not_best_by_the_seeds_that_it_finished(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "best_of_n"], 7)
+    runs.loc[runs["method"] == "ppo", "reward"] += 5.0
+    lost = fail(runs, (runs["method"] == "ppo") & (runs["seed"] == 3), "nan")
+    results = load_results(write_folder(tmp_path, lost, [("ppo", "dpo")]))
+    part = answer(results, "polite")
+    assert part.statement == (
+        "No verdict: ppo is ahead of dpo on the 6 seeds that both finished, but lost 1 that dpo "
+        "finished."
+    )
+    assert part.paragraphs[0].startswith(
+        "On validation prompts, best_of_n (at n 16) has the highest gold reward of the methods "
+        "that were not given it and lost the fewest seeds."
+    )
+    assert part.warnings[0] == (
+        "4 of 91 runs failed: 4 of ppo. Their seeds are missing from the numbers below. No rank "
+        "for ppo, which lost seeds that others finished."
     )
 
 

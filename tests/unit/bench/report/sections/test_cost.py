@@ -38,6 +38,18 @@ def test_labels_saved_are_counted_over_all_settings_of_a_seed(tmp_path: Path) ->
     assert saved(results) == {"ppo": "8,104"} | dict.fromkeys(others, "—")
 
 
+def test_each_method_is_shown_with_what_it_was_trained_on(tmp_path: Path) -> None:
+    results = load_results(write_folder(tmp_path, make_runs(["polite"], list(GRID), 2)))
+    trained_on = as_frame(usage_table(results, "polite")).set_index("method")["trained on"]
+    assert dict(trained_on) == {
+        "sft": "—",
+        "dpo": "4,096 examples",
+        "ppo": "6,144 episodes",
+        "ppo_gold (privileged)": "6,144 episodes",
+        "best_of_n": "—",
+    }
+
+
 def test_few_answers_would_have_been_cheaper_without_a_reward_model(tmp_path: Path) -> None:
     results = results_with(500.0, 0.0, tmp_path)
     [sentence] = savings(results, "polite")

@@ -17,5 +17,5 @@ def test_each_temperature_has_a_row_for_each_method(tmp_path: Path) -> None:
     table = as_frame(temperature_table(results, "polite"))
     assert table["temperature"].tolist() == ["0", "0", "0.7", "0.7"]
     assert table["method"].tolist() == ["sft", "dpo"] * 2
-    assert table["win rate vs SFT"].tolist()[:2] == ["—", "72%"]
+    assert table["win rate vs SFT"].tolist()[:2] == ["50%", "72%"]
     assert temperatures_section(replace(results, temperatures=results.temperatures[:0])) is None

@@ -1,0 +1,205 @@
+"""Sentences on what each method was given: training, settings, and how far its grid reached."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.synthetic import make_runs, write_folder
+from helpers.synthetic_design import GRID, LEARNS_FROM
+
+from bench.report.content.effort import (
+    best_of_n_sentence,
+    edge_warnings,
+    effort_warnings,
+    one_setting_each,
+    usage_sentence,
+)
+from bench.results.loading import Results, load_results
+
+Episodes = dict[str, int]
+
+
+def made(
+    folder: Path, episodes: Episodes, contrasts: list[tuple[str, str]] | None = None
+) -> Results:
+    """Return results of SFT and of methods that sampled these many responses."""
+    runs = make_runs(["polite"], ["sft", *episodes], 2)
+    for method, count in episodes.items():
+        runs.loc[runs["method"] == method, "responses_sampled"] = count
+    return load_results(write_folder(folder, runs, contrasts or []))
+
+
+def with_examples(results: Results, examples: dict[str, int]) -> Results:
+    settings = results.method_settings.copy()
+    for method, count in examples.items():
+        settings.loc[settings["method"] == method, "fixed"] = json.dumps({"examples": count})
+    return replace(results, method_settings=settings)
+
+
+def test_unequal_episodes_are_said_by_name_and_number(tmp_path: Path) -> None:
+    results = made(tmp_path, {"ppo": 2016, "reinforce": 3072}, [("reinforce", "ppo")])
+    assert effort_warnings(results, "polite") == [
+        "Unequal effort: ppo had 2,016 episodes and reinforce 3,072."
+    ]
+
+
+def test_whole_batches_make_no_difference_worth_a_word(tmp_path: Path) -> None:
+    assert effort_warnings(made(tmp_path, {"ppo": 2016, "rloo": 2048}), "polite") == []
+
+
+def test_examples_are_compared_with_examples_and_episodes_with_episodes(tmp_path: Path) -> None:
+    results = made(tmp_path, {"dpo": 0, "ipo": 0, "ppo": 3072, "grpo": 3072}, [("dpo", "ppo")])
+    assert effort_warnings(with_examples(results, {"dpo": 8192, "ipo": 8192}), "polite") == []
+    assert effort_warnings(with_examples(results, {"dpo": 8192, "ipo": 4096}), "polite") == [
+        "Unequal effort: ipo had 4,096 training examples and dpo 8,192."
+    ]
+
+
+def test_methods_with_the_same_amount_are_named_together(tmp_path: Path) -> None:
+    episodes = {"ppo": 2016, "rloo": 2048, "grpo": 3072, "reinforce": 3072}
+    assert effort_warnings(made(tmp_path, episodes), "polite") == [
+        "Unequal effort: ppo and rloo had 2,016 to 2,048 episodes; grpo and reinforce 3,072."
+    ]
+
+
+def test_of_many_amounts_the_extremes_and_those_of_contrasts_are_said(tmp_path: Path) -> None:
+    online = ["ppo", "rloo", "grpo", "online_dpo", "reinforce", "expert_iteration"]
+    episodes = {method: 1000 * 2**i for i, method in enumerate(online)}
+    [warning] = effort_warnings(made(tmp_path, episodes, [("grpo", "ppo")]), "polite")
+    assert warning == (
+        "Unequal effort: ppo had 1,000 episodes, grpo 4,000 and expert_iteration 32,000; others "
+        "in between."
+    )
+
+
+def test_of_many_methods_with_one_amount_those_of_contrasts_are_named(tmp_path: Path) -> None:
+    online = [m for m, kind in LEARNS_FROM.items() if kind == "reward" and m != "best_of_n"]
+    episodes = dict.fromkeys(online, 3072) | {"reinforce": 6144}
+    contrasts = [("reinforce", "ppo")]
+    several = made(tmp_path / "a", episodes | {"ipo": 3072, "slic": 3072}, contrasts)
+    kinds = several.method_settings.assign(learns_from="reward")
+    [warning] = effort_warnings(replace(several, method_settings=kinds), "polite")
+    assert warning == ("Unequal effort: ppo and 7 others had 3,072 episodes; reinforce 6,144."), (
+        warning
+    )
+
+
+def test_privileged_methods_are_no_contenders(tmp_path: Path) -> None:
+    results = made(tmp_path, {"ppo": 3072, "ppo_gold": 6144})
+    assert effort_warnings(results, "polite") == []
+
+
+def test_one_setting_against_several(tmp_path: Path) -> None:
+    results = made(tmp_path, {"ppo": 3072, "grpo": 3072})
+    one = results.runs[(results.runs["method"] != "ppo") | (results.runs["strength"] == 0.1)]
+    assert effort_warnings(replace(results, runs=one), "polite") == [
+        "Unequal effort: ppo tried 1 setting and grpo 4. More settings mean more chances."
+    ]
+
+
+@pytest.mark.parametrize("contrast", [("dpo", "ppo"), ("best_of_n", "ppo")])
+def test_fewer_settings_of_best_of_n_are_no_reason_to_warn_unless_it_is_tested(
+    contrast: tuple[str, str], tmp_path: Path
+) -> None:
+    results = made(tmp_path, {"dpo": 0, "ppo": 3072, "best_of_n": 0}, [contrast])
+    runs = results.runs[(results.runs["method"] != "best_of_n") | (results.runs["strength"] < 32)]
+    fewer, said = replace(results, runs=runs), "best_of_n tried 3 settings; dpo and ppo 4."
+    tested = "best_of_n" in contrast
+    warnings = [f"Unequal effort: {said} More settings mean more chances."]
+    assert effort_warnings(fewer, "polite") == (warnings if tested else [])
+    assert (said in best_of_n_sentence(fewer, "polite")) == (not tested)
+    assert "settings" not in best_of_n_sentence(results, "polite")
+
+
+def test_each_method_is_said_to_use_what_it_uses(tmp_path: Path) -> None:
+    results = made(tmp_path, {"dpo": 0, "ppo": 3072, "best_of_n": 0, "ipo": 512}, [("dpo", "ipo")])
+    assert usage_sentence(results, "polite", ["ppo", "best_of_n", "ipo", "dpo", "sft"]) == (
+        "Per seed, ppo used 24 s of training, 3,072 episodes and 4,096 labels; "
+        "dpo used 5.2 s of training, 4,096 training examples and 4,096 labels; "
+        "ipo used 24 s of training, 4,096 training examples, 512 sampled responses and 4,096 "
+        "labels; best_of_n used no training and 4,096 labels."
+    )
+    assert usage_sentence(made(tmp_path / "sft", {}), "polite", ["sft"]) == ""
+
+
+def best(results: Results, strengths: dict[str, float]) -> Results:
+    """Return the results with these strengths the best of their methods."""
+    runs = results.runs.copy()
+    for method, strength in strengths.items():
+        chosen = (runs["method"] == method) & (runs["strength"] == strength)
+        assert chosen.any()
+        runs.loc[chosen, "reward"] += 9.0
+    return replace(results, runs=runs)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    runs = make_runs(["polite"], [*GRID, "ipo"], 2)
+    return load_results(write_folder(tmp_path_factory.mktemp("run"), runs))
+
+
+@pytest.mark.parametrize(
+    ("strengths", "warnings"),
+    [
+        ({"dpo": 0.2, "ppo": 0.4, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 4}, []),
+        (
+            {"dpo": 0.2, "ppo": 0.1, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 16},
+            ["ppo's kl_coef 0.1 is the smallest tried. A smaller value might be better."],
+        ),
+        (
+            {"dpo": 0.2, "ppo": 0.1, "ppo_gold": 0.1, "ipo": 0.1, "best_of_n": 4},
+            [
+                "the kl_coef 0.1 of ppo and ppo_gold and ipo's beta 0.1 are the smallest tried. "
+                "A smaller value might be better."
+            ],
+        ),
+        (
+            {"dpo": 0.8, "ppo": 0.1, "ppo_gold": 0.2, "ipo": 0.2, "best_of_n": 64},
+            [
+                "ppo's kl_coef 0.1 is the smallest tried, dpo's beta 0.8 is the largest tried. "
+                "Values beyond them might be better."
+            ],
+        ),
+    ],
+)
+def test_values_on_an_edge_are_said(
+    results: Results, strengths: dict[str, float], warnings: list[str]
+) -> None:
+    chosen = best(results, strengths)
+    expected = [f"On an edge of the grid: {warning}" for warning in warnings]
+    assert edge_warnings(chosen, "polite") == expected
+    paid = best_of_n_sentence(chosen, "polite")
+    assert bool(paid) == (strengths["best_of_n"] == 64)
+    if paid:
+        assert paid == (
+            "best_of_n's n 64 is the largest tried. A larger one might be better, but every "
+            "response would cost more samples."
+        )
+
+
+def test_the_smallest_n_costs_no_more_than_others(results: Results) -> None:
+    chosen = best(results, {"dpo": 0.2, "ppo": 0.4, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 2})
+    [warning] = edge_warnings(chosen, "polite")
+    assert warning.startswith("On an edge of the grid: best_of_n's n 2 is the smallest tried.")
+    assert best_of_n_sentence(chosen, "polite") == ""
+
+
+def test_many_values_on_an_edge_are_counted(tmp_path: Path) -> None:
+    methods = [method for method in LEARNS_FROM if method not in ("sft", "best_of_n")]
+    runs = make_runs(["polite"], ["sft", *methods], 2)
+    results = load_results(write_folder(tmp_path, runs, [("apo", "kto")]))
+    [warning] = edge_warnings(best(results, dict.fromkeys(methods, 0.8)), "polite")
+    assert f"and so for {len(methods) - 6} more (see All settings tried)" in warning
+    # Those of contrasts come first.
+    assert warning.startswith("On an edge of the grid: the beta 0.8 of apo, kto, dpo")
+
+
+def test_whether_every_method_had_one_setting(results: Results) -> None:
+    assert not one_setting_each(results)
+    runs = results.runs
+    ones = runs["strength"].isna() | (runs["strength"] == 0.2) | (runs["strength"] == 4)
+    assert one_setting_each(replace(results, runs=runs[ones]))
+    assert edge_warnings(replace(results, runs=runs[ones]), "polite") == []
