@@ -11,6 +11,9 @@ from bench.evaluation.reference_samples import ReferenceSamples
 from methods.core.models.policy import load_policy
 from methods.core.training.context import CHECKPOINT_FILE
 
+# Held-out pairs whose likelihood is measured: checkpoints are many, and only drawn as curves.
+PAIRS = 128
+
 
 def measure_checkpoints(
     reference_samples: ReferenceSamples, folder: Path, per_prompt: int
@@ -29,6 +32,6 @@ def measure_checkpoints(
     rows = []
     for checkpoint in sorted(folder.glob("*"), key=lambda path: int(path.name)):
         policy = load_policy(checkpoint, reference_samples.pipeline.device)
-        metrics = measure(reference_samples, policy, "test", per_prompt).metrics
+        metrics = measure(reference_samples, policy, "test", per_prompt, PAIRS).metrics
         rows.append({**json.loads((checkpoint / CHECKPOINT_FILE).read_text()), **metrics})
     return rows

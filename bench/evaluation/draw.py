@@ -13,8 +13,8 @@ from bench.evaluation.reference_samples import ReferenceSamples, lengths
 from bench.tasks.base import Split
 from methods.best_of_n import BestOfNPolicy
 from methods.core.models.policy import ModelPolicy, Policy, response_ids
-from methods.core.models.sampling import derive_seed
-from methods.core.models.text import has_ended
+from methods.core.models.sampling import SamplingParams, derive_seed
+from methods.core.models.text import decode_responses, distinct, encode_prompts, has_ended
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
@@ -63,22 +63,38 @@ def _as_tokens(
     reference_samples: ReferenceSamples, policy: ModelPolicy, prompts: list[str], seed: int
 ) -> Columns:
     """Sample a model policy; KL and entropy are those of the very tokens that were sampled."""
-    sampling, reference = reference_samples.sampling, reference_samples.pipeline.sft()
-    columns: Columns = {
-        name: [math.nan] * len(prompts) for name in ("response", "kl", "entropy", "response_tokens")
-    }
+    sampling = reference_samples.sampling
+    ids: list[list[int]] = [[]] * len(prompts)
     for places, batch in policy.sampled(prompts, seed, sampling):
-        measured: Columns = {
-            "response": policy.decode(batch),
-            "response_tokens": [len(ids) for ids in response_ids(batch)],
-        }
-        if sampling.is_softmax:
-            kls, entropies = model_kl(policy, reference, batch, sampling)
-            measured |= {"kl": kls, "entropy": entropies}
-        for name, values in measured.items():
+        for place, response in zip(places, response_ids(batch), strict=True):
+            ids[place] = response
+    columns: Columns = {
+        "response": decode_responses(policy.tokenizer, ids),
+        "response_tokens": [len(response) for response in ids],
+    }
+    if sampling.is_softmax:
+        reference = reference_samples.pipeline.sft()
+        return columns | _kl_of_tokens(policy, reference, prompts, ids, sampling)
+    return columns | {name: [math.nan] * len(prompts) for name in ("kl", "entropy")}
+
+
+def _kl_of_tokens(
+    policy: ModelPolicy,
+    reference: ModelPolicy,
+    prompts: list[str],
+    responses: list[list[int]],
+    sampling: SamplingParams,
+) -> Columns:
+    """Return KL and entropy of each response, given as token ids; of equal ones once."""
+    firsts, equals = distinct(prompts, [tuple(response) for response in responses])
+    prompt_ids = encode_prompts(policy.tokenizer, [prompts[i] for i in firsts])
+    rows: Columns = {name: [math.nan] * len(firsts) for name in ("kl", "entropy")}
+    for places, batch in policy.token_batches(prompt_ids, [responses[i] for i in firsts]):
+        measured = model_kl(policy, reference, batch, sampling)
+        for name, values in zip(rows, measured, strict=True):
             for place, value in zip(places, values, strict=True):
-                columns[name][place] = value
-    return columns
+                rows[name][place] = value
+    return {name: [values[number] for number in equals] for name, values in rows.items()}
 
 
 def _as_text(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy import ndarray
 
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
+from methods.core.models.batch import make_batch
 from methods.core.models.policy import ModelPolicy, Policy
-from methods.core.models.sampling import SamplingParams, make_batch
+from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import decode_responses, encode_prompts
 
 if TYPE_CHECKING:

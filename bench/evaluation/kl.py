@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
+from methods.core.models.batch import Batch
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import Batch, SamplingParams
+from methods.core.models.sampling import SamplingParams
 
 # The most next-token log-probabilities that are held in memory at a time.
 LARGEST_TABLE = 2**25

@@ -6,6 +6,7 @@ Each metric is declared in `bench/results/metrics.py` under the name that it has
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from bench.evaluation.enumeration import all_texts, listed_logprobs
 from bench.evaluation.optimal.frontier import OptimalFrontier
 from bench.evaluation.reference_samples import POOL, ReferenceSamples
 from bench.evaluation.win_rate import sem, weighted_win_rate
+from bench.pipeline.base import Pipeline
 from bench.tasks.base import Split
 from methods.core.models.policy import Policy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import has_ended
 
-# The most held-out pairs whose likelihood is measured.
+# The most held-out pairs whose likelihood is measured, unless the caller says otherwise.
 MOST_PAIRS = 512
 # A policy whose log-probabilities all changed by less did not move (nats).
 UNCHANGED = 1e-4
@@ -45,7 +47,11 @@ class Measured:
 
 
 def measure(
-    reference_samples: ReferenceSamples, policy: Policy, split: Split, per_prompt: int
+    reference_samples: ReferenceSamples,
+    policy: Policy,
+    split: Split,
+    per_prompt: int,
+    most_pairs: int = MOST_PAIRS,
 ) -> Measured:
     """Measure a policy on the prompts of a split.
 
@@ -54,13 +60,14 @@ def measure(
         policy: The policy to measure.
         split: The split whose prompts it answers.
         per_prompt: Responses to each prompt.
+        most_pairs: The most held-out pairs whose likelihood is measured.
     """
     samples = draw(reference_samples, policy, split, per_prompt)
     measured = None
     if reference_samples.listed:
         measured = _by_enumeration(reference_samples, policy, samples)
     measured = measured or _from_samples(reference_samples, split, samples)
-    measured.metrics |= on_held_out_pairs(reference_samples, policy, split)
+    measured.metrics |= on_held_out_pairs(reference_samples, policy, split, most_pairs)
     return measured
 
 
@@ -172,7 +179,9 @@ def compute(metric: str, **inputs: Any) -> dict[str, float]:
     return dict(getattr(metrics, metric)(keep_in_memory=True).compute(**inputs))
 
 
-def on_held_out_pairs(reference_samples: ReferenceSamples, policy: Policy, split: Split) -> Row:
+def on_held_out_pairs(
+    reference_samples: ReferenceSamples, policy: Policy, split: Split, most: int = MOST_PAIRS
+) -> Row:
     """Return how the log-probabilities of held-out responses changed from the SFT policy.
 
     Returns:
@@ -182,24 +191,38 @@ def on_held_out_pairs(reference_samples: ReferenceSamples, policy: Policy, split
         also where the policy did not move.
     """
     pipeline = reference_samples.pipeline
-    pairs = pipeline.held_out_pairs(split)[:MOST_PAIRS]
-    prompts = [pair.prompt for pair in pairs]
+    prompts, chosen, rejected = _held_out_pairs(pipeline, split, most)
     names = ("chosen_logp_change", "rejected_logp_change", "implicit_accuracy")
     metrics: Row = dict.fromkeys(names)
-    changes = []
-    for side in ("chosen", "rejected") if pairs else ():
-        responses = [getattr(pair, side) for pair in pairs]
-        sampling = SamplingParams(max_new_tokens=reference_samples.sampling.max_new_tokens)
-        logprobs = policy.logprobs(prompts, responses, sampling)
-        if logprobs is None:
-            return metrics
-        sft_logprobs = pipeline.sft().logprobs(prompts, responses, sampling)
-        changes.append(np.subtract(logprobs, sft_logprobs))
-        metrics[f"{side}_logp_change"] = float(np.mean(changes[-1]))
-    if pairs and np.abs(changes).max() > UNCHANGED:
+    if not prompts:
+        return metrics
+    sampling = SamplingParams(max_new_tokens=reference_samples.sampling.max_new_tokens)
+    logprobs = policy.logprobs(prompts * 2, chosen + rejected, sampling)
+    if logprobs is None:
+        return metrics
+    changes = np.subtract(logprobs, _sft_logprobs(pipeline, split, sampling, most)).reshape(2, -1)
+    metrics |= zip(names, changes.mean(1).tolist(), strict=False)
+    if np.abs(changes).max() > UNCHANGED:
         margins = changes[0] - changes[1]
         metrics["implicit_accuracy"] = float(np.mean((margins > 0) + 0.5 * (margins == 0)))
     return metrics
+
+
+def _held_out_pairs(
+    pipeline: Pipeline, split: Split, most: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Return prompts, chosen and rejected responses of the held-out pairs that are measured."""
+    pairs = pipeline.held_out_pairs(split)[:most]
+    return [p.prompt for p in pairs], [p.chosen for p in pairs], [p.rejected for p in pairs]
+
+
+@lru_cache(maxsize=4)
+def _sft_logprobs(
+    pipeline: Pipeline, split: Split, sampling: SamplingParams, most: int
+) -> list[float]:
+    """Return the SFT policy's log-probabilities of them, which all runs of a pipeline share."""
+    prompts, chosen, rejected = _held_out_pairs(pipeline, split, most)
+    return pipeline.sft().logprobs(prompts * 2, chosen + rejected, sampling)
 
 
 def against_frontier(frontier: OptimalFrontier, metrics: Row) -> Row:

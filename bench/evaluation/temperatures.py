@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
+from numpy import ndarray
 
 from bench.evaluation.draw import Row
 from bench.evaluation.measure import compute
 from bench.evaluation.reference_samples import ReferenceSamples
+from bench.pipeline.base import Pipeline
 from methods.core.models.policy import Policy
-from methods.core.models.sampling import derive_seed
+from methods.core.models.sampling import SamplingParams, derive_seed
 
 
 def at_temperatures(
@@ -31,28 +34,36 @@ def at_temperatures(
     Returns:
         A row for each temperature: temperature, reward, win_rate_sft.
     """
-    pipeline = reference_samples.pipeline
-    prompts = pipeline.prompts("test")
-    repeated = [prompt for prompt in prompts for _ in range(per_prompt)]
     rows = []
     for temperature in temperatures:
         sampling = replace(reference_samples.sampling, temperature=temperature)
-        rewards = [
-            np.reshape(
-                pipeline.reward(repeated, sampled.generate(repeated, seed, sampling)),
-                (len(prompts), -1),
-            )
-            for seed, sampled in (
-                (derive_seed("temperatures", "policy", pipeline.seed), policy),
-                (derive_seed("temperatures", "sft", pipeline.seed), pipeline.sft()),
-            )
-        ]
-        won = compute("WinRate", predictions=rewards[0].tolist(), references=rewards[1].tolist())
+        # Greedy responses to a prompt are all the same.
+        count = per_prompt if temperature > 0 else 1
+        rewards = _rewards(reference_samples.pipeline, policy, sampling, count, "policy")
+        sft_rewards = _sft_rewards(reference_samples.pipeline, sampling, count)
+        won = compute("WinRate", predictions=rewards.tolist(), references=sft_rewards.tolist())
         rows.append(
             {
                 "temperature": temperature,
-                "reward": float(rewards[0].mean()),
+                "reward": float(rewards.mean()),
                 "win_rate_sft": won["win_rate"],
             }
         )
     return rows
+
+
+@lru_cache(maxsize=8)
+def _sft_rewards(pipeline: Pipeline, sampling: SamplingParams, count: int) -> ndarray:
+    """Return the SFT policy's rewards, [prompts, count], which all runs of a pipeline share."""
+    return _rewards(pipeline, pipeline.sft(), sampling, count, "sft")
+
+
+def _rewards(
+    pipeline: Pipeline, policy: Policy, sampling: SamplingParams, count: int, purpose: str
+) -> ndarray:
+    """Sample responses to each test prompt, and return their rewards, [prompts, count]."""
+    prompts = pipeline.prompts("test")
+    repeated = [prompt for prompt in prompts for _ in range(count)]
+    seed = derive_seed("temperatures", purpose, pipeline.seed)
+    responses = policy.generate(repeated, seed, sampling)
+    return np.reshape(pipeline.reward(repeated, responses), (len(prompts), count))

@@ -119,3 +119,18 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     means: Sequence[torch.Tensor] = flat.split([gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def sum_of(value: torch.Tensor) -> torch.Tensor:
+    """Return the sum of a tensor over the processes. It has no gradient."""
+    total = value.detach().clone()
+    if is_distributed():
+        import torch
+
+        torch.distributed.all_reduce(total)
+    return total
+
+
+def mean_of(value: torch.Tensor) -> torch.Tensor:
+    """Return the mean of a tensor over the processes. It has no gradient."""
+    return sum_of(value) / world_size()

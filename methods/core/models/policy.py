@@ -9,18 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.core.models.batch import Batch, make_batch
 from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
-from methods.core.models.sampling import (
-    Batch,
-    BatchSlice,
-    SamplingParams,
-    derive_seed,
-    make_batch,
-    next_token_logprobs,
-    sample,
-    token_logprobs,
+from methods.core.models.logprobs import next_token_logprobs, token_logprobs
+from methods.core.models.sampling import BatchSlice, SamplingParams, derive_seed, sample
+from methods.core.models.text import (
+    decode_responses,
+    distinct,
+    encode_prompts,
+    encode_responses,
 )
-from methods.core.models.text import decode_responses, encode_prompts, encode_responses
 
 if TYPE_CHECKING:
     import torch
@@ -174,13 +172,15 @@ class ModelPolicy(Policy):
     ) -> list[float]:
         import torch
 
-        sums = [0.0] * len(responses)
+        firsts, equals = distinct(prompts, responses)
+        sums = [0.0] * len(firsts)
+        batches = self.batches([prompts[i] for i in firsts], [responses[i] for i in firsts])
         with torch.inference_mode():
-            for places, batch in self.batches(prompts, responses):
+            for places, batch in batches:
                 batch_sums = token_logprobs(self.model, batch, sampling).double().sum(1).tolist()
                 for place, batch_sum in zip(places, batch_sums, strict=True):
                     sums[place] = batch_sum
-        return sums
+        return [sums[number] for number in equals]
 
     def next_token_logprobs(self, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
         """Return log-probabilities [B, T, V] of every next token (nats), without gradients."""
@@ -198,14 +198,19 @@ class ModelPolicy(Policy):
             The places of a batch's rows among `prompts`, and the batch.
         """
         prompt_ids = encode_prompts(self.tokenizer, prompts)
-        ids = encode_responses(self.tokenizer, responses)
-        lengths = [len(p) + len(r) for p, r in zip(prompt_ids, ids, strict=True)]
+        yield from self.token_batches(prompt_ids, encode_responses(self.tokenizer, responses))
+
+    def token_batches(
+        self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[list[int], Batch]]:
+        """Do the same for prompts and responses as token ids."""
+        lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
         for places in self._batch_places(lengths):
             yield (
                 places,
                 make_batch(
-                    [prompt_ids[i] for i in places],
-                    [ids[i] for i in places],
+                    [prompts[i] for i in places],
+                    [responses[i] for i in places],
                     self.tokenizer.pad_token_id,
                     self.model.device,
                 ),

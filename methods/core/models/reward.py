@@ -8,8 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models.sampling import make_batch
-from methods.core.models.text import encode_prompts, encode_responses, in_words, to_turns
+from methods.core.models.batch import by_length, make_batch
+from methods.core.models.text import (
+    distinct,
+    encode_prompts,
+    encode_responses,
+    in_words,
+    to_turns,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -54,18 +60,17 @@ class TextReward(ABC):
         """Return the reward of each response to the prompt at the same place."""
         import torch
 
-        lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-        order = sorted(range(len(lengths)), key=lengths.__getitem__)
-        rewards = [0.0] * len(order)
+        firsts, equals = distinct(prompts, responses)
+        order = sorted(firsts, key=lambda place: len(prompts[place]) + len(responses[place]))
+        rewards: dict[int, float] = {}
         with torch.inference_mode():
             for start in range(0, len(order), self.batch_size):
                 places = order[start : start + self.batch_size]
                 batch_rewards = self.reward_batch(
                     [prompts[i] for i in places], [responses[i] for i in places]
                 )
-                for place, reward in zip(places, batch_rewards.float().tolist(), strict=True):
-                    rewards[place] = reward
-        return rewards
+                rewards |= zip(places, batch_rewards.float().tolist(), strict=True)
+        return [rewards[firsts[number]] for number in equals]
 
     @property
     def device(self) -> torch.device:
@@ -93,13 +98,21 @@ class RewardModel(TextReward):
         # A judge may take fewer tokens than the policies. The last ones matter most.
         longest = positions_of(self.model)
         rows = [(p + r)[-longest:] for p, r in zip(prompt_ids, ids, strict=True)]
+        rewards = torch.zeros(len(rows), device=self.device)
+        for part in by_length(list(map(len, rows))):
+            rewards[part] = self._rewards([rows[i] for i in part])
+        return rewards
+
+    def _rewards(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        import torch
+
         batch = make_batch([[] for _ in rows], rows, self.tokenizer.pad_token_id, self.device)
         hidden = self.model.base_model(
             input_ids=batch.ids, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state
         # By length and not by token id: a sampled pad token is a token.
         last = hidden[torch.arange(len(rows), device=hidden.device), batch.mask.sum(1) - 1]
-        rewards: torch.Tensor = self.model.score(last).squeeze(-1)
+        rewards: torch.Tensor = self.model.score(last).squeeze(-1).float()
         return rewards
 
     @classmethod

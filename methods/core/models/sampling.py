@@ -1,17 +1,23 @@
-"""Sampling parameters, and batches of prompts and responses as tensors."""
+"""Sampling parameters, and sampling by them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le
+
+from methods.core.models.batch import Batch, make_batch
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+# The share of a batch's rows that has ended when they leave it.
+LEAVING = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,67 +41,6 @@ class SamplingParams:
     def is_softmax(self) -> bool:
         """Whether every token keeps a probability above 0, so that log-probabilities are finite."""
         return self.temperature > 0 and self.top_k == 0 and self.top_p == 1
-
-
-@dataclass
-class Batch:
-    """Prompts padded left and responses padded right, so that all responses start in one column.
-
-    Attributes:
-        ids: Token ids, [B, P + T].
-        mask: 1 on tokens, 0 on padding, [B, P + T]. It follows lengths and not token ids: a sampled
-            pad token is a token like any other.
-        width: P, the columns of the prompts.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    width: int
-
-    @property
-    def responses(self) -> torch.Tensor:
-        """Token ids of the responses, [B, T]."""
-        return self.ids[:, self.width :]
-
-    @property
-    def response_mask(self) -> torch.Tensor:
-        """Where the response tokens are, [B, T]."""
-        return self.mask[:, self.width :].bool()
-
-    @property
-    def positions(self) -> torch.Tensor:
-        """The position of each token in its row, from 0, [B, P + T]."""
-        return (self.mask.cumsum(1) - 1).clamp(min=0)
-
-    def rows(self, rows: torch.Tensor | slice) -> Batch:
-        """Return some of the rows as a batch."""
-        return Batch(self.ids[rows], self.mask[rows], self.width)
-
-
-def make_batch(
-    prompts: Sequence[Sequence[int]],
-    responses: Sequence[Sequence[int]],
-    pad: int,
-    device: torch.device | str,
-) -> Batch:
-    """Lay token ids out as a batch.
-
-    Args:
-        prompts: Token ids of each prompt.
-        responses: Token ids of each response.
-        pad: The id that fills up the rows.
-        device: Where to put the batch.
-    """
-    import torch
-
-    width = max(len(p) for p in prompts)
-    longest = max(len(r) for r in responses)
-    rows, masks = [], []
-    for prompt, response in zip(prompts, responses, strict=True):
-        left, right = width - len(prompt), longest - len(response)
-        rows.append([pad] * left + [*prompt, *response] + [pad] * right)
-        masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
-    return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
 
 
 def derive_seed(*purpose: str | int) -> int:
@@ -128,9 +73,10 @@ def sample(
     seed: int,
     batch_slice: BatchSlice | None = None,
 ) -> tuple[Batch, torch.Tensor]:
-    """Sample one response to each prompt by the `generate` of transformers.
+    """Sample one response to each prompt.
 
-    The global random state stays as it was.
+    The `generate` of transformers calls our loop, which takes the sampling parameters from nowhere
+    else. The global random state stays as it was.
 
     Args:
         model: A causal language model.
@@ -146,17 +92,17 @@ def sample(
         taken while sampling.
     """
     import torch
-    from transformers import GenerationConfig, LogitsProcessorList
+    from transformers import GenerationConfig
 
-    device = model.device
+    device, end = model.device, tokenizer.eos_token_id
     prompt_batch = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
     config = GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,
     )
-    draw = _Draw(sampling, batch_slice or BatchSlice(0, len(prompts)))
+    loop = _Loop(sampling, end, prompt_batch.mask, batch_slice or BatchSlice(0, len(prompts)))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
@@ -164,34 +110,76 @@ def sample(
             input_ids=prompt_batch.ids,
             attention_mask=prompt_batch.mask,
             generation_config=config,
-            logits_processor=LogitsProcessorList([draw]),
+            custom_generate=loop,
         )
         responses = output[:, prompt_batch.width :]
-        logprobs = torch.cat(draw.logprobs, dim=1)
-    return _with_responses(
-        prompt_batch, responses.clone(), logprobs.clone(), tokenizer.eos_token_id
-    )
+    return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), end)
 
 
-class _Draw:
-    """Turns greedy search into sampling, and keeps the log-probabilities of the sampled tokens.
+class _Loop:
+    """Samples token after token, and keeps the log-probabilities of the sampled tokens.
+
+    Rows that have ended leave the batch, once they are a quarter of it.
 
     The largest of p / e, where e follows an exponential distribution, is a sample from p, as in
     torch.multinomial. The noise is drawn for all rows of the whole batch, so that a row's response
-    does not depend on the process that samples it.
+    depends neither on the rows that have left nor on the process that samples it.
     """
 
-    def __init__(self, sampling: SamplingParams, batch_slice: BatchSlice) -> None:
-        self.sampling, self.batch_slice = sampling, batch_slice
-        self.logprobs: list[torch.Tensor] = []
+    def __init__(
+        self, sampling: SamplingParams, end: int, mask: torch.Tensor, batch_slice: BatchSlice
+    ) -> None:
+        self.sampling, self.end, self.mask, self.batch_slice = sampling, end, mask, batch_slice
+        self.logprobs: torch.Tensor
 
-    def __call__(self, _: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def __call__(self, model: PreTrainedModel, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        """Return prompts and responses, [B, P + T]. `generate` calls it."""
+        import torch
+        from transformers import DynamicCache
+
+        count, most = len(input_ids), self.sampling.max_new_tokens
+        tokens, mask = input_ids, self.mask
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        cache = DynamicCache(config=model.config)
+        # Where each row of the batch belongs, and whether it goes on.
+        places = torch.arange(count, device=input_ids.device)
+        going_on = torch.ones_like(places, dtype=torch.bool)
+        responses = torch.full((count, most), self.end, device=input_ids.device)
+        self.logprobs = torch.zeros(count, most, device=input_ids.device)
+        for step in range(most):
+            logits = model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            tokens, logprobs = self._draw(logits, places)
+            responses[places[going_on], step] = tokens[going_on]
+            self.logprobs[places[going_on], step] = logprobs[going_on]
+            going_on = going_on & (tokens != self.end)
+            left = int(going_on.sum())
+            if left == 0:
+                break
+            tokens, positions = tokens.unsqueeze(1), positions[:, -1:] + 1
+            mask = torch.cat([mask, torch.ones_like(tokens)], dim=1)
+            if left <= (1 - LEAVING) * len(places):
+                cache.batch_select_indices(going_on)
+                tokens, positions, mask = tokens[going_on], positions[going_on], mask[going_on]
+                places, going_on = places[going_on], going_on[going_on]
+        self.logprobs = self.logprobs[:, : step + 1]
+        return torch.cat([input_ids, responses[:, : step + 1]], dim=1)
+
+    def _draw(
+        self, logits: torch.Tensor, places: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sample a token for each row, [B], and return it with its log-probability, [B]."""
         logprobs = vocabulary_logprobs(logits, self.sampling)
-        rows, words = logits.shape
-        noise = logprobs.new_empty(self.batch_slice.total, words).exponential_()
-        weights = logprobs.exp() / noise[self.batch_slice.first : self.batch_slice.first + rows]
-        self.logprobs.append(logprobs.gather(1, weights.argmax(-1, keepdim=True)))
-        return weights
+        noise = logprobs.new_empty(self.batch_slice.total, logits.shape[1]).exponential_()
+        weights = logprobs.exp() / noise[self.batch_slice.first + places]
+        tokens = weights.argmax(-1, keepdim=True)
+        return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
 
 
 def _with_responses(
@@ -235,25 +223,3 @@ def vocabulary_logprobs(logits: torch.Tensor, sampling: SamplingParams) -> torch
     before = ordered.exp().cumsum(-1) - ordered.exp()
     cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
     return logprobs.masked_fill(cut, -torch.inf).log_softmax(-1)
-
-
-def next_token_logprobs(
-    model: PreTrainedModel, batch: Batch, sampling: SamplingParams
-) -> torch.Tensor:
-    """Return log-probabilities [B, T, V] of all tokens at each response token's place (nats)."""
-    steps = batch.responses.shape[1]
-    logits = model(
-        input_ids=batch.ids,
-        attention_mask=batch.mask,
-        position_ids=batch.positions,
-        use_cache=False,
-        logits_to_keep=steps + 1,
-    ).logits[:, :-1]
-    return vocabulary_logprobs(logits, sampling)
-
-
-def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> torch.Tensor:
-    """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
-    vocabulary = next_token_logprobs(model, batch, sampling)
-    logprobs = vocabulary.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
-    return logprobs.masked_fill(~batch.response_mask, 0.0)

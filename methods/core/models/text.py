@@ -8,14 +8,17 @@ end token if it ended. So a response that was cut off differs from one that ende
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 Turns = list[dict[str, str]]
+# The token ids of prompts, by tokenizer: online methods and the evaluation see the same ones often.
+_encoded: WeakKeyDictionary[PreTrainedTokenizerBase, dict[str, list[int]]] = WeakKeyDictionary()
 _CONVERSATION = '[{"role": '
 
 
@@ -56,11 +59,13 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each prompt, chat template included."""
-    rendered = {prompt: render_prompt(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-    ids = tokenizer(list(rendered.values()), add_special_tokens=False)["input_ids"]
-    by_prompt = dict(zip(rendered, ids, strict=True))
-    return [by_prompt[prompt] for prompt in prompts]
+    """Return the token ids of each prompt, chat template included. None is tokenized twice."""
+    known = _encoded.setdefault(tokenizer, {})
+    new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in known]
+    if new:
+        rendered = [render_prompt(tokenizer, prompt) for prompt in new]
+        known |= zip(new, tokenizer(rendered, add_special_tokens=False)["input_ids"], strict=True)
+    return [known[prompt] for prompt in prompts]
 
 
 def encode_responses(
@@ -88,3 +93,24 @@ def decode_responses(
 def has_ended(tokenizer: PreTrainedTokenizerBase, response: str) -> bool:
     """Return whether the model ended the response, rather than being cut off."""
     return response.endswith(str(tokenizer.eos_token))
+
+
+def distinct(*columns: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Find equal rows, so that each is computed once.
+
+    Args:
+        *columns: Columns of the rows, such as prompts and responses.
+
+    Returns:
+        The places of the distinct rows, each where it comes first, and for each row the number of
+        its equal among them.
+    """
+    numbers: dict[tuple[Hashable, ...], int] = {}
+    firsts: list[int] = []
+    equals: list[int] = []
+    for place, row in enumerate(zip(*columns, strict=True)):
+        number = numbers.setdefault(row, len(numbers))
+        if number == len(firsts):
+            firsts.append(place)
+        equals.append(number)
+    return firsts, equals

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.tasks.base import RewardTraining
 from methods.core.feedback import Choice, Unpaired, responses_of
 from methods.core.models import distributed
+from methods.core.models.batch import make_batch
 from methods.core.models.loading import Loading, adapted, merged
 from methods.core.models.reward import RewardModel, positions_of
-from methods.core.models.sampling import make_batch
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.length_batching import IN_ORDER, in_order
 from methods.core.training.trainer import train_quietly, trainer_arguments

@@ -11,8 +11,8 @@ import torch
 from helpers.models import PROMPTS, SAMPLING
 
 from methods.core.models.loading import Loading, Lora
+from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
-from methods.core.models.sampling import token_logprobs
 from methods.core.training.context import Context
 from methods.dpo import DPO
 from methods.ppo import PPO

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.core.models.batch import make_batch
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingParams, make_batch, vocabulary_logprobs
+from methods.core.models.sampling import SamplingParams, vocabulary_logprobs
 from methods.core.models.text import encode_prompts
 
 

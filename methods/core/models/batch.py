@@ -1,0 +1,107 @@
+"""Prompts and responses laid out as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# The most tokens of a forward pass, padding included.
+MOST_TOKENS = 16_384
+# How much padding another forward pass must save (tokens): each has a cost of its own.
+WORTH_A_PART = 256
+
+
+@dataclass
+class Batch:
+    """Prompts padded left and responses padded right, so that all responses start in one column.
+
+    Attributes:
+        ids: Token ids, [B, P + T].
+        mask: 1 on tokens, 0 on padding, [B, P + T]. It follows lengths and not token ids: a sampled
+            pad token is a token like any other.
+        width: P, the columns of the prompts.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    width: int
+
+    @property
+    def responses(self) -> torch.Tensor:
+        """Token ids of the responses, [B, T]."""
+        return self.ids[:, self.width :]
+
+    @property
+    def response_mask(self) -> torch.Tensor:
+        """Where the response tokens are, [B, T]."""
+        return self.mask[:, self.width :].bool()
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """The position of each token in its row, from 0, [B, P + T]."""
+        return (self.mask.cumsum(1) - 1).clamp(min=0)
+
+    def rows(self, rows: torch.Tensor | slice) -> Batch:
+        """Return some of the rows as a batch."""
+        return Batch(self.ids[rows], self.mask[rows], self.width)
+
+    def trimmed(self) -> Batch:
+        """Return the batch without the columns that are padding in every row."""
+        columns = self.mask.any(0).nonzero()
+        first, last = int(columns[0]), int(columns[-1]) + 1
+        first, last = min(first, self.width - 1), max(last, self.width + 1)
+        return Batch(self.ids[:, first:last], self.mask[:, first:last], self.width - first)
+
+
+def make_batch(
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    pad: int,
+    device: torch.device | str,
+) -> Batch:
+    """Lay token ids out as a batch.
+
+    Args:
+        prompts: Token ids of each prompt.
+        responses: Token ids of each response.
+        pad: The id that fills up the rows.
+        device: Where to put the batch.
+    """
+    import torch
+
+    width = max(len(p) for p in prompts)
+    longest = max(len(r) for r in responses)
+    rows, masks = [], []
+    for prompt, response in zip(prompts, responses, strict=True):
+        left, right = width - len(prompt), longest - len(response)
+        rows.append([pad] * left + [*prompt, *response] + [pad] * right)
+        masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
+    return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
+
+
+def by_length(lengths: Sequence[int], most: int = MOST_TOKENS) -> list[list[int]]:
+    """Split rows into parts of similar length, where that saves enough padding, or memory.
+
+    Args:
+        lengths: The length of each row, in tokens.
+        most: The most tokens of a part, padding included. One row is a part in any case.
+
+    Returns:
+        The rows of each part.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+
+    def split(start: int, end: int) -> list[list[int]]:
+        longest, count = lengths[order[end - 1]], end - start
+        # What a cut before each row saves: the rows in front of it need not be as long as the last.
+        saved = [(i - start) * (longest - lengths[order[i - 1]]) for i in range(start + 1, end)]
+        if count == 1 or (count * longest <= most and max(saved) < WORTH_A_PART):
+            return [order[start:end]]
+        cut = start + 1 + saved.index(max(saved)) if max(saved) > 0 else start + count // 2
+        return split(start, cut) + split(cut, end)
+
+    return split(0, len(order))
