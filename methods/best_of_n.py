@@ -12,7 +12,7 @@ from methods.base import Context, Count, Method, Paper, Policy
 from methods.core.models.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.models.reward import TextReward, load_reward
 from methods.core.models.sampling import SamplingParams
-from methods.core.training.rollout import best_of_each
+from methods.core.online.rewards import best_of_each
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -31,6 +31,7 @@ class BestOfN(Method):
     paper: ClassVar = Paper("Stiennon et al., 2020", "https://arxiv.org/abs/2009.01325")
     feedback: ClassVar = "reward"
     strength: ClassVar = "n"
+    strength_reduces_kl: ClassVar = False
     distributed: ClassVar = True
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 

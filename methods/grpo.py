@@ -26,7 +26,7 @@ class GRPO(Groups):
     """
 
     paper: ClassVar = Paper("Shao et al., 2024", "https://arxiv.org/abs/2402.03300")
-    grid: ClassVar = {"kl_coef": [0.25, 0.4, 0.6, 1.0]}
+    grid: ClassVar = {"kl_coef": [0.05, 0.1, 0.2, 0.4, 0.8]}
 
     kl_coef: NonNegative = 0.3
     scale: Literal["group", "batch", "none"] = "group"

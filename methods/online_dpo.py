@@ -32,9 +32,8 @@ class OnlineDPO(Online):
 
     paper: ClassVar = Paper("Guo et al., 2024", "https://arxiv.org/abs/2402.04792")
     strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.1, 0.2, 0.4, 0.8]}
+    grid: ClassVar = {"beta": [0.01, 0.05, 0.2, 0.8, 3.0]}
 
-    learning_rate: Positive = 5e-4
     beta: Positive = 0.2
     batch_size: Annotated[int, Ge(2), MultipleOf(2)] = 32
     loss: Literal["sigmoid", "ipo"] = "sigmoid"

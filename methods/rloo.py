@@ -24,6 +24,7 @@ class RLOO(Groups):
 
     paper: ClassVar = Paper("Ahmadian et al., 2024", "https://arxiv.org/abs/2402.14740")
     strength_is_kl: ClassVar = True
+    grid: ClassVar = {"kl_coef": [0.02, 0.05, 0.1, 0.3, 0.8]}
 
     normalize: bool = False
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import mean
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from methods.base import Context, Count, Share
+from methods.core.models.loading import trainable_weights
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import derive_seed
-from methods.core.training.rollout import best_of_each, draw_prompts, finite_rewards
+from methods.core.online.rewards import best_of_each, finite_rewards
+from methods.core.online.rollout import draw_prompts
 from methods.core.training.trainer import Schedule, every_step, whole_batches
 from methods.core.trl.sft import train_on_responses
 from methods.toolkit.online import Online
+
+
+class _Best(TypedDict):
+    """The best responses of a round, and mean rewards of all and of the best."""
+
+    prompts: list[str]
+    responses: list[str]
+    reward: float
+    best_reward: float
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Imitation(Online):
     """
 
     strength: ClassVar = "n"
+    strength_reduces_kl: ClassVar = False
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
     n: Count = 4
@@ -50,45 +62,66 @@ class Imitation(Online):
         steps = whole_batches(self.examples, context.budget, rounds * self.batch_size)
         examples = steps * self.batch_size
         schedule = Schedule(self.learning_rate, examples, self.batch_size, self.warmup)
-        for number in range(rounds if steps else 0):
-            prompts = draw_prompts(context, number, prompts_per_round)
-            self._round(context, policy, schedule, prompts, number)
+        saved = context.load_progress() or {"round": 0, "weights": {}, "best": None}
+        policy.model.load_state_dict(saved["weights"], strict=False)
+        best: _Best | None = saved["best"]
+        for number in range(saved["round"], rounds if steps else 0):
+            if best is None:
+                prompts = draw_prompts(context, number, prompts_per_round)
+                best = self._sample(context, policy, prompts, number)
+                weights = trainable_weights(policy.model)
+                context.save_progress({"round": number, "weights": weights, "best": best})
+            self._fine_tune(context, policy, schedule, best, number)
+            best = None
         return policy
 
-    def _round(
+    def _sample(
+        self, context: Context, policy: ModelPolicy, prompts: list[str], number: int
+    ) -> _Best:
+        """Sample n responses to each prompt and keep the best ones."""
+        repeated = [prompt for prompt in prompts for _ in range(self.n)]
+        responses = policy.generate(repeated, self._seed(context, number), context.sampling)
+        rewards = finite_rewards(context, repeated, responses)
+        places = best_of_each(rewards, self.n)
+        return {
+            "prompts": prompts,
+            "responses": [responses[i] for i in places],
+            "reward": mean(rewards),
+            "best_reward": mean(rewards[i] for i in places),
+        }
+
+    def _fine_tune(
         self,
         context: Context,
         policy: ModelPolicy,
         schedule: Schedule,
-        prompts: list[str],
+        best: _Best,
         number: int,
     ) -> None:
-        """Sample n responses to each prompt, and train on the best ones."""
-        repeated = [prompt for prompt in prompts for _ in range(self.n)]
-        seed = derive_seed("imitation", context.seed, number)
-        responses = policy.generate(repeated, seed, context.sampling)
-        rewards = finite_rewards(context, repeated, responses)
-        best = best_of_each(rewards, self.n)
-        steps = schedule.steps(schedule.examples)
+        """Train on the best responses of a round."""
+        steps, sampled = schedule.steps(schedule.examples), self.n * len(best["prompts"])
 
         def checkpoint(step: int) -> None:
-            episodes = (number + step / steps) * len(repeated)
+            episodes = (number + step / steps) * sampled
             context.checkpoint(int(episodes), self.batches(context, 1), policy)
 
         trainer = train_on_responses(
             policy.model,
             policy.tokenizer,
-            prompts,
-            [responses[i] for i in best],
+            best["prompts"],
+            best["responses"],
             context.trainer_arguments(policy.model)
             | schedule.arguments(schedule.examples)
-            | {"seed": seed, "logging_steps": steps},
+            | {"seed": self._seed(context, number), "logging_steps": steps},
             [every_step(checkpoint)],
         )
         policy.model.eval()
         context.log(
-            (number + 1) * len(repeated),
-            reward=mean(rewards),
-            best_reward=mean(rewards[i] for i in best),
+            (number + 1) * sampled,
+            reward=best["reward"],
+            best_reward=best["best_reward"],
             loss=next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry),
         )
+
+    def _seed(self, context: Context, number: int) -> int:
+        return derive_seed("imitation", context.seed, number)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Context, Count, Method, Policy, Positive, Share
-from methods.core.training.pairwise import PairLogprobs, UnpairedLogprobs, fit_pairs, fit_unpaired
+from methods.core.training.logprobs import PairLogprobs, TokenLogprobs, UnpairedLogprobs
+from methods.core.training.pairwise import fit_pairs, fit_unpaired
 from methods.core.training.trainer import Schedule
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "PairLoss",
     "Scheduled",
     "Tensor",
+    "TokenLogprobs",
     "UnpairedLogprobs",
     "UnpairedLoss",
 ]
@@ -58,17 +60,22 @@ class Offline(Scheduled):
     """
 
     strength: ClassVar = "beta"
-    grid: ClassVar = {"beta": [0.5, 0.8, 1.2, 2.0]}
+    grid: ClassVar = {"beta": [0.03, 0.1, 0.3, 1.0, 3.0]}
 
     beta: Positive = 1.0
 
 
 @dataclass(frozen=True)
 class PairLoss(Offline):
-    """Base class of methods that consist of a loss on pairs."""
+    """Base class of methods that consist of a loss on pairs.
+
+    Attributes:
+        collision: Whether the loss reads `TokenLogprobs.collision`.
+    """
 
     feedback: ClassVar = "pairs"
     distributed: ClassVar = True
+    collision: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, logprobs: PairLogprobs) -> Tensor:
@@ -79,15 +86,20 @@ class PairLoss(Offline):
         """
 
     def train(self, context: Context) -> Policy:
-        return fit_pairs(context, self.loss, self.schedule)
+        return fit_pairs(context, self.loss, self.schedule, collision=self.collision)
 
 
 @dataclass(frozen=True)
 class UnpairedLoss(Offline):
-    """Base class of methods that consist of a loss on single responses."""
+    """Base class of methods that consist of a loss on single responses.
+
+    Attributes:
+        unrelated: Whether the loss reads `UnpairedLogprobs.unrelated_ratio`.
+    """
 
     feedback: ClassVar = "unpaired"
     distributed: ClassVar = True
+    unrelated: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
@@ -98,4 +110,4 @@ class UnpairedLoss(Offline):
         """
 
     def train(self, context: Context) -> Policy:
-        return fit_unpaired(context, self.loss, self.schedule)
+        return fit_unpaired(context, self.loss, self.schedule, unrelated=self.unrelated)

@@ -9,17 +9,41 @@ from helpers.models import PROMPTS, SAMPLING
 from transformers import LlamaForCausalLM
 
 from methods.best_of_n_distilled import BestOfNDistilled
+from methods.cispo import CISPO
+from methods.core.models.batch import make_batch
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import make_batch
 from methods.core.models.text import encode_prompts
+from methods.dapo import DAPO
+from methods.dr_grpo import DrGRPO
 from methods.expert_iteration import ExpertIteration
 from methods.grpo import GRPO
+from methods.gspo import GSPO
+from methods.nash_md import NashMD
 from methods.online_dpo import OnlineDPO
+from methods.rebel import REBEL
 from methods.reinforce import Reinforce
+from methods.reinforce_pp import ReinforcePP
+from methods.reinforce_pp_baseline import ReinforcePPBaseline
+from methods.remax import ReMax
 from methods.rloo import RLOO
+from methods.xpo import XPO
 
+# Saved so often that a short training resumes.
+OURS = {
+    "reinforce": Reinforce(save_every=2),
+    "reinforce_pp": ReinforcePP(save_every=2),
+    "reinforce_pp_baseline": ReinforcePPBaseline(save_every=2),
+    "remax": ReMax(save_every=1),
+    "dr_grpo": DrGRPO(save_every=2),
+    "dapo": DAPO(save_every=2),
+    "gspo": GSPO(save_every=2),
+    "cispo": CISPO(save_every=2),
+    "nash_md": NashMD(save_every=2),
+    "rebel": REBEL(save_every=2),
+    "xpo": XPO(save_every=1),
+}
 METHODS = {
-    "reinforce": Reinforce(),
+    **OURS,
     "rloo": RLOO(),
     "grpo": GRPO(),
     "online_dpo": OnlineDPO(),

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import derive_seed
 from methods.core.models.text import Turns, decode_responses, to_prompt, to_turns
+from methods.core.online.rewards import finite_rewards
+from methods.core.online.rollout import draw_prompts
 from methods.core.training.context import Context
-from methods.core.training.rollout import draw_prompts, finite_rewards
-from methods.core.training.trainer import Diverged, every_step, train_quietly
+from methods.core.training.trainer import Diverged, every_save, every_step, train_quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+# Batches between saves for resuming.
+SAVE_EVERY = 10
 
 
 def fit_by_online_trainer(
@@ -31,7 +36,8 @@ def fit_by_online_trainer(
 ) -> ModelPolicy:
     """Train a fresh copy of the SFT policy with a trainer of TRL that takes a reward function.
 
-    The trainer's reference is the SFT policy: TRL copies the model before it trains it.
+    The trainer's reference is the SFT policy: TRL copies the model before it trains it. A run that
+    was killed resumes from the trainer's last checkpoint.
 
     Args:
         context: The context, with an open reward.
@@ -66,6 +72,7 @@ def fit_by_online_trainer(
     def episodes(step: float) -> int:
         return int(step * total / steps)
 
+    saved = context.load_progress()
     arguments = config(**online_arguments(context, policy, steps, steps_per_batch) | options)
     run = train_quietly(
         lambda: trainer(
@@ -77,8 +84,10 @@ def fit_by_online_trainer(
             processing_class=policy.tokenizer,
             callbacks=[
                 every_step(lambda step: context.checkpoint(episodes(step), total, policy)),
+                every_save(lambda step: context.save_progress({"step": step})),
             ],
-        )
+        ),
+        resume_from=context.workdir / f"checkpoint-{saved['step']}" if saved else None,
     )
     for entry in run.state.log_history:
         if "loss" in entry:
@@ -104,6 +113,11 @@ def online_arguments(
         "max_steps": steps,
         "logging_steps": steps_per_batch,
         "logging_nan_inf_filter": False,
+        # Between two batches, so that a resumed run starts by sampling one.
+        "save_strategy": "steps",
+        "save_steps": SAVE_EVERY * steps_per_batch,
+        # The last one, and the one before in case of a kill between its save and that of usage.
+        "save_total_limit": 2,
         "disable_dropout": True,
         "temperature": context.sampling.temperature,
         "top_k": context.sampling.top_k,

@@ -14,41 +14,71 @@ from transformers import LlamaForCausalLM
 
 from bench.evaluation.enumeration import all_responses, all_texts
 from methods.base import Context
+from methods.core.models.batch import make_batch
+from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import make_batch, token_logprobs
 from methods.core.models.text import encode_prompts, encode_responses
-from methods.core.training.rollout import collect
-from methods.reinforce import policy_gradient_loss
+from methods.core.online.rollout import collect
+from methods.core.online.surrogates import average
+from methods.nash_md import NashMD
+from methods.reinforce import Reinforce
+from methods.remax import ReMax
+from methods.toolkit.policy_gradient import PolicyGradient
 
 MakeContext = Callable[..., Context]
 
 
-def test_reinforce_estimates_the_exact_policy_gradient(
-    make_context: MakeContext, other: ModelPolicy, reference: ModelPolicy
-) -> None:
-    kl_coef, prompt = 0.5, "a b c"
-    tokenizer, model = other.tokenizer, other.model
-    listed = all_responses(len(tokenizer), tokenizer.eos_token_id, SAMPLING.max_new_tokens)
-    asked = encode_prompts(tokenizer, [prompt] * len(listed))
-    batch = make_batch(asked, listed, tokenizer.pad_token_id, "cpu")
-    rewards = torch.tensor(likes_a(None, all_texts(tokenizer, SAMPLING.max_new_tokens)))
-    with torch.no_grad():
-        anchors = token_logprobs(reference.model, batch, SAMPLING).sum(1)
-    logprobs = token_logprobs(model, batch, SAMPLING).sum(1)
-    assert float(logprobs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
-    objective = (logprobs.exp() * (rewards - kl_coef * (logprobs - anchors))).sum()
-    exact = gradient(objective, model)
+KL_COEF, PROMPT, COUNT = 0.5, "a b c", 10_000
+# What a response of the opponent, or the greedy one, is worth.
+BASELINE = 0.6
 
-    rollout = collect(make_context(), other, [prompt] * 10_000, seed=0)
-    returns = rollout.rewards - kl_coef * rollout.log_ratios
-    sampled = token_logprobs(model, rollout.batch, SAMPLING)
-    estimate = gradient(-policy_gradient_loss(sampled, returns - returns.mean()), model)
+
+def listed(policy: ModelPolicy) -> tuple[Tensor, Tensor]:
+    """Return the rewards of all responses to the prompt, and their log-probabilities, both [N]."""
+    responses = all_responses(
+        len(policy.tokenizer), policy.tokenizer.eos_token_id, SAMPLING.max_new_tokens
+    )
+    prompts = encode_prompts(policy.tokenizer, [PROMPT] * len(responses))
+    batch = make_batch(prompts, responses, policy.tokenizer.pad_token_id, "cpu")
+    rewards = torch.tensor(likes_a(None, all_texts(policy.tokenizer, SAMPLING.max_new_tokens)))
+    return rewards, token_logprobs(policy.model, batch, SAMPLING).sum(1)
+
+
+@pytest.mark.parametrize("method", [Reinforce(), ReMax(), NashMD()], ids=lambda m: type(m).__name__)
+def test_the_gradient_is_the_exact_policy_gradient(
+    make_context: MakeContext, other: ModelPolicy, reference: ModelPolicy, method: PolicyGradient
+) -> None:
+    """Of the reward less the KL, or of the probability to win less the KL."""
+    method = replace(method, kl_coef=KL_COEF)
+    rewards, logprobs = listed(other)
+    assert float(logprobs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
+    gains = (rewards - BASELINE).sigmoid() if isinstance(method, NashMD) else rewards
+    penalties = KL_COEF * (logprobs - listed(reference)[1].detach())
+    exact = gradient((logprobs.exp() * (gains - penalties)).sum(), other.model)
+
+    rollout = collect(make_context(), other, [PROMPT] * COUNT, seed=0)
+    rollout.baselines = torch.full((COUNT,), BASELINE)
+    rollout.advantages = method._token_advantages(rollout)
+    losses = method.loss(token_logprobs(other.model, rollout.batch, SAMPLING), rollout)
+    longest = SAMPLING.max_new_tokens
+    loss = longest * average(losses, rollout.mask, method.over, longest)
+    estimate = gradient(-loss, other.model)
     assert float((estimate - exact).norm() / exact.norm()) < 0.1
 
 
 def gradient(value: Tensor, model: LlamaForCausalLM) -> Tensor:
     parts = torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
     return torch.cat([part.flatten() for part in parts if part is not None])
+
+
+def policy_gradient_loss(logprobs: Tensor, advantages: Tensor) -> Tensor:
+    """Return minus the mean of advantage times log-probability, whose gradient is REINFORCE's.
+
+    Args:
+        logprobs: Of the tokens, [B, T].
+        advantages: Of the responses, [B].
+    """
+    return -(advantages * logprobs.sum(1)).mean()
 
 
 def leave_one_out(rewards: Tensor, lengths: Tensor) -> Tensor:

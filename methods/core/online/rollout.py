@@ -1,0 +1,282 @@
+"""Rollouts: sampled responses with their rewards and log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from methods.core.models import distributed
+from methods.core.models.batch import Batch, by_length
+from methods.core.models.logprobs import token_logprobs
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingParams
+from methods.core.online.rewards import check_rewards
+from methods.core.training.context import Context
+from methods.core.training.length_batching import in_order
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+# What is not measured.
+NOT_YET: Any = None
+
+
+@dataclass
+class Rollout:
+    """Responses of the current policy, and what is measured of them before an update.
+
+    Attributes:
+        batch: Prompts and responses as tokens.
+        logprobs: Log-probabilities of the response tokens, taken while sampling, [B, T] (nats).
+        reference_logprobs: Log-probabilities under the reference, [B, T] (nats).
+        rewards: Rewards of the responses, [B].
+        ended: Whether each response has an end token, [B].
+        values: A critic's values before each token, and after the last, [B, T + 1].
+        baselines: What a method compares the rewards with, [B].
+        advantages: [B, T].
+        returns: A critic's targets, [B, T].
+    """
+
+    batch: Batch
+    logprobs: Tensor
+    reference_logprobs: Tensor
+    rewards: Tensor
+    ended: Tensor
+    values: Tensor = NOT_YET
+    baselines: Tensor = NOT_YET
+    advantages: Tensor = NOT_YET
+    returns: Tensor = NOT_YET
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Rollout]) -> Rollout:
+        """Return rollouts, as those of several processes, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        import torch
+
+        width = max(part.batch.width for part in parts)
+        length = max(part.batch.responses.shape[1] for part in parts)
+        batch = Batch(
+            torch.cat([padded(p.batch.ids, p.batch.width, width, length) for p in parts]),
+            torch.cat([padded(p.batch.mask, p.batch.width, width, length) for p in parts]),
+            width,
+        )
+        columns = [part.tensors() for part in parts]
+        tensors = {name: [tensors[name] for tensors in columns] for name in columns[0]}
+        for name, rows in tensors.items():
+            if rows[0].dim() == 2:
+                wide = length + (name == "values")
+                tensors[name] = [padded(tensor, 0, 0, wide) for tensor in rows]
+        return cls(batch, **{name: torch.cat(rows) for name, rows in tensors.items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors beside the batch that are there, by name."""
+        names = [field.name for field in fields(self) if field.name != "batch"]
+        found = {name: getattr(self, name) for name in names}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+    def rows(self, rows: Tensor) -> Rollout:
+        """Return some of the rows as a rollout, as narrow as they allow."""
+        batch = self.batch.rows(rows).trimmed()
+        cut = self.mask.shape[1] - batch.responses.shape[1]
+        parts = {name: tensor[rows] for name, tensor in self.tensors().items()}
+        for name, tensor in parts.items():
+            if tensor.dim() == 2:
+                parts[name] = tensor[:, : tensor.shape[1] - cut]
+        return Rollout(batch, **parts)
+
+    def to(self, device: torch.device | str) -> Rollout:
+        """Return the rollout on another device."""
+        batch = Batch(self.batch.ids.to(device), self.batch.mask.to(device), self.batch.width)
+        return Rollout(batch, **{n: tensor.to(device) for n, tensor in self.tensors().items()})
+
+    @property
+    def mask(self) -> Tensor:
+        """Where the response tokens are, [B, T]."""
+        return self.batch.response_mask
+
+    @property
+    def token_log_ratios(self) -> Tensor:
+        """The log-ratio of policy to reference of each token, [B, T] (nats)."""
+        return self.logprobs - self.reference_logprobs
+
+    @property
+    def log_ratios(self) -> Tensor:
+        """The log-ratio of policy to reference of each response, [B] (nats)."""
+        return self.token_log_ratios.sum(1)
+
+    def kl(self) -> float:
+        """Return the mean sequence KL to the reference, estimated from the samples (nats)."""
+        return float(self.log_ratios.mean())
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the training curves."""
+        return {
+            "reward": float(self.rewards.mean()),
+            "kl": self.kl(),
+            "entropy": -float(self.logprobs.sum(1).mean()),
+            "response_tokens": float(self.mask.sum(1).float().mean()),
+            "ended_rate": float(self.ended.float().mean()),
+        }
+
+
+def padded(rows: Tensor, start: int, width: int, length: int) -> Tensor:
+    """Return rows [B, start + t] as [B, width + length], with zeros on both sides."""
+    import torch.nn.functional as F
+
+    return F.pad(rows, (width - start, length - (rows.shape[1] - start)))
+
+
+def draw_prompts(context: Context, update: int, count: int) -> list[str]:
+    """Return the prompts of an update. None comes twice before all others have come once.
+
+    They depend on the seed and the update only, so resuming needs no random state.
+
+    Args:
+        context: The context of the training.
+        update: The number of the update, from 0.
+        count: How many prompts to draw.
+    """
+    if context.loading.group_by_length:
+        lengths = [len(prompt) for prompt in context.prompts]
+        drawn = in_order(context.prompts, lengths, (update + 1) * count, count, context.seed)
+        return drawn[-count:]
+    random = Random(f"{context.seed} {update}")
+    prompts: list[str] = []
+    while len(prompts) < count:
+        prompts += random.sample(context.prompts, len(context.prompts))
+    return prompts[:count]
+
+
+def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed: int) -> Rollout:
+    """Sample one response to each prompt, and measure it by the reward and the reference.
+
+    With several processes, each samples its part of the batch.
+
+    Args:
+        context: The context of the training.
+        policy: The policy to sample.
+        prompts: The prompts of the whole batch.
+        seed: The same seed gives the same responses.
+
+    Returns:
+        The rollout of this process.
+    """
+    import torch
+
+    batch, logprobs, rewards = respond(context, policy, prompts, seed, context.sampling)
+    with torch.no_grad():
+        reference = in_parts(
+            partial(token_logprobs, sampling=context.sampling), context.reference.model, batch
+        )
+    end = policy.tokenizer.eos_token_id
+    ended = ((batch.responses == end) & batch.response_mask).any(1)
+    return Rollout(batch, logprobs, reference, rewards, ended)
+
+
+def respond(
+    context: Context,
+    policy: ModelPolicy,
+    prompts: Sequence[str],
+    seed: int,
+    sampling: SamplingParams,
+) -> tuple[Batch, Tensor, Tensor]:
+    """Sample one response to each prompt, and call the reward.
+
+    Args:
+        context: The context of the training.
+        policy: The policy to sample.
+        prompts: The prompts of the whole batch.
+        seed: The same seed gives the same responses.
+        sampling: How to sample.
+
+    Returns:
+        Of this process: the batch, the log-probabilities of its tokens, [B, T] (nats), and the
+        rewards, [B].
+    """
+    import torch
+
+    policy.model.eval()
+    part = distributed.batch_slice(len(prompts))
+    local_prompts = prompts[part.first : part.first + distributed.local_batch_size(len(prompts))]
+    batch, logprobs = policy.sample(local_prompts, seed, sampling, part)
+    rewards = context.reward(local_prompts, policy.decode(batch))
+    return batch, logprobs, torch.tensor(rewards, device=logprobs.device)
+
+
+def in_parts(
+    compute: Callable[[Any, Batch], Tensor], model: Any, batch: Batch, after: int = 0
+) -> Tensor:
+    """Compute something of each response token, with rows of similar length in one pass.
+
+    Args:
+        compute: Returns values [b, t + after] of part of a batch.
+        model: The first argument of `compute`.
+        batch: Prompts and responses.
+        after: How many more values than tokens there are.
+
+    Returns:
+        [B, T + after], 0 on padding.
+    """
+    import torch
+
+    columns = batch.responses.shape[1] + after
+    values = torch.zeros(len(batch.ids), columns, device=batch.ids.device)
+    for rows in by_length(batch.mask.sum(1).tolist()):
+        computed = compute(model, batch.rows(torch.tensor(rows)).trimmed())
+        values[rows, : computed.shape[1]] = computed
+    return values
+
+
+def gather(rollout: Rollout) -> Rollout:
+    """Return the rollouts of all processes as one.
+
+    Raises:
+        Diverged: A reward is not finite.
+    """
+    if distributed.is_distributed():
+        # Every process has its own device, so they exchange tensors on the CPU.
+        device = rollout.logprobs.device
+        rollout = Rollout.concatenate(distributed.all_gather(rollout.to("cpu"))).to(device)
+    check_rewards(rollout.rewards)
+    return rollout
+
+
+def interleave(first: Rollout, second: Rollout) -> Rollout:
+    """Return two rollouts to the same prompts as one, with the responses to each as neighbors."""
+    import torch
+
+    both = Rollout.concatenate([first, second])
+    places = torch.arange(len(both.rewards), device=both.rewards.device)
+    return both.rows(places.view(2, -1).T.flatten())
+
+
+def check_start(rollout: Rollout, logprobs: Tensor, tolerance: float) -> None:
+    """Check that before the first update every probability ratio is 1 and every log-ratio 0.
+
+    Otherwise sampling and scoring differ, and a method would optimize the difference.
+
+    Args:
+        rollout: Responses of the untrained policy.
+        logprobs: Their log-probabilities as the loss computes them, [B, T] (nats).
+        tolerance: How far a token's log-probabilities may be apart (nats).
+
+    Raises:
+        RuntimeError: They are further apart.
+    """
+    import torch
+
+    with torch.no_grad():
+        sampled, reference = rollout.logprobs, rollout.reference_logprobs
+        ratio = float((logprobs - sampled)[rollout.mask].abs().max())
+        kl = float((sampled - reference)[rollout.mask].abs().max())
+    if max(ratio, kl) > tolerance:
+        raise RuntimeError(
+            f"before the first update a token's log-probability is {ratio:.2g} nats from that "
+            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ"
+        )

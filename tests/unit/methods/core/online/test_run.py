@@ -1,0 +1,129 @@
+"""The loop of online methods: its minibatches, their parts, and what it samples besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.models import PROMPTS, weights
+from helpers.online import starts_with_a
+
+from methods.base import Context
+from methods.core.models import distributed
+from methods.core.models.sampling import SamplingParams
+from methods.core.online import run as loop
+from methods.core.online.run import OnlineRun
+from methods.dapo import DAPO
+from methods.dr_grpo import DrGRPO
+from methods.gspo import GSPO
+from methods.rebel import REBEL
+from methods.reinforce_pp import ReinforcePP
+from methods.toolkit.online import Online
+
+LONG = SamplingParams(max_new_tokens=12)
+SMALL = {"batch_size": 24, "episodes": 48, "minibatches": 2, "learning_rate": 1e-3}
+MakeContext = Callable[..., Context]
+
+
+def lengths(prompts: object, responses: list[str]) -> list[float]:
+    """A reward that almost no two responses share."""
+    return [len(r.split()) / 12 + starts_with_a(None, [r])[0] for r in responses]
+
+
+@pytest.mark.parametrize("group", [1, 2, 4])
+def test_an_epoch_has_every_row_once_and_groups_stay_together(
+    make_context: MakeContext, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MOST_TOKENS", 50)
+    run = OnlineRun(make_context(sampling=LONG), replace(ReinforcePP(), **SMALL, epochs=1))
+    rollout = run.collect()
+    rollout = replace(rollout, baselines=torch.arange(24.0))
+    parts = [part.baselines.view(-1, group) for part in run.minibatches(rollout, group=group)]
+    assert len(parts) > 4
+    rows = torch.cat(parts)
+    assert torch.equal(rows, rows[:, :1] + torch.arange(group))
+    assert sorted(rows.flatten().tolist()) == list(range(24))
+
+
+@pytest.mark.parametrize("method", [ReinforcePP(), GSPO(), DrGRPO(), DAPO(), REBEL()])
+def test_a_minibatch_in_parts_has_the_same_gradient(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: Online
+) -> None:
+    """For means over tokens, over responses, by a constant length, and over pairs."""
+    method = replace(method, **SMALL)  # type: ignore[arg-type]
+    whole = make_context(sampling=LONG, reward=lengths)
+    expected = weights(method.train(whole))  # type: ignore[arg-type]
+    monkeypatch.setattr(loop, "MOST_TOKENS", 60)
+    parts = make_context(sampling=LONG, reward=lengths)
+    found = weights(method.train(parts))  # type: ignore[arg-type]
+    assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) < 2e-5
+    for one, other in zip(whole.curves, parts.curves, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-5)
+        assert other["policy_gradient_norm"] == pytest.approx(one["policy_gradient_norm"], rel=1e-3)
+
+
+def test_the_rows_of_two_processes_make_up_a_minibatch(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of what the processes compute is the mean over the minibatch, even of 3 groups."""
+    run = OnlineRun(
+        make_context(sampling=LONG),
+        DrGRPO(group=4, batch_size=12, episodes=12, minibatches=3, epochs=1),
+    )
+    rollout = replace(run.collect(4), baselines=torch.arange(12.0))
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    seen, means = [], []
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        # No step: it would average the gradients of processes that are not there.
+        monkeypatch.setattr(run._optimization, "step", lambda: None)
+        for part in run.minibatches(rollout, "responses", group=4):
+            means.append(float(part.baselines.mean()) * run._weight)
+            seen.append(run._weight > 0)
+    # One group in each minibatch: the second process has none, and joins in with a weight of 0.
+    assert seen == [True] * 3 + [False] * 3
+    assert sum(means) / 2 == pytest.approx(1.5 + 5.5 + 9.5)
+
+
+def test_fewer_groups_than_minibatches_make_fewer_steps(make_context: MakeContext) -> None:
+    run = OnlineRun(make_context(), replace(ReinforcePP(), **SMALL, epochs=1))
+    rollout = run.collect()
+    assert len(list(run.minibatches(rollout.rows(torch.arange(1))))) == 1
+
+
+def test_baselines_are_rewards_of_other_responses(make_context: MakeContext) -> None:
+    seen: list[tuple[list[str], list[str]]] = []
+
+    def reward(prompts: list[str], responses: list[str]) -> list[float]:
+        seen.append((list(prompts), responses))
+        return starts_with_a(prompts, responses)
+
+    context = make_context(sampling=LONG, reward=reward)
+    run = OnlineRun(context, DrGRPO(batch_size=24, episodes=24))
+    prompts = run.prompts(2)
+    assert len(prompts) == 12
+    rollout = run.collect(prompts=prompts)
+    baselines = run.baselines(prompts)
+    greedy = run.baselines(prompts, replace(LONG, temperature=0.0))
+    (first, responses), (second, others), (third, likeliest) = seen
+    assert first == second == third == prompts
+    assert responses == context.reference.decode(rollout.batch) != others
+    assert baselines.tolist() == starts_with_a(None, others)
+    assert greedy.tolist() == starts_with_a(None, likeliest)
+    # The most likely response depends on the prompt alone.
+    assert len(set(zip(prompts, likeliest, strict=True))) == len(PROMPTS)
+
+
+def test_the_reference_can_be_sampled_too(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context(sampling=LONG)
+    run = OnlineRun(context, DrGRPO(batch_size=24, episodes=24))
+    for weight in run.policy.model.parameters():
+        weight.data *= 1.5
+    rollout = run.collect_reference(run.prompts(2))
+    assert torch.allclose(rollout.logprobs, rollout.reference_logprobs, atol=1e-4)
+    policy = run.collect()
+    assert not torch.allclose(policy.logprobs, policy.reference_logprobs, atol=1e-1)
