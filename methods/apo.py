@@ -1,23 +1,20 @@
-"""Anchored preference optimization (APO; D'Oosterlinck et al., 2024), by TRL's DPOTrainer."""
+"""Anchored preference optimization (APO; D'Oosterlinck et al., 2024)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from methods.base import Context, Paper, Policy
-from methods.core.trl.dpo import fit_by_dpo_trainer
-from methods.toolkit.offline import Offline
+from methods.base import Paper
+from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
 
 @dataclass(frozen=True)
-class APO(Offline):
+class APO(PairLoss):
     """Anchored preference optimization.
 
-    DPO determines only the difference of the two log-ratios. APO (D'Oosterlinck et al., 2024)
-    determines the direction of each. Let s(x) = sigmoid(beta x), and let u and v be the log-ratios
-    of the chosen and the rejected response. The loss is 1 - s(u) + s(v) for "zero" and
-    1 + s(u) - s(u - v) for "down".
+    DPO determines only the difference of the two log-ratios. APO determines the direction of each:
+    equations 7 and 8 of D'Oosterlinck et al. (2024).
 
     Attributes:
         beta: KL strength: the larger, the smaller the log-ratios at which the loss levels off.
@@ -26,10 +23,12 @@ class APO(Offline):
     """
 
     paper: ClassVar = Paper("D'Oosterlinck et al., 2024", "https://arxiv.org/abs/2408.06266")
-    feedback: ClassVar = "pairs"
+    grid: ClassVar = {"beta": [0.003, 0.03, 0.3, 1.0, 3.0]}
 
     variant: Literal["zero", "down"] = "zero"
 
-    def train(self, context: Context) -> Policy:
-        loss = f"apo_{self.variant}"
-        return fit_by_dpo_trainer(context, self.schedule, beta=self.beta, loss=loss)
+    def loss(self, logprobs: PairLogprobs) -> Tensor:
+        chosen = (self.beta * logprobs.chosen_ratio).sigmoid()
+        if self.variant == "zero":
+            return 1 - chosen + (self.beta * logprobs.rejected_ratio).sigmoid()
+        return 1 + chosen - (self.beta * logprobs.margin).sigmoid()

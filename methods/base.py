@@ -57,6 +57,8 @@ class Method(ABC):
         strength: The field that trades reward against KL: the parameter of its frontier.
         strength_is_kl: Whether `strength` is the coefficient of the KL, in units of reward per nat,
             so that the method maximizes E[reward] - strength * KL.
+        strength_reduces_kl: Whether a larger `strength` gives a smaller KL to the reference, as the
+            beta of DPO does and the n of best-of-n does not.
         grid: The values that a comparison tries, by field.
         privileged: Whether it receives the gold reward instead of the learned one.
         expected_failures: Conformance checks that it cannot pass: the reason, by name of the check.
@@ -67,6 +69,7 @@ class Method(ABC):
     feedback: ClassVar[Feedback] = "none"
     strength: ClassVar[str | None] = None
     strength_is_kl: ClassVar[bool] = False
+    strength_reduces_kl: ClassVar[bool] = True
     grid: ClassVar[dict[str, list[Any]]] = {}
     privileged: ClassVar[bool] = False
     expected_failures: ClassVar[dict[str, str]] = {}

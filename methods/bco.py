@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from methods.base import Context, Paper, Policy
-from methods.core.training.pairwise import UnpairedLogprobs, fit_unpaired
-from methods.toolkit.offline import Offline
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.core.models import distributed
+from methods.core.training.pairwise import fit_unpaired
+from methods.toolkit.offline import Tensor, UnpairedLogprobs, UnpairedLoss
 
 
 @dataclass(frozen=True)
-class BCO(Offline):
+class BCO(UnpairedLoss):
     """Binary classifier optimization.
 
     The implicit reward, beta times the log-ratio, is the logit of a classifier of liked and
@@ -28,31 +26,28 @@ class BCO(Offline):
     """
 
     paper: ClassVar = Paper("Jung et al., 2024", "https://arxiv.org/abs/2404.04656")
-    feedback: ClassVar = "unpaired"
-    distributed: ClassVar = True
+    grid: ClassVar = {"beta": [0.003, 0.03, 0.1, 0.3, 1.0]}
 
     def train(self, context: Context) -> Policy:
         shift = RewardShift()
 
         def loss(logprobs: UnpairedLogprobs) -> Tensor:
             rewards = self.beta * logprobs.ratio
-            return classifier_loss(rewards, logprobs.liked, shift.update(rewards, logprobs.liked))
+            return self.loss(logprobs, shift.update(rewards, logprobs.liked))
 
         return fit_unpaired(context, loss, self.schedule)
 
+    def loss(self, logprobs: UnpairedLogprobs, shift: Tensor | float = 0.0) -> Tensor:
+        """Return the cross-entropy of each response, [B].
 
-def classifier_loss(rewards: Tensor, liked: Tensor, shift: Tensor) -> Tensor:
-    """Return the cross-entropy of each response, [B].
+        Args:
+            logprobs: Log-probabilities of the responses under policy and reference.
+            shift: What is subtracted from the rewards to give the logits, a scalar.
+        """
+        from torch.nn.functional import logsigmoid
 
-    Args:
-        rewards: Implicit rewards, [B].
-        liked: Whether each response was liked, [B].
-        shift: What is subtracted from the rewards to give the logits, a scalar.
-    """
-    from torch.nn.functional import logsigmoid
-
-    logits = rewards - shift
-    return -logsigmoid(logits.where(liked, -logits))
+        logits = self.beta * logprobs.ratio - shift
+        return -logsigmoid(logits.where(logprobs.liked, -logits))
 
 
 class RewardShift:
@@ -75,6 +70,8 @@ class RewardShift:
         import torch
 
         classes = torch.stack([liked, ~liked]).to(rewards.dtype)
-        sums = self._sums = self._sums + classes @ rewards.detach()
-        counts = self._counts = self._counts + classes.sum(1)
+        batch = torch.stack([classes @ rewards.detach(), classes.sum(1)])
+        sums, counts = distributed.sum_of(batch)
+        sums = self._sums = self._sums + sums
+        counts = self._counts = self._counts + counts
         return (sums / counts.clamp(min=1)).mean()

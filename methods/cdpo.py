@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
 
 from methods.base import Paper
-from methods.core.training.pairwise import PairLogprobs
-from methods.toolkit.offline import PairLoss
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
 
 @dataclass(frozen=True)

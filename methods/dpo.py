@@ -1,17 +1,16 @@
-"""Direct preference optimization (Rafailov et al., 2023), by TRL's DPOTrainer."""
+"""Direct preference optimization (Rafailov et al., 2023)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from methods.base import Context, Paper, Policy, Share
-from methods.core.trl.dpo import fit_by_dpo_trainer
-from methods.toolkit.offline import Offline
+from methods.base import Paper, Share
+from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
 
 @dataclass(frozen=True)
-class DPO(Offline):
+class DPO(PairLoss):
     """Direct preference optimization.
 
     A logistic loss on the margin between the log-ratios of the chosen and the rejected response:
@@ -21,13 +20,11 @@ class DPO(Offline):
         beta: Coefficient of the divergence. For the KL, in units of the annotator's reward per nat.
         divergence: What holds the policy to the reference: the reverse KL, or another f-divergence
             (Wang et al., 2023, table 1).
-        alpha: Of the alpha-divergence, whose derivative at a ratio u is
-            (u^(alpha - 1) - 1) / (alpha - 1).
+        alpha: Of the alpha-divergence.
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
-    feedback: ClassVar = "pairs"
-    distributed: ClassVar = True
+    grid: ClassVar = {"beta": [0.1, 0.25, 0.5, 1.0, 3.0]}
 
     divergence: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = (
         "reverse_kl"
@@ -39,11 +36,22 @@ class DPO(Offline):
         """Whether `beta` is the coefficient of the KL: it may be that of another divergence."""
         return self.divergence == "reverse_kl"
 
-    def train(self, context: Context) -> Policy:
-        return fit_by_dpo_trainer(
-            context,
-            self.schedule,
-            beta=self.beta,
-            f_divergence_type=self.divergence,
-            f_alpha_divergence_coef=self.alpha,
-        )
+    def loss(self, logprobs: PairLogprobs) -> Tensor:
+        from torch.nn.functional import logsigmoid
+
+        margin = self.score(logprobs.chosen_ratio) - self.score(logprobs.rejected_ratio)
+        return -logsigmoid(self.beta * margin)
+
+    def score(self, ratio: Tensor) -> Tensor:
+        """Return f'(u) of a log-ratio log u, up to a constant. For the reverse KL it is log u."""
+        from torch.nn.functional import logsigmoid
+
+        if self.divergence == "forward_kl":
+            return -(-ratio).exp()
+        if self.divergence == "js_divergence":
+            return logsigmoid(ratio)
+        if self.divergence == "alpha_divergence" and self.alpha != 1:
+            # Limited, so that the exponential stays finite.
+            power = ((self.alpha - 1) * ratio).clamp(max=80.0)
+            return power.exp() / (self.alpha - 1)
+        return ratio

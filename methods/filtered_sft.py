@@ -26,7 +26,7 @@ class FilteredSFT(Scheduled):
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
     feedback: ClassVar = "pairs"
-    grid: ClassVar = {"examples": [2048, 4096, 8192]}
+    grid: ClassVar = {"examples": [512, 1024, 2048, 4096, 8192]}
 
     def train(self, context: Context) -> Policy:
         def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:

@@ -1,17 +1,16 @@
-"""Identity preference optimization (IPO; Azar et al., 2023), by TRL's DPOTrainer."""
+"""Identity preference optimization (IPO; Azar et al., 2023)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods.base import Context, Paper, Policy
-from methods.core.trl.dpo import fit_by_dpo_trainer
-from methods.toolkit.offline import Offline
+from methods.base import Paper
+from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
 
 @dataclass(frozen=True)
-class IPO(Offline):
+class IPO(PairLoss):
     """Identity preference optimization.
 
     A squared loss that pulls the margin between the log-ratios to 1 / (2 beta): equation 17 of Azar
@@ -23,8 +22,9 @@ class IPO(Offline):
     """
 
     paper: ClassVar = Paper("Azar et al., 2023", "https://arxiv.org/abs/2310.12036")
-    feedback: ClassVar = "pairs"
-    grid: ClassVar = {"beta": [1.0, 2.0, 4.0, 8.0]}
+    grid: ClassVar = {"beta": [0.1, 0.3, 1.0, 3.0, 10.0]}
 
-    def train(self, context: Context) -> Policy:
-        return fit_by_dpo_trainer(context, self.schedule, beta=self.beta, loss="ipo")
+    def loss(self, logprobs: PairLogprobs) -> Tensor:
+        chosen = logprobs.chosen_ratio / logprobs.chosen_tokens.lengths
+        rejected = logprobs.rejected_ratio / logprobs.rejected_tokens.lengths
+        return (chosen - rejected - 1 / (2 * self.beta)) ** 2

@@ -1,4 +1,4 @@
-"""Kahneman-Tversky optimization (KTO; Ethayarajh et al., 2024), by TRL's KTOTrainer."""
+"""Kahneman-Tversky optimization (KTO; Ethayarajh et al., 2024)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from methods.base import Context, Paper, Policy, Positive
-from methods.core.trl.kto import fit_by_kto_trainer
-from methods.toolkit.offline import Offline
+from methods.base import Paper, Positive
+from methods.toolkit.offline import Tensor, UnpairedLogprobs, UnpairedLoss
 
 
 @dataclass(frozen=True)
-class KTO(Offline):
+class KTO(UnpairedLoss):
     """Kahneman-Tversky optimization.
 
     The loss of a liked response is 1 - sigmoid(beta (log-ratio - KL)). For a disliked response the
@@ -28,17 +27,15 @@ class KTO(Offline):
     """
 
     paper: ClassVar = Paper("Ethayarajh et al., 2024", "https://arxiv.org/abs/2402.01306")
-    feedback: ClassVar = "unpaired"
+    unrelated: ClassVar = True
 
     desirable_weight: Positive = 1.0
     undesirable_weight: Positive = 1.0
     batch_size: Annotated[int, Ge(2)] = 32
 
-    def train(self, context: Context) -> Policy:
-        return fit_by_kto_trainer(
-            context,
-            self.schedule,
-            beta=self.beta,
-            desirable_weight=self.desirable_weight,
-            undesirable_weight=self.undesirable_weight,
-        )
+    def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
+        """Return the loss of each response, [B]: equation 8 of Ethayarajh et al. (2024)."""
+        kl, beta = logprobs.unrelated_ratio.clamp(min=0), self.beta
+        liked = self.desirable_weight * (1 - (beta * (logprobs.ratio - kl)).sigmoid())
+        disliked = self.undesirable_weight * (1 - (beta * (kl - logprobs.ratio)).sigmoid())
+        return liked.where(logprobs.liked, disliked)

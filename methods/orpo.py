@@ -20,13 +20,15 @@ class ORPO(Scheduled):
     the tokens of the prompt.
 
     Attributes:
-        lam: Weight of the odds ratio, lambda in the paper.
+        lam: Weight of the odds ratio, lambda in the paper. Once it is so large that the fine-tuning
+            hardly counts, a larger one changes nothing.
     """
 
     paper: ClassVar = Paper("Hong et al., 2024", "https://arxiv.org/abs/2403.07691")
     feedback: ClassVar = "pairs"
     strength: ClassVar = "lam"
-    grid: ClassVar = {"lam": [0.25, 0.5, 1.0, 2.0]}
+    strength_reduces_kl: ClassVar = False
+    grid: ClassVar = {"lam": [0.1, 0.5, 2.0, 8.0, 32.0]}
 
     lam: Positive = 1.0
 

@@ -26,7 +26,7 @@ class SimPO(Offline):
 
     paper: ClassVar = Paper("Meng et al., 2024", "https://arxiv.org/abs/2405.14734")
     feedback: ClassVar = "pairs"
-    grid: ClassVar = {"beta": [1.25, 2.5, 5.0, 10.0]}
+    grid: ClassVar = {"beta": [0.6, 1.25, 2.5, 5.0, 10.0]}
 
     beta: Positive = 2.5
     gamma: NonNegative = 0.5

@@ -1,17 +1,16 @@
-"""Sequence likelihood calibration (SLiC-HF; Zhao et al., 2023), by TRL's DPOTrainer."""
+"""Sequence likelihood calibration (SLiC-HF; Zhao et al., 2023)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods.base import Context, Paper, Policy
-from methods.core.trl.dpo import fit_by_dpo_trainer
-from methods.toolkit.offline import Offline
+from methods.base import Paper
+from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
 
 @dataclass(frozen=True)
-class SLiC(Offline):
+class SLiC(PairLoss):
     """Sequence likelihood calibration.
 
     The hinge loss of SLiC-HF (Zhao et al., 2023). As in TRL, it is a loss on the margin between the
@@ -23,7 +22,6 @@ class SLiC(Offline):
     """
 
     paper: ClassVar = Paper("Zhao et al., 2023", "https://arxiv.org/abs/2305.10425")
-    feedback: ClassVar = "pairs"
 
-    def train(self, context: Context) -> Policy:
-        return fit_by_dpo_trainer(context, self.schedule, beta=self.beta, loss="hinge")
+    def loss(self, logprobs: PairLogprobs) -> Tensor:
+        return (1 - self.beta * logprobs.margin).clamp(min=0)

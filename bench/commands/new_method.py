@@ -12,27 +12,6 @@ from bench.cache.files import check_writable, write_text
 from bench.commands.copied_source import copied_source
 from bench.config.catalog import ALL, GROUP, catalog, find_method
 from bench.errors import UserError
-from methods.base import Method
-
-# A method that calls this has no loss in its file that could be changed.
-INSIDE_TRL = "fit_by_dpo_trainer"
-PAIR_LOSS = '''\
-"""{name}: DPO's loss on pairs, to be changed."""
-
-from dataclasses import dataclass
-
-from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
-
-
-@dataclass(frozen=True)
-class {class_name}(PairLoss):
-    """DPO's loss, to be changed."""
-
-    def loss(self, logprobs: PairLogprobs) -> Tensor:
-        from torch.nn.functional import logsigmoid
-
-        return -logsigmoid(self.beta * logprobs.margin)
-'''
 
 
 class Draft(NamedTuple):
@@ -68,14 +47,7 @@ def draft_method(name: str, like: str) -> Draft:
         raise UserError(f"'{name}': the name is taken; taken names: {', '.join(catalog())}")
     method = find_method(like, "--like")
     class_name = "".join(part.capitalize() for part in name.split("_"))
-    if loss_is_inside_trl(method):
-        return Draft(name, class_name, PAIR_LOSS.format(name=name, class_name=class_name))
     return Draft(name, class_name, copied_source(method, like, name, class_name))
-
-
-def loss_is_inside_trl(method: type[Method]) -> bool:
-    """Return whether TRL's DPOTrainer computes the method's loss."""
-    return INSIDE_TRL in method.train.__code__.co_names
 
 
 def write_method(draft: Draft, folder: Path | None = None) -> Path:
@@ -106,17 +78,14 @@ def methods_folder() -> Path:
     return Path(methods.__path__[0])
 
 
-def next_steps(draft: Draft, like: str, file: Path) -> str:
+def next_steps(draft: Draft, file: Path) -> str:
     """Return the file and the commands to try next, for the author.
 
     Args:
         draft: The new method.
-        like: The method that it was made from.
         file: The file that was written.
     """
     lines = [str(file)]
-    if loss_is_inside_trl(find_method(like, "--like")):
-        lines.append(f"The loss of {like} is inside TRL; the file has DPO's loss instead.")
     if file.parent.resolve() != methods_folder().resolve():
         lines += [
             "To make it available, install its package with this in pyproject.toml:",
@@ -125,5 +94,13 @@ def next_steps(draft: Draft, like: str, file: Path) -> str:
         ]
     compared = ",".join(dict.fromkeys(["sft", "dpo", draft.name]))
     return "\n".join(
-        [*lines, "Next:", f"  prefrontier check {draft.name}", f"  make quick METHODS={compared}"]
+        [
+            *lines,
+            "Next:",
+            f"  prefrontier check {draft.name}",
+            f"  make quick METHODS={compared}",
+            "Guides:",
+            "  docs/methods.md: the trainer interface, losses on pairs and on unpaired labels",
+            "  docs/online_methods.md: the toolkit of online methods, with reinforce_pp explained",
+        ]
     )

@@ -22,8 +22,10 @@ from bench.pipeline.embedded import EmbeddedPipeline
 from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import PROMPTS, Exact
 from methods.best_of_n import best_of_n_probabilities
+from methods.core.models.batch import make_batch
+from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
+from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import encode_prompts, encode_responses
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # How many batches are sorted by length at once. More would make the passes too similar.
 SORTED_BATCHES = 50
-REFERENCE_TOKENS = 65_536
 # Tells a trainer to take its rows in order.
 IN_ORDER: dict[str, Any] = {"train_sampling_strategy": "sequential"}
 
@@ -47,11 +46,6 @@ def in_order(
         random.shuffle(batches)
         order += [row for batch in batches for row in batch]
     return [rows[i] for i in order[: count // batch_size * batch_size or count]]
-
-
-def rows_at_once(longest: int) -> int:
-    """Return the batch size of a reference model, given the length of the longest row (tokens)."""
-    return max(1, min(256, REFERENCE_TOKENS // longest))
 
 
 def rows_in_order(

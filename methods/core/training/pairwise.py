@@ -1,123 +1,95 @@
-"""A small trainer for losses on the log-probabilities of whole responses.
+"""A small trainer for losses on the log-probabilities of labeled responses: pairs or single ones.
 
-Log-probabilities are taken at temperature 1 over all tokens, whatever the sampling parameters.
+With the loss of DPO it does what TRL's DPOTrainer does, and with that of KTO what its KTOTrainer
+does. The tests compare them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
+from methods.core.models import distributed
+from methods.core.models.batch import Batch
+from methods.core.models.logprobs import of_tokens, on_batch, response_logprobs, token_logprobs
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.sampling import SamplingParams, make_batch, token_logprobs
-from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.context import Context
-from methods.core.training.length_batching import rows_in_order
-from methods.core.training.policy_trainer import fit_by_trainer
-from methods.core.training.trainer import Schedule
+from methods.core.training.examples import (
+    PLAIN,
+    Example,
+    Examples,
+    local_rows,
+    micro_batches,
+    training_rows,
+)
+from methods.core.training.logprobs import PairLogprobs, TokenLogprobs, UnpairedLogprobs
+from methods.core.training.optimization import Optimization, Trained
+from methods.core.training.trainer import LOGGING_STEPS, Schedule, isolated
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import Trainer
 
-PLAIN = SamplingParams()
-# The metrics of the training curves: those of pairs, and those of single responses.
-CURVES = ("loss", "logratio_margin", "chosen_logp", "rejected_logp", "logp", "logratio")
+# The most tokens of a forward pass with gradients, padding included.
+MOST_TOKENS = 16_384
 
 
-class PairLogprobs(NamedTuple):
-    """Log-probabilities of the responses of B pairs (nats).
+class MovingReference(Protocol):
+    """A reference that changes during the training."""
 
-    Attributes:
-        chosen: Under the policy, [B].
-        rejected: Under the policy, [B].
-        reference_chosen: Under the reference, [B].
-        reference_rejected: Under the reference, [B].
-    """
+    def logprobs(self, batch: Batch) -> Tensor:
+        """Return its log-probabilities of the response tokens, [B, T] (nats; 0 on padding)."""
 
-    chosen: Tensor
-    rejected: Tensor
-    reference_chosen: Tensor
-    reference_rejected: Tensor
-
-    @property
-    def margin(self) -> Tensor:
-        """The log-ratio of the chosen response minus that of the rejected response, [B]."""
-        chosen = self.chosen - self.reference_chosen
-        return chosen - (self.rejected - self.reference_rejected)
+    def after_step(self, step: int) -> None:
+        """Called after each step, with the number of steps so far."""
 
 
-class UnpairedLogprobs(NamedTuple):
-    """Log-probabilities of B single responses (nats).
-
-    Attributes:
-        response: Under the policy, [B].
-        reference: Under the reference, [B].
-        liked: Whether the annotator liked each response, [B].
-    """
-
-    response: Tensor
-    reference: Tensor
-    liked: Tensor
-
-    @property
-    def ratio(self) -> Tensor:
-        """The log-ratio of policy to reference, [B]."""
-        return self.response - self.reference
-
-
-class Example(NamedTuple):
-    """One example of a loss: a pair, or a single response.
-
-    Attributes:
-        prompt: The prompt.
-        responses: The chosen and the rejected response, or the single one.
-        liked: Whether the annotator liked the single response.
-    """
-
-    prompt: str
-    responses: tuple[str, ...]
-    liked: bool = True
+# What is added to the mean loss of a step, given the policy, the batch's prompts, and the step.
+Regularizer = Callable[[ModelPolicy, Sequence[str], int], "Tensor"]
 
 
 def fit_pairs(
     context: Context,
     loss: Callable[[PairLogprobs], Tensor],
     schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    *,
+    collision: bool = False,
+    reference: Callable[[ModelPolicy], MovingReference] | None = None,
+    regularizer: Regularizer | None = None,
 ) -> ModelPolicy:
     """Train a fresh copy of the SFT policy on pairs.
-
-    With the loss of DPO, it does what TRL's DPOTrainer does.
 
     Args:
         context: The context, with pairs as its feedback.
         loss: Returns the loss of each pair, [B].
         schedule: How long and how fast to train.
+        collision: Whether the loss reads `TokenLogprobs.collision`.
+        reference: Returns a reference that moves, given the policy. By default it is the SFT
+            policy.
+        regularizer: What is added to the loss.
 
     Returns:
         The trained policy.
 
     Raises:
         Diverged: A loss or a weight is not finite.
+        ValueError: The loss does not return one value for each pair.
     """
+
+    def losses(tokens: TokenLogprobs, *_: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        logprobs = PairLogprobs.of(tokens)
+        return loss(logprobs), logprobs.metrics()
+
     examples = [Example(p.prompt, (p.chosen, p.rejected)) for p in context.feedback]
-
-    def pair_loss(logprobs: Tensor, reference: Tensor, _: Tensor) -> tuple[Tensor, _Metrics]:
-        pairs = PairLogprobs(*logprobs, *reference)
-        metrics = {
-            "logratio_margin": pairs.margin.mean(),
-            "chosen_logp": pairs.chosen.mean(),
-            "rejected_logp": pairs.rejected.mean(),
-        }
-        return loss(pairs), metrics
-
-    return _fit(context, examples, pair_loss, schedule)
+    options = {"collision": collision, "reference": reference, "regularizer": regularizer}
+    return _fit(context, examples, losses, schedule, **options)
 
 
 def fit_unpaired(
     context: Context,
     loss: Callable[[UnpairedLogprobs], Tensor],
     schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    *,
+    unrelated: bool = False,
 ) -> ModelPolicy:
     """Train a fresh copy of the SFT policy on single responses that were liked or not.
 
@@ -125,116 +97,149 @@ def fit_unpaired(
         context: The context, with unpaired labels as its feedback.
         loss: Returns the loss of each response, [B].
         schedule: How long and how fast to train.
+        unrelated: Whether the loss reads `UnpairedLogprobs.unrelated_ratio`.
 
     Returns:
         The trained policy.
 
     Raises:
         Diverged: A loss or a weight is not finite.
+        ValueError: The loss does not return one value for each response.
     """
+
+    def losses(
+        tokens: TokenLogprobs, liked: Tensor, unrelated_ratio: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        sums = tokens.policy.sum(1), tokens.reference.sum(1)
+        logprobs = UnpairedLogprobs(*sums, liked, tokens, unrelated_ratio)
+        return loss(logprobs), logprobs.metrics()
+
     examples = [Example(u.prompt, (u.completion,), u.label) for u in context.feedback]
-
-    def unpaired_loss(
-        logprobs: Tensor, reference: Tensor, liked: Tensor
-    ) -> tuple[Tensor, _Metrics]:
-        unpaired = UnpairedLogprobs(logprobs[0], reference[0], liked)
-        metrics = {"logp": unpaired.response.mean(), "logratio": unpaired.ratio.mean()}
-        return loss(unpaired), metrics
-
-    return _fit(context, examples, unpaired_loss, schedule)
-
-
-_Metrics = dict[str, "Tensor"]
-# From log-probabilities [responses, B] under policy and reference, and `liked` [B], to losses [B].
-_Loss = Callable[["Tensor", "Tensor", "Tensor"], tuple["Tensor", _Metrics]]
+    return _fit(context, examples, losses, schedule, unrelated=unrelated)
 
 
 def _fit(
-    context: Context, examples: Sequence[Example], loss: _Loss, schedule: Schedule
+    context: Context, examples: Sequence[Example], losses: Any, schedule: Schedule, **options: Any
 ) -> ModelPolicy:
-    def build(policy: ModelPolicy, arguments: dict[str, Any], callbacks: list[Any]) -> Trainer:
-        from transformers import TrainingArguments
+    with isolated():
+        policy = context.start()
+        if schedule.steps(context.budget):
+            _Run(context, policy, examples, losses, schedule, **options).train()
+    return policy
 
-        rows = _rows(context, examples)
-        lengths = [len(row["prompt"]) + max(map(len, row["responses"])) for row in rows]
-        rows, order = rows_in_order(context, schedule, rows, lengths)
-        return _trainer_class()(
-            policy.model,
-            TrainingArguments(**arguments, **order),
-            train_dataset=rows,
-            data_collator=lambda batch: _collate(batch, policy.tokenizer.pad_token_id),
-            callbacks=callbacks,
-            loss=loss,
+
+class _Run:
+    """One training: the policy, the examples, the optimizer, and the metrics since the last log."""
+
+    def __init__(
+        self,
+        context: Context,
+        policy: ModelPolicy,
+        examples: Sequence[Example],
+        losses: Callable[..., tuple[Tensor, dict[str, Tensor]]],
+        schedule: Schedule,
+        *,
+        collision: bool = False,
+        unrelated: bool = False,
+        reference: Callable[[ModelPolicy], MovingReference] | None = None,
+        regularizer: Regularizer | None = None,
+    ) -> None:
+        self.context, self.policy, self.losses = context, policy, losses
+        self.batch_size = schedule.batch_size
+        self.collision, self.unrelated, self.regularizer = collision, unrelated, regularizer
+        self.data = Examples(context, policy, examples)
+        self.lengths = self.data.lengths()
+        self.steps = training_rows(context, schedule, self.lengths)
+        trained = {"policy": Trained(policy.model, schedule.learning_rate)}
+        self.optimization = Optimization(context, trained, len(self.steps), warmup=schedule.warmup)
+        self.reference = reference(policy) if reference else None
+        if self.reference is None:
+            with self.optimization.autocast():
+                used = [row for rows in self.steps for row in local_rows(rows)]
+                self.data.compute_reference(policy, used)
+        self.metrics: list[dict[str, Tensor]] = []
+
+    def train(self) -> None:
+        """Take all steps."""
+        self.optimization.train_mode(True)
+        for step, rows in enumerate(self.steps, 1):
+            self.metrics.append(self.step(rows, step))
+            if self.reference:
+                self.reference.after_step(step)
+            if step % LOGGING_STEPS == 0 or step == len(self.steps):
+                self.log(step)
+            total = len(self.steps) * self.batch_size
+            self.context.checkpoint(step * self.batch_size, total, self.policy)
+        self.optimization.train_mode(False)
+
+    def step(self, batch_rows: Sequence[int], step: int) -> dict[str, Tensor]:
+        """Take one optimizer step on the examples of a batch, and return its metrics."""
+        import torch
+
+        rows = local_rows(batch_rows)
+        unrelated_ratio = self.unrelated_ratio(batch_rows) if self.unrelated else None
+        # As many parts in every process: a loss may wait for those of the others.
+        longest = max(self.lengths[row] for row in batch_rows)
+        size = max(1, MOST_TOKENS // (self.data.width * longest))
+        parts = []
+        for part in micro_batches(rows, self.lengths, size):
+            tokens, liked = self.tokens(part), self.data.liked(part)
+            losses, metrics = self.losses(tokens, liked, unrelated_ratio)
+            if losses.shape != (len(part),):
+                shape = list(losses.shape)
+                raise ValueError(
+                    f"the loss has shape {shape}: return one value a row, [{len(part)}]"
+                )
+            self.optimization.backward(losses.sum() / len(rows))
+            metrics, share = {"loss": losses.mean(), **metrics}, len(part) / len(rows)
+            parts.append({name: share * value.detach() for name, value in metrics.items()})
+        if self.regularizer:
+            prompts = [self.data.prompts[row] for row in rows]
+            with self.optimization.autocast():
+                added = self.regularizer(self.policy, prompts, step)
+            self.optimization.backward(added)
+        self.optimization.step()
+        return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+
+    def tokens(self, rows: Sequence[int]) -> TokenLogprobs:
+        """Return the log-probabilities of some examples under policy and reference."""
+        batch = self.data.batch(rows)
+        with self.optimization.autocast():
+            vocabulary = response_logprobs(self.policy.model, batch, PLAIN)
+            if self.reference:
+                reference = self.reference.logprobs(batch)
+            else:
+                reference = self.data.reference_logprobs(rows)
+        collision: Any = None
+        if self.collision:
+            collision = on_batch((2 * vocabulary.detach()).logsumexp(1), batch)
+        return TokenLogprobs(
+            of_tokens(vocabulary, batch), reference, batch.response_mask, collision
         )
 
-    return fit_by_trainer(context, schedule, build, {name: name for name in CURVES})
+    def unrelated_ratio(self, rows: Sequence[int]) -> Tensor:
+        """Return the mean log-ratio of prompts with the responses to others, a scalar.
 
+        As in TRL, each prompt of a batch gets the response of the row before it, and the first
+        prompt that of the last row.
+        """
+        import torch
 
-def _rows(context: Context, examples: Sequence[Example]) -> list[dict[str, Any]]:
-    """Return the examples as tokens, with the reference's log-probabilities."""
-    tokenizer = context.reference.tokenizer
-    responses = [response for e in examples for response in e.responses]
-    response_prompts = [e.prompt for e in examples for _ in e.responses]
-    prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
-    tokens = iter(encode_responses(tokenizer, responses))
-    reference = iter(context.reference.logprobs(response_prompts, responses, PLAIN))
-    return [
-        {
-            "prompt": prompt,
-            "responses": [next(tokens) for _ in example.responses],
-            "reference": [next(reference) for _ in example.responses],
-            "liked": example.liked,
+        before = [rows[-1], *rows[:-1]]
+        batch = self.data.unrelated(local_rows(rows), local_rows(before))
+        with torch.no_grad(), self.optimization.autocast():
+            policy = token_logprobs(self.policy.model, batch, PLAIN)
+            reference = token_logprobs(self.context.reference.model, batch, PLAIN)
+        return distributed.mean_of((policy - reference).sum(1).mean())
+
+    def log(self, step: int) -> None:
+        """Log the means over the steps since the last log, and over the processes."""
+        means = {
+            n: sum(float(m[n]) for m in self.metrics) / len(self.metrics) for n in self.metrics[0]
         }
-        for prompt, example in zip(prompts, examples, strict=True)
-    ]
-
-
-def _collate(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Lay the rows out as one batch: all first responses, then all second ones."""
-    import torch
-
-    places = range(len(rows[0]["responses"]))
-    batch = make_batch(
-        [row["prompt"] for _ in places for row in rows],
-        [row["responses"][i] for i in places for row in rows],
-        pad,
-        "cpu",
-    )
-    return {
-        "ids": batch.ids,
-        "mask": batch.mask,
-        "width": batch.width,
-        # [responses, B]
-        "reference": torch.tensor([[row["reference"][i] for row in rows] for i in places]),
-        "liked": torch.tensor([row["liked"] for row in rows]),
-    }
-
-
-def _trainer_class() -> type[Trainer]:
-    """Return the Trainer of transformers with a loss on log-probabilities."""
-    from transformers import Trainer
-
-    from methods.core.models.sampling import Batch
-
-    class LogprobTrainer(Trainer):
-        def __init__(self, *args: Any, loss: _Loss, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self._loss = loss
-            self._metrics: list[_Metrics] = []
-
-        def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
-            batch = Batch(inputs["ids"], inputs["mask"], inputs["width"])
-            logprobs = token_logprobs(model, batch, PLAIN).sum(1).view_as(inputs["reference"])
-            losses, metrics = self._loss(logprobs, inputs["reference"], inputs["liked"])
-            # Read only when they are logged: each read makes a GPU wait.
-            self._metrics.append({name: value.detach() for name, value in metrics.items()})
-            return losses.mean()
-
-        def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
-            """Add the means of the loss's metrics since the last time."""
-            steps, self._metrics = self._metrics, []
-            for name in steps[0] if steps else ():
-                logs[name] = sum(float(step[name]) for step in steps) / len(steps)
-            super().log(logs, *args, **options)
-
-    return LogprobTrainer
+        self.metrics = []
+        norms = self.optimization.gradient_norms()
+        everywhere = distributed.all_gather(means)
+        for name in means:
+            means[name] = sum(process[name] for process in everywhere) / len(everywhere)
+        self.context.log(step * self.batch_size, **means, **norms)

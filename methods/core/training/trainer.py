@@ -119,11 +119,12 @@ def trainer_arguments(
     }
 
 
-def train_quietly(build: Callable[[], Trainer]) -> Trainer:
+def train_quietly(build: Callable[[], Trainer], resume_from: Path | None = None) -> Trainer:
     """Build a trainer and run it without its output.
 
     Args:
         build: Returns the trainer.
+        resume_from: A checkpoint of the trainer to continue from.
 
     Returns:
         The trainer after the training.
@@ -136,23 +137,28 @@ def train_quietly(build: Callable[[], Trainer]) -> Trainer:
     with isolated(), without_logging():
         trainer = build()
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     check_finite(trainer.model)
     return trainer
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Restore what trainers change for the whole process: random states and the environment."""
+    """Restore what trainers change for the whole process: random states and the environment.
+
+    Inside, a CPU takes numbers too small for its fast arithmetic (denormals) as 0.
+    """
     import numpy
     import torch
 
     environment = dict(os.environ)
     python_state, numpy_state = random.getstate(), numpy.random.get_state()
+    torch.set_flush_denormal(True)
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             yield
     finally:
+        torch.set_flush_denormal(False)
         random.setstate(python_state)
         numpy.random.set_state(numpy_state)
         for name in set(os.environ) - set(environment):
@@ -189,6 +195,17 @@ def every_step(action: Callable[[int], None]) -> TrainerCallback:
             action(state.global_step)
 
     return EveryStep()
+
+
+def every_save(action: Callable[[int], None]) -> TrainerCallback:
+    """Return a callback that calls the action with the number of steps done after each save."""
+    from transformers import TrainerCallback
+
+    class EverySave(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            action(state.global_step)
+
+    return EverySave()
 
 
 def check_finite(model: torch.nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""docs/methods.md: its examples train, and its tables are complete."""
+"""docs/methods.md and docs/online_methods.md: examples train, and tables are complete."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ from bench.checks import CHECKS, run_check
 from bench.config.catalog import GROUP, catalog, defined_methods, learns_from, title
 from methods.base import Context, Method
 from methods.core.feedback import KINDS, Label, Pair, Unpaired
+from methods.core.online import advantages, surrogates
+from methods.core.online.rollout import Rollout
+from methods.toolkit.policy_gradient import PolicyGradient
 
 ROOT = Path(methods.__path__[0]).parent
 DOCS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+ONLINE = (ROOT / "docs" / "online_methods.md").read_text(encoding="utf-8")
 EXAMPLES = {
     match[2]: match[1]
-    for match in re.finditer(r'```python\n("""methods/(\w+)\.py""".*?)```', DOCS, re.DOTALL)
+    for match in re.finditer(
+        r'```python\n("""methods/(\w+)\.py""".*?)```', DOCS + ONLINE, re.DOTALL
+    )
 }
 # Small, and fast learners.
 SETTINGS: dict[str, dict[str, float]] = {
     "offset_dpo": {"examples": 640, "learning_rate": 2e-3, "beta": 0.5},
-    "batch_reinforce": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
+    "my_reinforce_pp": {"episodes": 1536, "batch_size": 64, "learning_rate": 5e-3, "kl_coef": 0.02},
     "liked_sft": {"examples": 640, "learning_rate": 5e-3},
 }
 MakeContext = Callable[..., Context]
@@ -49,7 +55,7 @@ def labels_for(method: Method) -> list[Label]:
 
 
 def test_every_python_example_is_run() -> None:
-    assert DOCS.count("```python") == len(EXAMPLES)
+    assert (DOCS + ONLINE).count("```python") == len(EXAMPLES)
     assert set(EXAMPLES) == set(SETTINGS)
 
 
@@ -70,7 +76,7 @@ def test_the_online_example_passes_every_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    kind = example("batch_reinforce", tmp_path)
+    kind = example("my_reinforce_pp", tmp_path)
     outcomes = [run_check(check, kind) for check in CHECKS.values()]
     assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
 
@@ -111,6 +117,15 @@ def test_the_tables_name_everything() -> None:
         assert f"| `{check.name}` | {check.title}{never} |" in DOCS
     for made in KINDS.values():
         assert f"`{made.__name__}({', '.join(made._fields)})`" in DOCS
+
+
+def test_the_tables_of_the_toolkit_name_what_there_is() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", ONLINE, re.M))
+    members = {field.name for field in fields(Rollout)} | set(vars(Rollout))
+    settings = {field.name for field in fields(PolicyGradient)}
+    assert settings < named, "a field of PolicyGradient is not explained"
+    for name in named - members - settings:
+        assert callable(getattr(advantages, name, None) or getattr(surrogates, name)), name
 
 
 def test_the_entry_point_is_that_of_the_example() -> None:

@@ -1,49 +1,189 @@
-"""The pairwise trainer, against TRL's DPOTrainer."""
+"""The trainer of losses on labeled responses: micro-batches, references, and what it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 import torch
-from helpers.models import PROMPTS
+from helpers.models import PROMPTS, same, weights
+from helpers.offline import SHORT, SIZE, STEPS, text
 
-from methods.core.feedback import Pair
+from methods.base import Diverged
+from methods.core.feedback import Label, Pair, Unpaired
+from methods.core.models.batch import Batch
+from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingParams
 from methods.core.training.context import Context
+from methods.core.training.examples import PLAIN
 from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.core.training.trainer import Schedule
 from methods.dpo import DPO
+from methods.kto import KTO
+from methods.toolkit.offline import PairLoss, UnpairedLoss
+from methods.wpo import WPO
+
+MakeContext = Callable[..., Context]
+SCHEDULE = Schedule(1e-3, STEPS * SIZE, SIZE)
+
+
+def some_pairs(count: int = 100) -> list[Label]:
+    random = Random(0)
+    texts = [[text(random, random.randint(1, 5)) for _ in range(2)] for _ in range(count)]
+    return [Pair(random.choice(PROMPTS), *pair) for pair in texts]
+
+
+def some_unpaired(count: int = 100) -> list[Label]:
+    return [
+        Unpaired(pair.prompt, pair.chosen, number % 3 == 0)
+        for number, pair in enumerate(some_pairs(count))
+        if isinstance(pair, Pair)
+    ]
 
 
 def dpo_loss(logprobs: PairLogprobs) -> torch.Tensor:
     return -torch.nn.functional.logsigmoid(0.5 * logprobs.margin)
 
 
-def test_fitting_pairs_with_the_dpo_loss_is_trls_dpo(
-    make_context: Callable[..., Context], reference: ModelPolicy
+@pytest.mark.parametrize("method", [DPO(**SHORT), WPO(**SHORT), KTO(**SHORT)])
+def test_a_batch_that_is_split_has_the_same_gradient(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss | UnpairedLoss
 ) -> None:
-    """Log-probabilities and loss to 1e-5 at every step shown, the policy after 20 to 1e-4."""
-    random = Random(0)
+    labels = some_unpaired() if method.feedback == "unpaired" else some_pairs()
+    whole, split = (make_context(labels=labels) for _ in range(2))
+    expected = method.train(whole)
+    monkeypatch.setattr("methods.core.training.pairwise.MOST_TOKENS", 60)
+    sizes: list[int] = []
+    start = Context.start
 
-    def text() -> str:
-        end = random.choice([" </answer>", ""])
-        return " ".join(random.choices("abcd", k=random.randint(1, 3))) + end
+    def watched(context: Context) -> ModelPolicy:
+        policy = start(context)
+        policy.model.register_forward_pre_hook(
+            lambda _, __, inputs: sizes.append(inputs["input_ids"].numel()), with_kwargs=True
+        )
+        return policy
 
-    pairs = [Pair(random.choice(PROMPTS), text(), text()) for _ in range(200)]
-    method = DPO(beta=0.5, examples=20 * 16, batch_size=16, learning_rate=1e-3)
-    theirs, ours = make_context(labels=pairs), make_context(labels=pairs)
-    by_trl = method.train(theirs)
-    by_fit = fit_pairs(ours, dpo_loss, Schedule(1e-3, 20 * 16, 16))
-    for a, b in zip(by_trl.model.parameters(), by_fit.model.parameters(), strict=True):
-        assert torch.allclose(a, b, atol=1e-4)
-    for a, b in zip(theirs.curves, ours.curves, strict=True):
-        assert a["step"] == b["step"]
-        assert b["loss"] == pytest.approx(a["loss"], abs=1e-5)
-        assert 0.5 * b["logratio_margin"] == pytest.approx(a["reward_margin"], abs=1e-5)
-        assert b["chosen_logp"] == pytest.approx(a["chosen_logp"], abs=1e-5)
+    monkeypatch.setattr(Context, "start", watched)
+    trained = method.train(split)
+    assert sum(size <= 60 for size in sizes) > 2 * STEPS
+    assert isinstance(trained, ModelPolicy) and isinstance(expected, ModelPolicy)
+    for a, b in zip(weights(trained), weights(expected), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    for point, other in zip(split.curves, whole.curves, strict=True):
+        assert point == pytest.approx(other, abs=1e-4)
+    assert split.usage.train_tokens == whole.usage.train_tokens
+
+
+def test_the_log_shows_the_means_since_the_last_one(
+    make_context: MakeContext, reference: ModelPolicy
+) -> None:
+    pairs = some_pairs(SIZE)
+    context = make_context(labels=pairs)
+    fit_pairs(context, dpo_loss, Schedule(1e-12, 12 * SIZE, SIZE))
+    assert [point["step"] for point in context.curves] == [10 * SIZE, 12 * SIZE]
     prompts, chosen = [p.prompt for p in pairs], [p.chosen for p in pairs]
-    start = reference.logprobs(prompts, chosen, ours.sampling)
-    assert by_fit.logprobs(prompts, chosen, ours.sampling) != pytest.approx(start, abs=0.1)
-    assert ours.usage.train_tokens == theirs.usage.train_tokens
+    logp = sum(reference.logprobs(prompts, chosen, PLAIN)) / SIZE
+    for point in context.curves:
+        assert point["loss"] == pytest.approx(math.log(2), abs=1e-5)
+        assert point["logratio_margin"] == pytest.approx(0, abs=1e-4)
+        assert point["chosen_logp"] == pytest.approx(logp, abs=1e-4)
+        assert point["policy_gradient_norm"] > 0
+
+
+def test_checkpoints_are_kept_and_a_budget_of_0_changes_nothing(make_context: MakeContext) -> None:
+    context = make_context(checkpoints=2)
+    policy = fit_pairs(context, dpo_loss, SCHEDULE)
+    assert len(list((context.workdir / "checkpoints").iterdir())) == 2
+    assert not policy.model.training
+    start = make_context(budget=0)
+    assert same(weights(fit_pairs(start, dpo_loss, SCHEDULE)), weights(start.start()))
+    assert start.usage.train_sequences == 0
+
+
+@pytest.mark.parametrize("shape", [lambda of: of.mean(), lambda of: of.unsqueeze(1)])
+def test_a_loss_of_another_shape_is_refused(
+    make_context: MakeContext, shape: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    with pytest.raises(ValueError, match=r"the loss has shape .*: return one value a row, \[16\]"):
+        fit_pairs(make_context(), lambda logprobs: shape(dpo_loss(logprobs)), SCHEDULE)
+
+
+def test_a_loss_that_is_not_finite_diverges(make_context: MakeContext) -> None:
+    with pytest.raises(Diverged):
+        fit_pairs(make_context(), lambda p: (p.margin - 1e9).sqrt(), SCHEDULE)
+
+
+class Uniform:
+    """A reference that gives every token log-probability -1, and counts the steps."""
+
+    def __init__(self, policy: ModelPolicy) -> None:
+        self.policy, self.steps = policy, list[int]()
+
+    def logprobs(self, batch: Batch) -> torch.Tensor:
+        return -batch.response_mask.float()
+
+    def after_step(self, step: int) -> None:
+        self.steps.append(step)
+
+
+def test_a_moving_reference_replaces_the_sft_policy(make_context: MakeContext) -> None:
+    made: list[Uniform] = []
+
+    def reference(policy: ModelPolicy) -> Uniform:
+        made.append(Uniform(policy))
+        return made[-1]
+
+    def loss(logprobs: PairLogprobs) -> torch.Tensor:
+        assert torch.equal(logprobs.reference_chosen, -logprobs.chosen_tokens.lengths.float())
+        return dpo_loss(logprobs)
+
+    policy = fit_pairs(make_context(labels=some_pairs()), loss, SCHEDULE, reference=reference)
+    [uniform] = made
+    assert uniform.policy is policy and uniform.steps == list(range(1, STEPS + 1))
+
+
+def test_a_regularizer_is_added_to_the_loss(make_context: MakeContext) -> None:
+    """A second loss on the same pairs, computed by the regularizer, doubles the gradient."""
+    pairs, seen = some_pairs(SIZE), list[tuple[list[str], int]]()
+
+    def regularizer(policy: ModelPolicy, prompts: Sequence[str], step: int) -> torch.Tensor:
+        seen.append((sorted(prompts), step))
+        chosen = [pair.chosen for pair in pairs]
+        [(_, batch)] = policy.batches([pair.prompt for pair in pairs], chosen)
+        return -token_logprobs(policy.model, batch, SamplingParams()).sum(1).mean()
+
+    both, twice = make_context(labels=pairs), make_context(labels=pairs)
+    schedule = Schedule(1e-3, 3 * SIZE, SIZE)
+    trained = fit_pairs(both, lambda p: -p.chosen, schedule, regularizer=regularizer)
+    expected = fit_pairs(twice, lambda p: -2 * p.chosen, schedule)
+    for a, b in zip(weights(trained), weights(expected), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    prompts = sorted(pair.prompt for pair in pairs)
+    assert seen == [(prompts, 1), (prompts, 2), (prompts, 3)]
+
+
+def test_token_logprobs_have_the_lengths_and_the_collisions(
+    make_context: MakeContext, reference: ModelPolicy
+) -> None:
+    """At the start, policy and reference agree token by token."""
+    seen: list[Any] = []
+
+    def loss(logprobs: PairLogprobs) -> torch.Tensor:
+        seen.append(logprobs)
+        return dpo_loss(logprobs)
+
+    context = make_context(labels=[Pair("a", "a b c", "d </answer>")])
+    fit_pairs(context, loss, Schedule(1e-3, 1, 1), collision=True)
+    [logprobs] = seen
+    tokens, shorter = logprobs.chosen_tokens, logprobs.rejected_tokens
+    assert tokens.lengths.tolist() == [3] and shorter.lengths.tolist() == [2]
+    assert torch.allclose(tokens.policy, tokens.reference, atol=1e-5)
+    [(_, batch)] = reference.batches(["a"], ["d </answer>"])
+    vocabulary = reference.next_token_logprobs(batch, PLAIN)
+    expected = (2 * vocabulary).exp().sum(2).log()
+    assert torch.allclose(shorter.collision[:, :2], expected, atol=1e-5)
+    assert not shorter.collision.requires_grad and float(shorter.collision[0, 2]) == 0

@@ -10,10 +10,9 @@ from dataclasses import replace
 import pytest
 
 from methods.base import Context
-from methods.core.feedback import Pair, Unpaired
+from methods.core.feedback import Pair
 from methods.core.models.policy import ModelPolicy
 from methods.core.trl.experimental import experimental
-from methods.core.trl.kto import UnpairedCollator, unpaired_rows
 from methods.core.trl.pair_rows import token_rows
 from methods.core.trl.reference_free import TokenCollator
 from methods.simpo import SimPO
@@ -25,19 +24,12 @@ def test_a_response_that_was_cut_off_has_no_end(reference: ModelPolicy) -> None:
     tokenizer = reference.tokenizer
     end = tokenizer.eos_token_id
     # What the trainer itself makes of the text: an end everywhere.
-    theirs = {"chosen_input_ids": [3, 6, 7, end], "completion_ids": [6, 7, end]}
+    theirs = {"chosen_input_ids": [3, 6, 7, end]}
     pairs = token_rows(tokenizer, [Pair("a", "a b c", "c b </answer>")])
     batch = TokenCollator(tokenizer.pad_token_id)([row | theirs for row in pairs])
     assert (batch["chosen_input_ids"] == end).sum() == 0
     assert (batch["rejected_input_ids"] == end).sum() == 1
     assert (batch["chosen_labels"] != -100).sum() == (batch["rejected_labels"] != -100).sum() == 3
-    unpaired = [Unpaired("a", "a b c", True), Unpaired("b", "c </answer>", False)]
-    rows = [row | theirs for row in unpaired_rows(tokenizer, unpaired, 2)]
-    batch = UnpairedCollator(tokenizer.pad_token_id)(rows)
-    assert (batch["input_ids"] == end).sum(1).tolist() == [0, 1]
-    assert (batch["KL_input_ids"] == end).sum(1).tolist() == [1, 0]
-    assert batch["completion_mask"].sum(1).tolist() == [3, 2]
-    assert batch["KL_completion_mask"].sum(1).tolist() == [2, 3]
 
 
 def test_a_trl_without_the_trainer_says_so(
