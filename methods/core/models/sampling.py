@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Ge, Gt, Le
 
 from methods.core.models.batch import Batch, make_batch
+from methods.core.models.text import distinct
 
 if TYPE_CHECKING:
     import torch
@@ -102,17 +103,20 @@ def sample(
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,
     )
-    loop = _Loop(sampling, end, prompt_batch.mask, batch_slice or BatchSlice(0, len(prompts)))
+    # Equal prompts are read once.
+    firsts, equals = distinct([tuple(prompt) for prompt in prompts])
+    read = prompt_batch.rows(torch.tensor(firsts, device=device))
+    rows = torch.tensor(equals, device=device)
+    loop = _Loop(sampling, end, read.mask, rows, batch_slice or BatchSlice(0, len(prompts)))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
-        output = model.generate(
-            input_ids=prompt_batch.ids,
-            attention_mask=prompt_batch.mask,
+        responses = model.generate(
+            input_ids=read.ids,
+            attention_mask=read.mask,
             generation_config=config,
             custom_generate=loop,
         )
-        responses = output[:, prompt_batch.width :]
     return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), end)
 
 
@@ -121,23 +125,30 @@ class _Loop:
 
     Rows that have ended leave the batch, once they are a quarter of it.
 
-    The largest of p / e, where e follows an exponential distribution, is a sample from p, as in
-    torch.multinomial. The noise is drawn for all rows of the whole batch, so that a row's response
-    depends neither on the rows that have left nor on the process that samples it.
+    A token is sampled by a uniform number and the cumulative probabilities. The numbers are drawn
+    for all rows of the whole batch, so that a row's response depends neither on the rows that have
+    left nor on the process that samples it.
     """
 
     def __init__(
-        self, sampling: SamplingParams, end: int, mask: torch.Tensor, batch_slice: BatchSlice
+        self,
+        sampling: SamplingParams,
+        end: int,
+        mask: torch.Tensor,
+        rows: torch.Tensor,
+        batch_slice: BatchSlice,
     ) -> None:
-        self.sampling, self.end, self.mask, self.batch_slice = sampling, end, mask, batch_slice
+        self.sampling, self.end, self.batch_slice = sampling, end, batch_slice
+        # The mask of the prompts that are read, and the prompt of each row of the batch.
+        self.mask, self.rows = mask, rows
         self.logprobs: torch.Tensor
 
     def __call__(self, model: PreTrainedModel, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
-        """Return prompts and responses, [B, P + T]. `generate` calls it."""
+        """Return the responses, [B, T]. `generate` calls it."""
         import torch
         from transformers import DynamicCache
 
-        count, most = len(input_ids), self.sampling.max_new_tokens
+        count, most = len(self.rows), self.sampling.max_new_tokens
         tokens, mask = input_ids, self.mask
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = DynamicCache(config=model.config)
@@ -155,6 +166,9 @@ class _Loop:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
+            if step == 0 and len(input_ids) < count:
+                cache.batch_select_indices(self.rows)
+                logits, mask, positions = logits[self.rows], mask[self.rows], positions[self.rows]
             tokens, logprobs = self._draw(logits, places)
             responses[places[going_on], step] = tokens[going_on]
             self.logprobs[places[going_on], step] = logprobs[going_on]
@@ -169,16 +183,20 @@ class _Loop:
                 tokens, positions, mask = tokens[going_on], positions[going_on], mask[going_on]
                 places, going_on = places[going_on], going_on[going_on]
         self.logprobs = self.logprobs[:, : step + 1]
-        return torch.cat([input_ids, responses[:, : step + 1]], dim=1)
+        return responses[:, : step + 1]
 
     def _draw(
         self, logits: torch.Tensor, places: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Sample a token for each row, [B], and return it with its log-probability, [B]."""
+        import torch
+
         logprobs = vocabulary_logprobs(logits, self.sampling)
-        noise = logprobs.new_empty(self.batch_slice.total, logits.shape[1]).exponential_()
-        weights = logprobs.exp() / noise[self.batch_slice.first + places]
-        tokens = weights.argmax(-1, keepdim=True)
+        # In float64, so that tokens of small probability are not lost in a large vocabulary.
+        cumulative = logprobs.exp().double().cumsum(-1)
+        uniform = torch.rand(self.batch_slice.total, dtype=torch.float64, device=logits.device)
+        reached = uniform[self.batch_slice.first + places].unsqueeze(1) * cumulative[:, -1:]
+        tokens = torch.searchsorted(cumulative, reached, right=True)
         return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
 
 

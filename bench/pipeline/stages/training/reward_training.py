@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.tasks.base import RewardTraining
 from methods.core.feedback import Choice, Unpaired, responses_of
 from methods.core.models import distributed
-from methods.core.models.batch import make_batch
+from methods.core.models.batch import by_length, make_batch
 from methods.core.models.loading import Loading, adapted, merged
 from methods.core.models.reward import RewardModel, positions_of
 from methods.core.models.text import encode_prompts, encode_responses
@@ -119,6 +119,30 @@ def unpaired_loss(logits: Tensor, liked: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, liked.to(logits.dtype))
 
 
+def rewards_of_rows(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Tensor:
+    """Return the reward of each row, [N]. Rows of similar length are read together.
+
+    Args:
+        model: A sequence classifier with one output.
+        ids: Token ids, padded right, [N, tokens].
+        mask: 1 on tokens, [N, tokens].
+    """
+    import torch
+
+    lengths = mask.sum(1).tolist()
+    parts = by_length(lengths)
+    rewards = []
+    for part in parts:
+        longest = max(lengths[row] for row in part)
+        rows = torch.tensor(part, device=ids.device)
+        logits = model(
+            input_ids=ids[rows, :longest], attention_mask=mask[rows, :longest], use_cache=False
+        ).logits
+        rewards.append(logits.squeeze(-1))
+    places = torch.tensor([row for part in parts for row in part], device=ids.device)
+    return torch.cat(rewards)[places.argsort()]
+
+
 def _trainer_class() -> type[Trainer]:
     """Return a transformers Trainer with the losses above."""
     import torch
@@ -126,9 +150,7 @@ def _trainer_class() -> type[Trainer]:
 
     class ChoiceTrainer(Trainer):
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
-            flat = model(
-                input_ids=inputs["ids"], attention_mask=inputs["mask"], use_cache=False
-            ).logits.squeeze(-1)
+            flat = rewards_of_rows(model, inputs["ids"], inputs["mask"])
             if "liked" in inputs:
                 return unpaired_loss(flat, inputs["liked"])
             logits = torch.full_like(inputs["present"], -torch.inf, dtype=flat.dtype)
