@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,7 @@ def all_responses(vocabulary: int, end: int, length: int) -> tuple[tuple[int, ..
     return (*ended, *itertools.product(others, repeat=length))
 
 
+@lru_cache(maxsize=1)
 def all_texts(tokenizer: PreTrainedTokenizerBase, length: int) -> list[str]:
     """Return every response of up to `length` tokens as text, in the same order."""
     listed = all_responses(len(tokenizer), tokenizer.eos_token_id, length)

@@ -103,27 +103,25 @@ def sample(
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,
     )
-    # Equal prompts are read once.
-    firsts, equals = distinct([tuple(prompt) for prompt in prompts])
-    read = prompt_batch.rows(torch.tensor(firsts, device=device))
-    rows = torch.tensor(equals, device=device)
-    loop = _Loop(sampling, end, read.mask, rows, batch_slice or BatchSlice(0, len(prompts)))
+    batch_slice = batch_slice or BatchSlice(0, len(prompts))
+    loop = _Loop(sampling, end, prompts, prompt_batch.mask, batch_slice)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
-        responses = model.generate(
-            input_ids=read.ids,
-            attention_mask=read.mask,
+        output = model.generate(
+            input_ids=prompt_batch.ids,
+            attention_mask=prompt_batch.mask,
             generation_config=config,
             custom_generate=loop,
         )
+        responses = output[:, prompt_batch.width :]
     return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), end)
 
 
 class _Loop:
     """Samples token after token, and keeps the log-probabilities of the sampled tokens.
 
-    Rows that have ended leave the batch, once they are a quarter of it.
+    Equal prompts are read once. Rows that have ended leave the batch once they are a quarter of it.
 
     A token is sampled by a uniform number and the cumulative probabilities. The numbers are drawn
     for all rows of the whole batch, so that a row's response depends neither on the rows that have
@@ -134,22 +132,21 @@ class _Loop:
         self,
         sampling: SamplingParams,
         end: int,
+        prompts: Sequence[Sequence[int]],
         mask: torch.Tensor,
-        rows: torch.Tensor,
         batch_slice: BatchSlice,
     ) -> None:
-        self.sampling, self.end, self.batch_slice = sampling, end, batch_slice
-        # The mask of the prompts that are read, and the prompt of each row of the batch.
-        self.mask, self.rows = mask, rows
+        self.sampling, self.end, self.mask, self.batch_slice = sampling, end, mask, batch_slice
+        self.firsts, self.equals = distinct([tuple(prompt) for prompt in prompts])
         self.logprobs: torch.Tensor
 
     def __call__(self, model: PreTrainedModel, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
-        """Return the responses, [B, T]. `generate` calls it."""
+        """Return prompts and responses, [B, P + T]. `generate` calls it."""
         import torch
         from transformers import DynamicCache
 
-        count, most = len(self.rows), self.sampling.max_new_tokens
-        tokens, mask = input_ids, self.mask
+        count, most = len(input_ids), self.sampling.max_new_tokens
+        tokens, mask = input_ids[self.firsts], self.mask[self.firsts]
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = DynamicCache(config=model.config)
         # Where each row of the batch belongs, and whether it goes on.
@@ -166,9 +163,10 @@ class _Loop:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
-            if step == 0 and len(input_ids) < count:
-                cache.batch_select_indices(self.rows)
-                logits, mask, positions = logits[self.rows], mask[self.rows], positions[self.rows]
+            if step == 0 and len(self.firsts) < count:
+                rows = torch.tensor(self.equals, device=input_ids.device)
+                cache.batch_select_indices(rows)
+                logits, mask, positions = logits[rows], mask[rows], positions[rows]
             tokens, logprobs = self._draw(logits, places)
             responses[places[going_on], step] = tokens[going_on]
             self.logprobs[places[going_on], step] = logprobs[going_on]
@@ -183,7 +181,7 @@ class _Loop:
                 tokens, positions, mask = tokens[going_on], positions[going_on], mask[going_on]
                 places, going_on = places[going_on], going_on[going_on]
         self.logprobs = self.logprobs[:, : step + 1]
-        return responses[:, : step + 1]
+        return torch.cat([input_ids, responses[:, : step + 1]], dim=1)
 
     def _draw(
         self, logits: torch.Tensor, places: torch.Tensor
