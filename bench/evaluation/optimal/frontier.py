@@ -126,9 +126,9 @@ class OptimalFrontier:
 
     @cached_property
     def largest_kl(self) -> float:
-        """The KL up to which the frontier can be trusted (nats)."""
+        """The KL up to which the frontier can be trusted (nats): any, if nothing is estimated."""
         if self.listed:
-            return 0.98 * self._end
+            return np.inf
         return max(0.0, min(self.farthest, self._trusted_to()))
 
     @cached_property

@@ -110,3 +110,13 @@ def test_a_frontier_from_responses_that_are_all_different(mean: float, spread: f
             true_gains = np.sqrt(np.multiply(2, kls))
             assert np.abs(np.divide(gains(frontier, kls), true_gains) - 1).max() < 0.02
         assert pooled.largest_kl > 1.5 * alone.largest_kl > 0.5
+
+
+def test_a_listed_frontier_is_flat_beyond_the_best_responses() -> None:
+    """A policy can move further than the best one; no more reward is there."""
+    rewards, logprobs = random_responses()
+    frontier = OptimalFrontier.from_list(rewards, logprobs)
+    best = rewards.max(1).mean()
+    assert frontier.reward(50.0) == pytest.approx(best, abs=1e-6)
+    assert frontier.efficiency(best, 50.0) == pytest.approx(1.0, abs=1e-6)
+    assert frontier.curve()[-1].kl == pytest.approx(8.0)
