@@ -54,7 +54,7 @@ def _applied(check: Check) -> Callable[[type[Method]], None]:
         outcome = run_check(check, method)
         if outcome.error is not None:
             raise outcome.error
-        if outcome.verdict == "fails as expected":
+        if outcome.status == "fails as expected":
             pytest.xfail(outcome.reason)
 
     return apply

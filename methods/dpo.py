@@ -8,6 +8,9 @@ from typing import ClassVar, Literal
 from methods.base import Paper, Share
 from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
+# The largest exponent, so that exponentials stay finite.
+LARGEST = 80.0
+
 
 @dataclass(frozen=True)
 class DPO(PairLoss):
@@ -20,7 +23,8 @@ class DPO(PairLoss):
         beta: Coefficient of the divergence. For the KL, in units of the annotator's reward per nat.
         divergence: What holds the policy to the reference: the reverse KL, or another f-divergence
             (Wang et al., 2023, table 1).
-        alpha: Of the alpha-divergence.
+        alpha: Of the alpha-divergence. As in TRL, 1 is the reverse and 0 the forward KL: it is
+            1 - alpha of the table.
     """
 
     paper: ClassVar = Paper("Rafailov et al., 2023", "https://arxiv.org/abs/2305.18290")
@@ -47,11 +51,10 @@ class DPO(PairLoss):
         from torch.nn.functional import logsigmoid
 
         if self.divergence == "forward_kl":
-            return -(-ratio).exp()
+            return -(-ratio).clamp(max=LARGEST).exp()
         if self.divergence == "js_divergence":
             return logsigmoid(ratio)
         if self.divergence == "alpha_divergence" and self.alpha != 1:
-            # Limited, so that the exponential stays finite.
-            power = ((self.alpha - 1) * ratio).clamp(max=80.0)
+            power = ((self.alpha - 1) * ratio).clamp(max=LARGEST)
             return power.exp() / (self.alpha - 1)
         return ratio

@@ -23,9 +23,9 @@ from methods.toolkit.policy_gradient import (
 class GSPO(PolicyGradient):
     """Group sequence policy optimization.
 
-    A reward is one of a whole response, and so is the ratio that is clipped: the geometric mean of
-    the ratios of the tokens, s = exp(mean log-ratio of new to old policy). The advantage is that
-    of GRPO (Zheng et al., 2025, equations 5 to 7).
+    A reward belongs to a whole response, so one ratio for each response is clipped: the geometric
+    mean of the ratios of its tokens, s = exp(mean log-ratio of new to old policy). The advantage is
+    that of GRPO (Zheng et al., 2025, equations 5 to 7).
 
     The paper has no KL term. GRPO's is kept here, so that there is a KL strength. The paper's clip
     range, 0.0003 to 0.0004, is for responses of thousands of tokens.

@@ -24,8 +24,8 @@ class HyPO(PairLoss):
     The gradient of the KL is estimated by that of the log-probabilities, each times its log-ratio
     (Song et al., 2024, algorithm 1).
 
-    Sampled responses count as training examples, so there are a third fewer steps than DPO has with
-    the same number of examples.
+    Training is measured in sequences: a pair is two, and its sampled response is one more. So with
+    the same `examples`, HyPO trains on a third fewer pairs than DPO.
 
     Attributes:
         beta: As in DPO. A smaller one than DPO's: the KL on samples holds the policy, too.

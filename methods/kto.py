@@ -34,7 +34,7 @@ class KTO(UnpairedLoss):
     batch_size: Annotated[int, Ge(2)] = 32
 
     def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
-        """Return the loss of each response, [B]: equation 8 of Ethayarajh et al. (2024)."""
+        """Return the loss of each response, [B]: section 4.1 of Ethayarajh et al. (2024)."""
         kl, beta = logprobs.unrelated_ratio.clamp(min=0), self.beta
         liked = self.desirable_weight * (1 - (beta * (logprobs.ratio - kl)).sigmoid())
         disliked = self.undesirable_weight * (1 - (beta * (kl - logprobs.ratio)).sigmoid())

@@ -19,7 +19,7 @@ class NashMD(PolicyGradient):
     The policy responds to y', sampled token by token from the geometric mixture of policy and
     reference. Its gradient is (P(y > y') - 1/2 - kl_coef * log-ratio) grad log p(y), where P is
     the probability that y is preferred to y' (Munos et al., 2023, section 7, Nash-MD-PG). With
-    kl_coef > 0, its limit is the policy that no other one beats at that KL.
+    kl_coef > 0, it converges to the Nash equilibrium of the game with a KL penalty.
 
     The paper learns a model of preferences. Here they follow from the reward, by Bradley-Terry.
 

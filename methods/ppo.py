@@ -19,7 +19,7 @@ from methods.core.online.advantages import (
 from methods.core.online.rollout import Rollout
 from methods.core.online.run import OnlineRun
 from methods.core.online.surrogates import clipped_surrogate, policy_metrics, value_loss
-from methods.core.training.optimization import Trained
+from methods.core.training.optimization import TrainedModel
 from methods.core.training.trainer import isolated
 from methods.toolkit.online import Online
 from methods.toolkit.policy_gradient import Tensor
@@ -56,9 +56,9 @@ class PPO(Online):
             neither.
         kl_target: A KL to reach by adapting the coefficient (nats). None keeps it fixed. Usually 6.
         kl_horizon: Episodes in which the coefficient adapts. Usually 1e4.
-        missing_end_reward: Replaces the reward of a response without end token. None keeps it.
-            Usually -1.
-        missing_end_penalty: Subtracted from the reward of a response without end token.
+        missing_end_reward: Replaces the reward, after scaling, of a response without end token.
+            None keeps it. Usually -1.
+        missing_end_penalty: Subtracted from it likewise.
         max_grad_norm: The gradients of each model are clipped to this norm. None does not clip.
             Usually 1.
         value_init: Start of the critic: the reward model, or the SFT policy with a head of zeros.
@@ -95,7 +95,7 @@ class PPO(Online):
 
     def train(self, context: Context) -> ModelPolicy:
         with isolated():
-            critic = Trained(context.value_model(self.value_init), self.value_learning_rate)
+            critic = TrainedModel(context.value_model(self.value_init), self.value_learning_rate)
             state = {"kl_coef": self.kl_coef, "shift": 0.0, "scale": 1.0}
             run = OnlineRun(context, self, critic=critic, state=state)
             for update in run.batches():
@@ -135,13 +135,16 @@ class PPO(Online):
             return run.policy
 
     def reward_scale(self, rewards: list[float]) -> dict[str, float]:
-        """Return what is subtracted from rewards, `shift`, and what divides them, `scale`.
+        """Return what is subtracted from all rewards, and what then divides them.
 
         Args:
             rewards: Of the first batch, which the reference policy sampled.
+
+        Returns:
+            `shift` and `scale`, by name.
         """
         if self.reward_scaling == "none":
-            return {}
+            return {"shift": 0.0, "scale": 1.0}
         scale = pstdev(rewards) if self.reward_scaling == "standardize" else 1.0
         return {"shift": mean(rewards), "scale": scale or 1.0}
 

@@ -13,9 +13,10 @@ from methods.toolkit.online_pairs import OnlinePairs, ResponsePairs, Tensor, dif
 class REBEL(OnlinePairs):
     """Regression to relative rewards.
 
-    Of two responses to a prompt, the change in log-probability since sampling, divided by eta, is
-    regressed on the difference of rewards with squared errors (Gao et al., 2024, algorithm 1). With
-    an exact fit, each update multiplies the policy by exp(eta r), which is mirror descent.
+    Two responses to a prompt differ in reward, and in how much their log-probabilities have changed
+    since sampling. The loss is the squared error between the second difference, divided by eta, and
+    the first (Gao et al., 2024, algorithm 1). With an exact fit, each update multiplies the policy
+    by exp(eta r), which is mirror descent.
 
     As in the authors' code, the reward includes the KL, r - kl_coef * log-ratio. So the loss is 0
     everywhere at the policy that maximizes E[r] - kl_coef * KL, and there only.

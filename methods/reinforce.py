@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
 
 from methods.base import Count, Paper, Positive
 from methods.toolkit.policy_gradient import PolicyGradient, Rollout, Tensor, leave_one_out
@@ -24,7 +26,7 @@ class Reinforce(PolicyGradient):
     grid: ClassVar = {"kl_coef": [0.02, 0.1, 0.2, 0.4, 0.8]}
 
     learning_rate: Positive = 2e-3
-    batch_size: Count = 64
+    batch_size: Annotated[int, Ge(2)] = 64
     epochs: Count = 1
     minibatches: Count = 1
 

@@ -21,8 +21,8 @@ from methods.toolkit.policy_gradient import (
 class ReinforcePP(PolicyGradient):
     """REINFORCE++.
 
-    The advantage of a token is what follows it, the reward of the response minus the KL of the
-    tokens from there on, whitened over the batch: equations 3 and 4 of Hu (2025).
+    A token's advantage is the reward of its response minus kl_coef times the sum of the log-ratios
+    from that token on, whitened over the batch: equations 3 and 4 of Hu (2025).
     """
 
     paper: ClassVar = Paper("Hu, 2025", "https://arxiv.org/abs/2501.03262")

@@ -15,8 +15,9 @@ class WPO(PairLoss):
 
     The loss of DPO, weighted by how likely the current policy is to give both responses: so that
     pairs of another policy resemble pairs of its own (Zhou et al., 2024, equation 2). The weight of
-    a response is the geometric mean over its tokens of p / c. Here p is the probability of a token,
-    and c that of drawing the same token twice: its expectation under the policy.
+    a response is the geometric mean over its tokens of p / c: p is the probability of the token, c
+    the expected probability of a token that the policy draws in its place. As in TRL, weights may
+    exceed 1; the authors' code cuts them off there.
 
     Attributes:
         beta: KL strength, as in DPO.

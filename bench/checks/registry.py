@@ -11,7 +11,7 @@ from bench.checks.exceptions import Blocked, DoesNotApply, Failed, place_of
 from bench.checks.subject import Subject, one_thread, subject_of
 from methods.base import Method
 
-Verdict = Literal["passes", "fails", "fails as expected", "does not apply"]
+Status = Literal["passes", "fails", "fails as expected", "does not apply"]
 CheckFunction = Callable[[Subject], None]
 
 
@@ -48,14 +48,14 @@ class Outcome:
 
     Attributes:
         check: The check.
-        verdict: How it went.
+        status: How it went.
         reason: Why it is not a pass.
         error: The exception of a failure.
         blocked: Whether an exception that another check shows kept it from running.
     """
 
     check: Check
-    verdict: Verdict
+    status: Status
     reason: str = ""
     error: Exception | None = None
     blocked: bool = False

@@ -63,7 +63,7 @@ def more_strength_less_kl(subject: Subject) -> None:
 
 def strength_reduces_kl(method: Method) -> bool:
     """Return whether a method declares that more strength gives less KL."""
-    return method.strength_is_kl or getattr(method, "strength_reduces_kl", True)
+    return method.strength_is_kl or method.strength_reduces_kl
 
 
 def extreme_strengths(subject: Subject) -> tuple[float, float]:

@@ -24,7 +24,7 @@ SHORT, LONG = 512, 2048
 
 
 @dataclass
-class Trained:
+class ObservedTraining:
     """A finished training.
 
     Attributes:
@@ -58,7 +58,7 @@ class Subject:
         self.shown_by: dict[str, str] = {}
         self.explained_by = "raises_nothing"
         self._trainings = 0
-        self._trained: dict[int, Trained] = {}
+        self._trained: dict[int, ObservedTraining] = {}
 
     def make(self, settings: Mapping[str, Any] | None = None) -> Method:
         """Return the method, with its default settings besides those that are given.
@@ -83,7 +83,7 @@ class Subject:
         settings: Mapping[str, Any] | None = None,
         workdir: Path | None = None,
         kill_at: int | None = None,
-    ) -> Trained:
+    ) -> ObservedTraining:
         """Train the method once. The global random states are different every time.
 
         Args:
@@ -106,22 +106,22 @@ class Subject:
         with one_thread(), observe(method, context, scratch, kill_at) as observation:
             policy = method.train(context)
         # A copy: the policy counts what the checks sample from it, too.
-        return Trained(policy, replace(context.usage), context, observation)
+        return ObservedTraining(policy, replace(context.usage), context, observation)
 
     def _folder(self, name: object) -> Path:
         return check_folder() / f"{self.method.__name__}-{id(self):x}-{name}"
 
     @property
-    def short(self) -> Trained:
+    def short(self) -> ObservedTraining:
         """A training with a small budget."""
         return self._shared(SHORT)
 
     @property
-    def long(self) -> Trained:
+    def long(self) -> ObservedTraining:
         """A training with a budget that is enough to learn."""
         return self._shared(LONG)
 
-    def _shared(self, budget: int) -> Trained:
+    def _shared(self, budget: int) -> ObservedTraining:
         """Return the training with this budget, which is done once.
 
         Raises:
@@ -140,13 +140,13 @@ class Subject:
         return self._trained[budget]
 
     @cached_property
-    def reverse(self) -> Trained:
+    def reverse(self) -> ObservedTraining:
         """A long training with the annotator's preference reversed."""
         _ = self.long
         return self.train(budget=LONG, task=tiny_task().with_reversed_labels())
 
     @cached_property
-    def killed_and_resumed(self) -> Trained:
+    def killed_and_resumed(self) -> ObservedTraining:
         """A long training that was stopped before its last step, then started again."""
         workdir = self._folder("killed")
         last = self.long.observation.optimizer_steps - 1

@@ -8,7 +8,7 @@ import math
 from bench.checks.exceptions import DoesNotApply, Failed
 from bench.checks.observe import weights_digest
 from bench.checks.registry import check
-from bench.checks.subject import Subject, Trained
+from bench.checks.subject import ObservedTraining, Subject
 from bench.checks.tiny_task import PROMPTS, SAMPLING
 from methods.core.feedback import Choice, Ranking, Unpaired
 from methods.core.models.policy import ModelPolicy, Policy
@@ -154,7 +154,7 @@ def _unchanged(subject: Subject, *names: str) -> None:
         raise Failed(f"training changes the {changed[0]}")
 
 
-def _responses_per_label(trained: Trained) -> int:
+def _responses_per_label(trained: ObservedTraining) -> int:
     first = next(iter(trained.context.labels), None)
     match first:
         case Unpaired() | None:

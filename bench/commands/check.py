@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.config.catalog import expand_all, find_method, not_in_all
 
 if TYPE_CHECKING:
-    from bench.checks.registry import Outcome, Verdict
+    from bench.checks.registry import Outcome, Status
 
 STYLES = {
     "passes": "green",
@@ -50,7 +50,7 @@ def run_checks(names: Sequence[str]) -> int:
         with console.status(f"training {name} on a tiny task"):
             outcomes = [run_check(check, method) for check in CHECKS.values()]
         console.print(table(name, outcomes))
-        failed += any(outcome.verdict == "fails" for outcome in outcomes)
+        failed += any(outcome.status == "fails" for outcome in outcomes)
     if (total := len(methods) + len(broken)) > 1:
         console.print(f"{total - failed} of {total} methods pass")
     return 1 if failed else 0
@@ -61,14 +61,14 @@ def table(name: str, outcomes: Sequence[Outcome]) -> Table:
 
     Checks that an exception kept from running share a row for each reason.
     """
-    rows = Table("check", "verdict", "reason", title=name, title_justify="left", box=None)
+    rows = Table("check", "status", "reason", title=name, title_justify="left", box=None)
 
-    def add(check: str, verdict: Verdict, reason: str) -> None:
-        rows.add_row(check, f"[{STYLES[verdict]}]{verdict}[/]", escape(reason))
+    def add(check: str, status: Status, reason: str) -> None:
+        rows.add_row(check, f"[{STYLES[status]}]{status}[/]", escape(reason))
 
     for outcome in outcomes:
         if not outcome.blocked:
-            add(outcome.check.name, outcome.verdict, outcome.reason)
+            add(outcome.check.name, outcome.status, outcome.reason)
     for reason, count in Counter(o.reason for o in outcomes if o.blocked).items():
         add("1 other check" if count == 1 else f"{count} other checks", "does not apply", reason)
     return rows

@@ -21,11 +21,13 @@ class Draft(NamedTuple):
         name: The method's name.
         class_name: The name of its class.
         source: The content of its file.
+        like: The method that it was made from.
     """
 
     name: str
     class_name: str
     source: str
+    like: str
 
 
 def draft_method(name: str, like: str) -> Draft:
@@ -47,7 +49,7 @@ def draft_method(name: str, like: str) -> Draft:
         raise UserError(f"'{name}': the name is taken; taken names: {', '.join(catalog())}")
     method = find_method(like, "--like")
     class_name = "".join(part.capitalize() for part in name.split("_"))
-    return Draft(name, class_name, copied_source(method, like, name, class_name))
+    return Draft(name, class_name, copied_source(method, like, name, class_name), like)
 
 
 def write_method(draft: Draft, folder: Path | None = None) -> Path:
@@ -92,12 +94,12 @@ def next_steps(draft: Draft, file: Path) -> str:
             f'  [project.entry-points."{GROUP}"]',
             f'  {draft.name} = "{draft.name}:{draft.class_name}"',
         ]
-    compared = ",".join(dict.fromkeys(["sft", "dpo", draft.name]))
+    compared = ",".join(dict.fromkeys(["sft", draft.like, draft.name]))
     return "\n".join(
         [
             *lines,
             "Next:",
-            f"  prefrontier check {draft.name}",
+            f"  .venv/bin/prefrontier check {draft.name}",
             f"  make quick METHODS={compared}",
             "Guides:",
             "  docs/methods.md: the trainer interface, losses on pairs and on unpaired labels",

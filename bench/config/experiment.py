@@ -29,7 +29,8 @@ class Evaluation(Strict):
     """How every policy is measured.
 
     Attributes:
-        temperature: Sampling temperature in training and evaluation; 0 is greedy.
+        temperature: Sampling temperature; 0 is greedy. Training samples as in evaluation, except
+            for 0, `top_k` and `top_p`: see `training_sampling`.
         top_k: Only this many of the likeliest tokens are sampled; 0 samples all.
         top_p: Only the likeliest tokens with this total probability are sampled; 1 samples all.
         responses_per_prompt: Responses that each policy samples to a prompt.
@@ -37,7 +38,7 @@ class Evaluation(Strict):
             estimated up to a KL of log(frontier_samples) - 3 nats.
         frontier_policies: How many trained policies are sampled too, to extend the frontier to a
             larger KL.
-        temperatures: Other temperatures at which win rates against SFT are measured.
+        temperatures: Other temperatures at which reward and win rate against SFT are measured.
         checkpoints: How many intermediate policies of each training are kept and measured.
     """
 
@@ -76,8 +77,7 @@ class Experiment(Strict):
         budget: The most training examples or episodes of any run.
         tasks: The tasks by name.
         methods: Each method's settings, and under `grid` the values to try.
-        contrasts: Pairs of methods that get a verdict in the report. All other comparisons are
-            exploratory.
+        contrasts: Pairs of methods that can get a verdict. All other comparisons are exploratory.
         evaluation: How policies are measured.
         llm_judge: A language model that judges the results too.
     """
@@ -101,7 +101,7 @@ class Experiment(Strict):
         }
 
     def sampling(self, task: Task) -> SamplingParams:
-        """Return the sampling parameters of training and evaluation on a task."""
+        """Return the sampling parameters of evaluation on a task."""
         evaluation = self.evaluation
         return SamplingParams(
             evaluation.temperature, evaluation.top_k, evaluation.top_p, task.max_new_tokens

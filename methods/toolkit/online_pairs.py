@@ -12,6 +12,7 @@ from methods.base import Context, Count, Positive
 from methods.core.models.policy import ModelPolicy
 from methods.core.online.rollout import Rollout, interleave
 from methods.core.online.run import OnlineRun
+from methods.core.training.optimization import check_shape
 from methods.core.training.trainer import isolated
 from methods.toolkit.online import Online
 
@@ -108,7 +109,9 @@ class OnlinePairs(Online):
                         part.reference_logprobs.sum(1).view(-1, 2),
                         part.rewards.view(-1, 2),
                     )
-                    ranked = (pairs.margin > 0).float().mean()
-                    run.backward(self.loss(pairs).mean(), accuracy=ranked)
+                    ranked = (pairs.margin > 0).float()
+                    losses = self.loss(pairs)
+                    check_shape("loss", losses, ranked.shape, "pair")
+                    run.backward(losses.mean(), accuracy=ranked.mean())
                 run.end_update()
             return run.policy

@@ -26,6 +26,7 @@ from methods.core.online.surrogates import (
     kl_estimate,
     policy_metrics,
 )
+from methods.core.training.optimization import check_shape
 from methods.core.training.trainer import isolated
 from methods.toolkit.online import Online
 
@@ -126,6 +127,7 @@ class PolicyGradient(Online):
                 for part in run.minibatches(rollout, self.over):
                     logprobs = run.logprobs(part)
                     losses = self.loss(logprobs, part)
+                    check_shape("loss", losses, part.mask.shape, "token")
                     longest = context.sampling.max_new_tokens
                     run.backward(
                         average(losses, part.mask, self.over, longest),
@@ -135,7 +137,8 @@ class PolicyGradient(Online):
             return run.policy
 
     def _token_advantages(self, rollout: Rollout) -> Tensor:
-        advantages = self.advantages(rollout)
-        if advantages.dim() == 1:
-            advantages = advantages.unsqueeze(1).expand_as(rollout.logprobs)
-        return advantages.where(rollout.mask, 0.0)
+        advantages, mask = self.advantages(rollout), rollout.mask
+        if advantages.shape == mask.shape[:1]:
+            advantages = advantages.unsqueeze(1).expand_as(mask)
+        check_shape("advantages", advantages, mask.shape, "token")
+        return advantages.where(mask, 0.0)

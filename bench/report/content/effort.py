@@ -1,4 +1,4 @@
-"""What each method was given, in words: training, settings, and whether its grid reached far."""
+"""Sentences on unequal training, unequal numbers of settings, and grids that end too early."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.results.loading import Results
 MOST_NAMES = 6
 # Of more different amounts, only the least, the most and those of contrasts are listed.
 MOST_AMOUNTS = 4
-# Methods of a task whose usage is said.
+# The most methods of a task whose usage is reported.
 MOST_USAGES = 4
 # Cost limits its n, so it is expected to have fewer settings, and the best n to be the largest.
 BEST_OF_N = "best_of_n"
@@ -38,10 +38,10 @@ def usage_sentence(results: Results, task: str, order: Sequence[str]) -> str:
     usage = rows.groupby("method")[columns].median().to_dict("index")
     amounts = training_amounts(results, task)
     methods = dict.fromkeys([*order[:1], *_contrasted(results, task), *order[1:2]])
-    said = [method for method in methods if method in usage and method != "sft"]
+    reported = [method for method in methods if method in usage and method != "sft"]
     parts = [
         f"{method} used {_usage(usage[method], amounts.get(method))}"
-        for method in said[:MOST_USAGES]
+        for method in reported[:MOST_USAGES]
     ]
     return f"Per seed, {'; '.join(parts)}." if parts else ""
 
@@ -155,27 +155,27 @@ def _range(amounts: Mapping[str, float], group: list[str]) -> str:
 
 def edge_warnings(results: Results, task: str) -> list[str]:
     """Warn of selected values that are the smallest or the largest tried."""
-    found = [edge for edge in edges(results.runs, task) if (edge.method, edge.side) != COSTLY]
-    if not found:
+    at_edges = [edge for edge in edges(results.runs, task) if (edge.method, edge.side) != COSTLY]
+    if not at_edges:
         return []
     contrasted = _contrasted(results, task)
-    found.sort(key=lambda edge: edge.method not in contrasted)
-    shown, others = found[:MOST_NAMES], found[MOST_NAMES:]
+    at_edges.sort(key=lambda edge: edge.method not in contrasted)
+    shown, others = at_edges[:MOST_NAMES], at_edges[MOST_NAMES:]
     sides = [_side([e for e in shown if e.side == side], side) for side in ("smallest", "largest")]
     text = f"On an edge of the grid: {', '.join(filter(None, sides))}"
     if others:
         text += f", and so for {len(others)} more (see All settings tried)"
-    [side, *other_side] = {edge.side for edge in found}
+    [side, *other_side] = {edge.side for edge in at_edges}
     beyond = "smaller" if side == "smallest" else "larger"
     better = "Values beyond them" if other_side else f"A {beyond} value"
     return [f"{text}. {better} might be better."]
 
 
-def _side(found: list[Edge], side: str) -> str:
-    if not found:
+def _side(at_edges: list[Edge], side: str) -> str:
+    if not at_edges:
         return ""
     owners: dict[str, list[str]] = {}
-    for edge in found:
+    for edge in at_edges:
         owners.setdefault(f"{edge.field} {edge.value:g}", []).append(edge.method)
     values = [
         f"{first}'s {value}" if not others else f"the {value} of {listed([first, *others])}"

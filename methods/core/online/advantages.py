@@ -11,22 +11,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+# Added to a variance, so that it is never 0.
+SMALL = 1e-8
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean over the mask, as a scalar."""
     return values.where(mask, 0.0).sum() / mask.sum()
 
 
-def whiten(values: Tensor, mask: Tensor, epsilon: float = 1e-8) -> Tensor:
+def whiten(values: Tensor, mask: Tensor) -> Tensor:
     """Return the values with mean 0 and variance 1 over the mask, and 0 outside it.
 
     Args:
         values: [B, T].
         mask: [B, T].
-        epsilon: Added to the variance, so that it is never 0.
     """
     mean = masked_mean(values, mask)
     variance = masked_mean((values - mean) ** 2, mask)
-    return ((values - mean) * (variance + epsilon).rsqrt()).where(mask, 0.0)
+    return ((values - mean) * (variance + SMALL).rsqrt()).where(mask, 0.0)
 
 
 def token_rewards(rewards: Tensor, log_ratios: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
@@ -126,7 +129,7 @@ def leave_one_out(rewards: Tensor, group: int) -> Tensor:
 
     Args:
         rewards: Rewards of whole responses, [B]. Neighbors answer the same prompt.
-        group: Responses to each prompt.
+        group: Responses to each prompt, at least 2.
 
     Returns:
         [B].

@@ -75,10 +75,10 @@ class Rollout:
         return cls(batch, **{name: torch.cat(rows) for name, rows in tensors.items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors beside the batch that are there, by name."""
+        """Return the tensors that have been measured, without the batch, by name."""
         names = [field.name for field in fields(self) if field.name != "batch"]
-        found = {name: getattr(self, name) for name in names}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
+        tensors = {name: getattr(self, name) for name in names}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def rows(self, rows: Tensor) -> Rollout:
         """Return some of the rows as a rollout, as narrow as they allow."""

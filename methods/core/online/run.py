@@ -25,7 +25,7 @@ from methods.core.online.rollout import (
 from methods.core.online.settings import OnlineSettings
 from methods.core.online.surrogates import Average
 from methods.core.training.context import Context
-from methods.core.training.optimization import Optimization, Trained
+from methods.core.training.optimization import Optimization, TrainedModel
 from methods.core.training.trainer import use_bf16, whole_batches
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OnlineRun:
         context: Context,
         settings: OnlineSettings,
         *,
-        critic: Trained | None = None,
+        critic: TrainedModel | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.context, self.settings = context, settings
@@ -57,7 +57,7 @@ class OnlineRun:
         self.critic = critic.model if critic else None
         self.updates = whole_batches(settings.episodes, context.budget, settings.batch_size)
         self.state: dict[str, Any] = dict(state or {})
-        models = {"policy": Trained(self.policy.model, settings.learning_rate)}
+        models = {"policy": TrainedModel(self.policy.model, settings.learning_rate)}
         if critic:
             models["critic"] = critic
         self._optimization = Optimization(
@@ -203,7 +203,11 @@ class OnlineRun:
         return logprobs
 
     def values(self, part: Rollout) -> Tensor:
-        """Return the critic's values before each response token, [B, T]."""
+        """Return the critic's values before each response token, [B, T].
+
+        Raises:
+            ValueError: The run has no critic.
+        """
         if self.critic is None:
             raise ValueError("this run has no critic")
         with self._optimization.autocast():
@@ -263,11 +267,11 @@ class OnlineRun:
         }
 
     def _save(self) -> None:
-        own = {"update": self.update, "own": self.state}
-        self.context.save_progress({**self._optimization.state_dict(), **own})
+        progress = {"update": self.update, "state": self.state}
+        self.context.save_progress({**self._optimization.state_dict(), **progress})
 
     def _resume(self) -> None:
         saved = self.context.load_progress()
         if saved is not None:
             self._optimization.load_state_dict(saved)
-            self.update, self.state = saved["update"], saved["own"]
+            self.update, self.state = saved["update"], saved["state"]

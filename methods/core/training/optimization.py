@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Trained(NamedTuple):
+class TrainedModel(NamedTuple):
     """A model that is trained.
 
     Attributes:
@@ -27,6 +27,22 @@ class Trained(NamedTuple):
 
     model: PreTrainedModel
     learning_rate: float
+
+
+def check_shape(name: str, values: Tensor, shape: torch.Size, unit: str) -> None:
+    """Raise ValueError if values do not have a shape: others might be broadcast in silence.
+
+    Args:
+        name: What the values are, as in "loss".
+        values: What a method returned.
+        shape: The shape that they must have.
+        unit: What each value belongs to, as in "token".
+    """
+    if values.shape != shape:
+        raise ValueError(
+            f"the shape of the {name} is {list(values.shape)}; "
+            f"it must be {list(shape)}, one value for each {unit}"
+        )
 
 
 class Optimization:
@@ -43,7 +59,7 @@ class Optimization:
     def __init__(
         self,
         context: Context,
-        models: Mapping[str, Trained],
+        models: Mapping[str, TrainedModel],
         steps: int,
         *,
         warmup: float = 0.0,

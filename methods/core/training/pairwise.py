@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from methods.core.models import distributed
-from methods.core.models.batch import Batch
+from methods.core.models.batch import MOST_TOKENS, Batch
 from methods.core.models.logprobs import of_tokens, on_batch, response_logprobs, token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context
@@ -23,14 +23,11 @@ from methods.core.training.examples import (
     training_rows,
 )
 from methods.core.training.logprobs import PairLogprobs, TokenLogprobs, UnpairedLogprobs
-from methods.core.training.optimization import Optimization, Trained
+from methods.core.training.optimization import Optimization, TrainedModel, check_shape
 from methods.core.training.trainer import LOGGING_STEPS, Schedule, isolated
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# The most tokens of a forward pass with gradients, padding included.
-MOST_TOKENS = 16_384
 
 
 class MovingReference(Protocol):
@@ -50,7 +47,7 @@ Regularizer = Callable[[ModelPolicy, Sequence[str], int], "Tensor"]
 def fit_pairs(
     context: Context,
     loss: Callable[[PairLogprobs], Tensor],
-    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    schedule: Schedule,
     *,
     collision: bool = False,
     reference: Callable[[ModelPolicy], MovingReference] | None = None,
@@ -87,7 +84,7 @@ def fit_pairs(
 def fit_unpaired(
     context: Context,
     loss: Callable[[UnpairedLogprobs], Tensor],
-    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    schedule: Schedule,
     *,
     unrelated: bool = False,
 ) -> ModelPolicy:
@@ -150,7 +147,7 @@ class _Run:
         self.data = Examples(context, policy, examples)
         self.lengths = self.data.lengths()
         self.steps = training_rows(context, schedule, self.lengths)
-        trained = {"policy": Trained(policy.model, schedule.learning_rate)}
+        trained = {"policy": TrainedModel(policy.model, schedule.learning_rate)}
         self.optimization = Optimization(context, trained, len(self.steps), warmup=schedule.warmup)
         self.reference = reference(policy) if reference else None
         if self.reference is None:
@@ -185,11 +182,7 @@ class _Run:
         for part in micro_batches(rows, self.lengths, size):
             tokens, liked = self.tokens(part), self.data.liked(part)
             losses, metrics = self.losses(tokens, liked, unrelated_ratio)
-            if losses.shape != (len(part),):
-                shape = list(losses.shape)
-                raise ValueError(
-                    f"the loss has shape {shape}: return one value a row, [{len(part)}]"
-                )
+            check_shape("loss", losses, torch.Size([len(part)]), "row")
             self.optimization.backward(losses.sum() / len(rows))
             metrics, share = {"loss": losses.mean(), **metrics}, len(part) / len(rows)
             parts.append({name: share * value.detach() for name, value in metrics.items()})
@@ -206,10 +199,12 @@ class _Run:
         batch = self.data.batch(rows)
         with self.optimization.autocast():
             vocabulary = response_logprobs(self.policy.model, batch, PLAIN)
-            if self.reference:
+        if self.reference:
+            # Not in the context above: there, weights that were changed would not be cast again.
+            with self.optimization.autocast():
                 reference = self.reference.logprobs(batch)
-            else:
-                reference = self.data.reference_logprobs(rows)
+        else:
+            reference = self.data.reference_logprobs(rows)
         collision: Any = None
         if self.collision:
             collision = on_batch((2 * vocabulary.detach()).logsumexp(1), batch)

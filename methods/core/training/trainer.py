@@ -1,4 +1,4 @@
-"""Arguments, callbacks and checks that all trainers of transformers and TRL share."""
+"""What all trainings share: the schedule, arguments of trainers, isolation and checks."""
 
 from __future__ import annotations
 

@@ -100,3 +100,13 @@ def test_it_learns(make_context: MakeContext, method: OnlinePairs) -> None:
     curve = [point["reward"] for point in context.curves]
     assert curve[0] < 0.45 and sum(curve[-3:]) / 3 > 0.75
     assert all(weight.isfinite().all() for weight in weights(policy))  # type: ignore[arg-type]
+
+
+def test_a_loss_of_another_shape_is_refused(make_context: MakeContext) -> None:
+    class Mean(REBEL):
+        def loss(self, pairs: ResponsePairs) -> torch.Tensor:
+            return super().loss(pairs).mean()
+
+    message = r"the shape of the loss is \[\]; it must be \[6\], one value for each pair"
+    with pytest.raises(ValueError, match=message):
+        Mean(**SMALL).train(make_context())  # type: ignore[arg-type]

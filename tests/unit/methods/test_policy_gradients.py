@@ -23,7 +23,7 @@ from methods.core.online.surrogates import average
 from methods.nash_md import NashMD
 from methods.reinforce import Reinforce
 from methods.remax import ReMax
-from methods.toolkit.policy_gradient import PolicyGradient
+from methods.toolkit.policy_gradient import PolicyGradient, Rollout
 
 MakeContext = Callable[..., Context]
 
@@ -134,3 +134,24 @@ def test_one_step_of_a_group_trainer_is_the_papers(
     )
     assert float(expected.norm()) > 0.01
     assert torch.allclose(moved, expected, atol=1e-5)
+
+
+class OfWholeResponses(Reinforce):
+    def loss(self, logprobs: Tensor, rollout: Rollout) -> Tensor:
+        return super().loss(logprobs, rollout).sum(1, keepdim=True)
+
+
+class InAColumn(Reinforce):
+    def advantages(self, rollout: Rollout) -> Tensor:
+        return super().advantages(rollout).unsqueeze(1)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(OfWholeResponses, "loss"), (InAColumn, "advantages")]
+)
+def test_another_shape_is_refused(
+    make_context: MakeContext, method: type[Reinforce], name: str
+) -> None:
+    message = rf"the shape of the {name} is \[64, 1\]; it must be \[64, \d\]"
+    with pytest.raises(ValueError, match=message):
+        method(episodes=64).train(make_context(reward=starts_with_a))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from helpers.models import same, weights
 
 from methods.base import Context
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.policy import ModelPolicy
+from methods.core.training import optimization
 from methods.core.training.examples import PLAIN
-from methods.tr_dpo import FollowingReference
+from methods.dpo import DPO
+from methods.tr_dpo import TRDPO, FollowingReference
 
 MakeContext = Callable[..., Context]
 RESPONSES = (["a", "b"], ["a b", "c </answer>"])
@@ -73,6 +76,23 @@ def test_the_gradient_is_that_of_the_policy(make_context: MakeContext) -> None:
         return gradients
 
     assert same(gradient(lambda: following.logprobs(batch)), gradient(lambda: None))
+
+
+def test_in_bf16_an_unmoved_reference_is_that_of_dpo(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Autocast keeps the weights that it has cast: those of the policy must not be reused."""
+    monkeypatch.setattr(
+        optimization, "autocast", lambda *_: torch.autocast("cpu", dtype=torch.bfloat16)
+    )
+    short = {"beta": 0.5, "examples": 256, "batch_size": 16, "learning_rate": 1e-2}
+    margins = []
+    for method in (DPO(**short), TRDPO(**short, update_every=1000)):  # type: ignore[arg-type]
+        context = make_context()
+        method.train(context)
+        margins.append([point["logratio_margin"] for point in context.curves])
+    assert margins[0][-1] > 1
+    assert margins[1] == pytest.approx(margins[0], rel=0.05)
 
 
 def test_with_adapters_only_their_weights_are_copied(

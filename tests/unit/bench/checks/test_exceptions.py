@@ -52,7 +52,7 @@ def test_an_exception_fails_one_check_with_its_place(
     kind: type[Method], name: str, error: str
 ) -> None:
     found = outcomes(kind)
-    assert [n for n, outcome in found.items() if outcome.verdict == "fails"] == [name]
+    assert [n for n, outcome in found.items() if outcome.status == "fails"] == [name]
     assert re.match(rf"(\S+/)?\w+\.py:\d+: {re.escape(error)}", found[name].reason)
 
 
@@ -68,7 +68,7 @@ def test_without_a_line_in_its_file_the_place_is_in_that_of_a_base_class() -> No
         """It adds nothing."""
 
     found = run_check(CHECKS["raises_nothing"], Inherits)
-    assert found.verdict == "fails"
+    assert found.status == "fails"
     assert "helpers/broken_exceptions.py:" in found.reason
 
 
@@ -93,13 +93,13 @@ def test_checks_that_an_exception_keeps_from_running_share_a_row() -> None:
 @pytest.mark.parametrize("kind", [LossRaises, ReturnsTheMean])
 def test_what_keeps_checks_from_running_is_a_check_that_fails(kind: type[Method]) -> None:
     found = outcomes(kind)
-    assert found["one_loss_for_each_label"].verdict == "fails"
+    assert found["one_loss_for_each_label"].status == "fails"
     assert found["learns"].reason == "it cannot be trained: see one_loss_for_each_label"
 
 
 def test_a_method_that_cannot_be_constructed_fails_one_check() -> None:
     found = {name: run_check(check, NeedsArgument) for name, check in CHECKS.items()}
-    assert [n for n, o in found.items() if o.verdict == "fails"] == ["default_constructible"]
+    assert [n for n, o in found.items() if o.status == "fails"] == ["default_constructible"]
     assert {o.reason for o in found.values() if o.blocked} == {
         "it cannot be constructed: see default_constructible"
     }

@@ -118,7 +118,7 @@ def bco(u: UnpairedLogprobs, beta: float) -> Tensor:
 
 def outcomes(kind: type) -> dict[str, tuple[str, str]]:
     found = {name: run_check(CHECKS[name], kind) for name in NAMES}
-    return {name: (outcome.verdict, outcome.reason) for name, outcome in found.items()}
+    return {name: (outcome.status, outcome.reason) for name, outcome in found.items()}
 
 
 @pytest.mark.parametrize("beta", [0.05, 1.0, 10.0])
@@ -131,7 +131,7 @@ def test_losses_on_pairs_pass(name: str, beta: float) -> None:
         "Method", [("beta", float, beta)], bases=(Good,), namespace={"loss": loss}, frozen=True
     )
     assert kind().beta == beta
-    assert {verdict for verdict, _ in outcomes(kind).values()} == {"passes"}
+    assert {status for status, _ in outcomes(kind).values()} == {"passes"}
 
 
 def unpaired_method(loss: Unpaired) -> type[UnpairedLoss]:
@@ -145,15 +145,15 @@ def unpaired_method(loss: Unpaired) -> type[UnpairedLoss]:
 
 @pytest.mark.parametrize("loss", [kto, bco])
 def test_losses_on_single_responses_pass(loss: Unpaired) -> None:
-    assert {verdict for verdict, _ in outcomes(unpaired_method(loss)).values()} == {"passes"}
+    assert {status for status, _ in outcomes(unpaired_method(loss)).values()} == {"passes"}
 
 
 def test_a_loss_on_single_responses_with_the_wrong_sign_fails() -> None:
     def wrong(u: UnpairedLogprobs, beta: float) -> Tensor:
         return -logsigmoid(beta * u.ratio)
 
-    verdict, reason = outcomes(unpaired_method(wrong))["first_step_raises_chosen"]
-    assert (verdict, reason) == (
+    status, reason = outcomes(unpaired_method(wrong))["first_step_raises_chosen"]
+    assert (status, reason) == (
         "fails",
         "at the reference, a step does not lower a disliked response",
     )
@@ -168,14 +168,14 @@ def test_an_inverted_penalty_fails_whatever_its_size(penalty: float) -> None:
         def loss(self, logprobs: PairLogprobs) -> Tensor:
             return RewardsTheFall(penalty=penalty).loss(logprobs)
 
-    verdict, reason = outcomes(Inverted)["first_step_raises_chosen"]
-    assert verdict == "fails"
+    status, reason = outcomes(Inverted)["first_step_raises_chosen"]
+    assert status == "fails"
     assert reason.startswith("where both responses have become less likely")
 
 
 def test_the_shape_that_was_returned_is_said() -> None:
-    verdict, reason = outcomes(ReturnsTheMean)["one_loss_for_each_label"]
-    assert verdict == "fails"
+    status, reason = outcomes(ReturnsTheMean)["one_loss_for_each_label"]
+    assert status == "fails"
     assert "the shape []; it must be [5]" in reason
     assert outcomes(ReturnsTheMean)["losses_are_separate"][0] == "does not apply"
 

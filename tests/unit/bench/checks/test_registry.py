@@ -35,7 +35,7 @@ def test_there_is_a_broken_plug_in_for_every_check() -> None:
 @pytest.mark.parametrize("name", list(CHECKS))
 def test_a_broken_plug_in_fails_its_check(name: str) -> None:
     outcome = run_check(CHECKS[name], PLUG_INS[name])
-    assert outcome.verdict == "fails"
+    assert outcome.status == "fails"
     assert outcome.reason
 
 
@@ -43,18 +43,18 @@ def test_a_broken_plug_in_fails_its_check(name: str) -> None:
 @pytest.mark.parametrize("name", WRONG_METHODS)
 def test_a_wrong_method_fails_no_other_check(name: str) -> None:
     outcomes = [run_check(check, PLUG_INS[name]) for check in CHECKS.values()]
-    assert [outcome.check.name for outcome in outcomes if outcome.verdict == "fails"] == [name]
+    assert [outcome.check.name for outcome in outcomes if outcome.status == "fails"] == [name]
 
 
 @pytest.mark.parametrize("name", list(CHECKS))
 def test_a_correct_plug_in_passes(name: str) -> None:
-    assert run_check(CHECKS[name], Good).verdict == "passes"
+    assert run_check(CHECKS[name], Good).status == "passes"
 
 
 def test_an_expected_failure_is_shown_with_its_reason_and_must_happen() -> None:
     declared = run_check(CHECKS["independent_of_batch"], Declared)
-    assert (declared.verdict, declared.reason) == ("fails as expected", "its logits are in 8 bits")
-    assert run_check(CHECKS["leaves_itself"], DeclaredInVain).verdict == "fails"
+    assert (declared.status, declared.reason) == ("fails as expected", "its logits are in 8 bits")
+    assert run_check(CHECKS["leaves_itself"], DeclaredInVain).status == "fails"
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ class WritesTensors(Good):
 
 @pytest.mark.parametrize("name", ["learns", "learns_the_reverse", "independent_of_batch"])
 def test_nan_passes_no_check(name: str) -> None:
-    assert run_check(CHECKS[name], NanLogprobs).verdict == "fails"
+    assert run_check(CHECKS[name], NanLogprobs).status == "fails"
 
 
 def test_tensors_written_outside_of_the_folder_are_found() -> None:
-    assert run_check(CHECKS["writes_in_workdir"], WritesTensors).verdict == "fails"
+    assert run_check(CHECKS["writes_in_workdir"], WritesTensors).status == "fails"
 
 
 def test_a_method_may_write_to_the_libraries_temporary_folder() -> None:
     # As it is where something was trained before in the same process.
     get_temporary_cache_files_directory()
-    assert run_check(CHECKS["writes_in_workdir"], DPO).verdict == "passes"
+    assert run_check(CHECKS["writes_in_workdir"], DPO).status == "passes"

@@ -77,11 +77,11 @@ def test_a_strength_is_varied_beyond_its_grid_as_far_as_allowed(
 @pytest.mark.slow
 def test_a_correct_online_method_passes_and_a_wrong_sign_of_the_kl_fails() -> None:
     check = CHECKS["more_strength_less_kl"]
-    assert run_check(check, Reinforce).verdict == "passes"
+    assert run_check(check, Reinforce).status == "passes"
     wrong = run_check(check, FlipsKL)
-    assert wrong.verdict == "fails"
+    assert wrong.status == "fails"
     assert "is the sign of its KL term right?" in wrong.reason
-    assert run_check(check, SFT).verdict == "does not apply"
+    assert run_check(check, SFT).status == "does not apply"
 
 
 def test_the_declared_direction_counts() -> None:
@@ -92,19 +92,19 @@ def test_the_declared_direction_counts() -> None:
         strength_reduces_kl: ClassVar = False
 
     outcome = run_check(CHECKS["more_strength_less_kl"], Declared)
-    assert outcome.verdict == "fails"
+    assert outcome.status == "fails"
     assert "clearly larger" in outcome.reason
 
 
 def test_a_training_that_diverges_is_far_away() -> None:
     outcome = run_check(CHECKS["more_strength_less_kl"], DivergesIfStrong)
-    assert outcome.verdict == "fails"
+    assert outcome.status == "fails"
     assert f"inf at beta = {10 * max(Good.grid['beta']):g}" in outcome.reason
 
 
 def test_a_method_that_moves_little_is_told_what_to_change() -> None:
     outcome = run_check(CHECKS["moves"], MovesLittle)
-    assert outcome.verdict == "fails"
+    assert outcome.status == "fails"
     assert "it moves only 0.0" in outcome.reason
     assert outcome.reason.endswith("raise learning_rate or examples, or lower beta")
 

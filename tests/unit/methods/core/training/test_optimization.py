@@ -13,7 +13,7 @@ from helpers.models import same, weights
 from methods.base import Diverged
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context
-from methods.core.training.optimization import Optimization, Trained
+from methods.core.training.optimization import Optimization, TrainedModel
 
 MakeContext = Callable[..., Context]
 
@@ -26,7 +26,7 @@ def loss_of(policy: ModelPolicy, token: int) -> torch.Tensor:
 
 def start(context: Context, steps: int = 4, **options: float) -> tuple[ModelPolicy, Optimization]:
     policy = context.start()
-    trained = {"policy": Trained(policy.model, 1e-2)}
+    trained = {"policy": TrainedModel(policy.model, 1e-2)}
     return policy, Optimization(context, trained, steps, **options)
 
 
