@@ -20,7 +20,7 @@ def test_tests_pass_and_fail_as_the_checks_do() -> None:
         apply(kind)
 
     applied(Good, "leaves_itself")
-    assert run_check(CHECKS["resumes"], DeclaredAside).verdict == "does not apply"
+    assert run_check(CHECKS["resumes"], DeclaredAside).status == "does not apply"
     applied(DeclaredAside, "resumes")
     with pytest.raises(pytest.xfail.Exception, match="its logits are in 8 bits"):
         applied(Declared, "independent_of_batch")

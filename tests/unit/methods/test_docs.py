@@ -20,7 +20,8 @@ from methods.base import Context, Method
 from methods.core.feedback import KINDS, Label, Pair, Unpaired
 from methods.core.online import advantages, surrogates
 from methods.core.online.rollout import Rollout
-from methods.toolkit.policy_gradient import PolicyGradient
+from methods.toolkit.online_pairs import ResponsePairs
+from methods.toolkit.policy_gradient import OnlineRun, PolicyGradient
 
 ROOT = Path(methods.__path__[0]).parent
 DOCS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -78,7 +79,7 @@ def test_the_online_example_passes_every_check(
     monkeypatch.syspath_prepend(str(tmp_path))
     kind = example("my_reinforce_pp", tmp_path)
     outcomes = [run_check(check, kind) for check in CHECKS.values()]
-    assert [(o.check.name, o.why) for o in outcomes if o.verdict == "fails"] == []
+    assert [(o.check.name, o.why) for o in outcomes if o.status == "fails"] == []
 
 
 def test_the_pair_example_has_fifteen_lines() -> None:
@@ -120,10 +121,16 @@ def test_the_tables_name_everything() -> None:
 
 
 def test_the_tables_of_the_toolkit_name_what_there_is() -> None:
-    named = set(re.findall(r"^\| `(\w+)` \|", ONLINE, re.M))
-    members = {field.name for field in fields(Rollout)} | set(vars(Rollout))
+    # The first cell of a row: one name, or several, and functions with their arguments.
+    cells = re.findall(r"^\| (`.*?`) \|", ONLINE, re.M)
+    named = {name for cell in cells for name in re.findall(r"`(\w+)", cell)} - {"ResponsePairs"}
+    members = {field.name for field in fields(Rollout)} | set(vars(Rollout)) | {"state"}
+    members |= set(vars(OnlineRun)) | set(vars(ResponsePairs))
     settings = {field.name for field in fields(PolicyGradient)}
     assert settings < named, "a field of PolicyGradient is not explained"
+    assert {field.name for field in fields(Rollout)} < named, "a field of Rollout is not explained"
+    public = {name for name in vars(OnlineRun) if not name.startswith("_")}
+    assert public < named, "a function of OnlineRun is not explained"
     for name in named - members - settings:
         assert callable(getattr(advantages, name, None) or getattr(surrogates, name)), name
 

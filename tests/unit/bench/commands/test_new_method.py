@@ -94,7 +94,7 @@ def test_like_dpo_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.syspath_prepend(str(tmp_path))
     kind = written("margin_dpo", "dpo", tmp_path)
     outcomes = [run_check(check, kind) for check in CHECKS.values()]
-    assert [(o.check.name, o.reason) for o in outcomes if o.verdict == "fails"] == []
+    assert [(o.check.name, o.reason) for o in outcomes if o.status == "fails"] == []
 
 
 def test_what_is_written_is_clean(tmp_path: Path) -> None:
