@@ -31,7 +31,8 @@ INTRODUCTION = (
     "No policy can lie above the optimal frontier of its seed (thin lines; the bold line is their "
     "mean). The gap between a method and the frontier at the same KL is what a better method could "
     "still gain. Small dots are seeds, large markers are the mean of a setting, lines join a "
-    "method's settings in order of KL strength, and rings mark the selected ones. Many methods are "
+    "method's settings in order of KL strength, and rings mark the selected ones. The KL axis has "
+    "a square-root scale, on which the optimal gain starts as a straight line. Many methods are "
     "split by what they learn from."
 )
 ESTIMATE_NOTE = (
@@ -43,6 +44,7 @@ ESTIMATE_NOTE = (
     "too few samples for any of it: raise frontier_samples in the experiment. Numbers are means "
     "over seeds."
 )
+KL_TICKS = (0.1, 0.25, 0.5, 1, 2, 4, 7, 10, 15, 25, 40, 60, 100, 150, 250, 400, 600, 1000)
 COLUMNS = (
     Column("task", "task", "text"),
     Column("kl", "drawn to KL (nats)"),
@@ -145,8 +147,8 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
         heights += ys[xs <= right].tolist()
     span = (max(heights) - min(heights)) or 1.0
     bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
-    ax.set(xlim=(-0.03 * right, right), ylim=(bottom, top))
-    ax.set(xlabel="KL to the SFT policy (nats)", ylabel=f"{results.reward_source(task)} reward")
+    _set_kl_axis(ax, right)
+    ax.set(ylim=(bottom, top), ylabel=f"{results.reward_source(task)} reward")
     ax.grid(True)
     if known:
         _draw_frontier(ax, frontier, right, top)
@@ -160,6 +162,15 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
         else:
             background: dict[str, Any] = {"color": BACKGROUND, "marker": ".", "ms": 3, "zorder": 1}
             ax.plot(means["kl"], means["reward"], **background, lw=1)
+
+
+def _set_kl_axis(ax: Axes, right: float) -> None:
+    """Scale the axis by the square root of the KL, so that one large KL leaves room for others."""
+    ax.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), np.square))
+    ax.set_xlim(-0.001 * right, right)
+    ticks = [tick for tick in KL_TICKS if 0.02 * right <= tick <= right]
+    ax.set_xticks([0, *ticks], labels=["0", *(f"{tick:g}" for tick in ticks)])
+    ax.set_xlabel("KL to the SFT policy (nats), on a square-root scale")
 
 
 def _draw_method(ax: Axes, means: pd.DataFrame, look: Look, selected: str | None) -> None:
