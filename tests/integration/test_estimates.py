@@ -154,7 +154,8 @@ def test_pooled_samples_reach_further_and_are_within_2_percent(
     alone, pooled = reference_samples.frontiers.reward, pool.frontiers.reward
     assert np.abs(errors(alone, exact)).max() < 0.02
     assert np.abs(errors(pooled, exact)).max() < 0.02
-    assert pooled.largest_kl > math.log(3072) - 3 >= alone.largest_kl
+    bound = math.log(3072) - 3
+    assert alone.largest_kl <= bound < pooled.largest_kl - 0.25
     # At KL 0 it is the reference still, though some samples are of other policies.
     start = exact.reference_reward()
     assert pooled.reward(0.0) == pooled.reference_reward()

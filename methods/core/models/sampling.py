@@ -194,7 +194,8 @@ class _Loop:
         cumulative = logprobs.exp().double().cumsum(-1)
         uniform = torch.rand(self.batch_slice.total, dtype=torch.float64, device=logits.device)
         reached = uniform[self.batch_slice.first + places].unsqueeze(1) * cumulative[:, -1:]
-        tokens = torch.searchsorted(cumulative, reached, right=True)
+        # Limited: logits that are not finite give a place past the last token.
+        tokens = torch.searchsorted(cumulative, reached, right=True).clamp(max=logits.shape[1] - 1)
         return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
 
 

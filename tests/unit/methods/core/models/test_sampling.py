@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -68,3 +70,11 @@ def test_samples_follow_top_p(reference: ModelPolicy) -> None:
     assert bool(((counts / 4000 - expected).abs() <= 4 * spread).all())
     sampled = expected[batch.responses[:, 0]].log()
     assert torch.allclose(logprobs[:, 0], sampled.float(), atol=1e-5)
+
+
+def test_logits_that_are_not_finite_give_tokens_still(reference: ModelPolicy) -> None:
+    """So that a training that diverges is found by its loss, and not by a wrong index."""
+    policy = ModelPolicy(deepcopy(reference.model), reference.tokenizer)
+    policy.model.get_output_embeddings().weight.data.fill_(torch.nan)
+    batch, _ = policy.sample(["a", "b"], 0, SamplingParams(max_new_tokens=3))
+    assert int(batch.responses.max()) < len(reference.tokenizer)

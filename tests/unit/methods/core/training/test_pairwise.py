@@ -108,9 +108,8 @@ def test_checkpoints_are_kept_and_a_budget_of_0_changes_nothing(make_context: Ma
 def test_a_loss_of_another_shape_is_refused(
     make_context: MakeContext, shape: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    with pytest.raises(
-        ValueError, match=r"the shape of the loss is .*; it must be \[16\], one value for"
-    ):
+    message = r"the shape of the loss is .*; it must be \[16\], one value for each row"
+    with pytest.raises(ValueError, match=message):
         fit_pairs(make_context(), lambda logprobs: shape(dpo_loss(logprobs)), SCHEDULE)
 
 
