@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from methods.core.models import distributed
 
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
-# time, which must clear them again: a fifth of a small model's time. Workers keep them.
+# time, which must clear them again: a fifth of a small model's time. Workers keep them, except very
+# large ones, such as those of a large vocabulary: between these, the heap would be left in pieces.
 KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**26),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
