@@ -1,9 +1,11 @@
-"""Small models with random weights and the quirks of published ones: tokens, templates, settings."""
+"""Small random models with the quirks of published ones: tokens, chat templates, settings."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helpers.preferences import pairs
@@ -70,7 +72,7 @@ class Quirks(NamedTuple):
     pad: str
     prompt: str
     template: str | None = None
-    values: dict[str, Any] = {}
+    values: Mapping[str, Any] = MappingProxyType({})
     extra_rows: int = 0
 
 

@@ -50,7 +50,7 @@ def test_an_architecture_is_trained_and_sampled_as_its_folder_says(
     monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
     folder = make_architecture(kind, tmp_path / kind)
     data = write_rows(tmp_path / "prefs.jsonl", rows())
-    loading = {"chat_template_kwargs": quirks.values}
+    loading = {"chat_template_kwargs": dict(quirks.values)}
     experiment = experiment_file(tmp_path, data, model=str(folder), loading=loading, **QUICK)
     options: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1}
     status = run_bench(str(experiment), **options, device="cpu", out=tmp_path / "out")
