@@ -116,6 +116,7 @@ class DistributedExecutor:
         Raises:
             RuntimeError: A job failed, and the other processes may be at any point of it.
         """
+        multiply_fast()
         waiting = deque(jobs)
         while waiting:
             job = waiting.popleft()
@@ -144,6 +145,7 @@ def _do(threads: int, work: Callable[[Any], tuple[str, str, float]], argument: A
     import torch
 
     torch.set_num_threads(threads)
+    multiply_fast()
     outcome = Outcome(*work(argument))
     _freeze()
     return outcome
@@ -157,6 +159,13 @@ def _freeze() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def multiply_fast() -> None:
+    """Let GPUs multiply float32 matrices in TF32: with 10 bits of precision, and far faster."""
+    import torch
+
+    torch.set_float32_matmul_precision("high")
 
 
 def silence_libraries() -> None:

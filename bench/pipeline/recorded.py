@@ -22,6 +22,7 @@ from bench.tasks.recorded import Recorded
 from methods.core.feedback import FeedbackKind, Label, Pair, derive, prompts_of
 from methods.core.models.loading import Loading
 from methods.core.models.reward import TextReward
+from methods.core.models.text import end_tokens
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,13 @@ class RecordedPipeline(Pipeline):
         match stage:
             case "feedback":
                 size = "" if sources.model.hash else task.model
-                return {"data": sources.data, "model": sources.model.hash, "size": size}
+                values = dict(task.loading.chat_template_kwargs)
+                return {
+                    "data": sources.data,
+                    "model": sources.model.hash,
+                    "size": size,
+                    "chat_template_kwargs": values,
+                }
             case "judge":
                 size = "" if sources.judge_model.hash else task.judge_model
                 classifier = sources.judge_classifier.hash
@@ -148,6 +155,10 @@ class RecordedPipeline(Pipeline):
     def end(self) -> str:
         return str(self.tokenizer.eos_token)
 
+    @property
+    def ends(self) -> list[str]:
+        return end_tokens(self.tokenizer)
+
     @cached_property
     def tokenizer(self) -> Any:
         """The policies' tokenizer."""
@@ -157,7 +168,26 @@ class RecordedPipeline(Pipeline):
 
     def read_data(self) -> list[str]:
         self.make("feedback")
+        self._check_models()
         return recorded_summary(self.task, self.metrics("feedback"))
+
+    def _check_models(self) -> None:
+        """Load the models that the task names, before a training that they would make useless.
+
+        Raises:
+            UserError: A model cannot be loaded.
+        """
+        task, sources, missing = self.task, self.sources, self.missing()
+        if sources.model.folder:
+            self.make("base_model")
+        if "judge" in missing and sources.judge_model.folder:
+            judge.load_start(self)
+        for stage, option, source in (
+            ("judge", task.judge_classifier, sources.judge_classifier),
+            ("reward_model", task.reward_classifier, sources.reward_classifier),
+        ):
+            if stage in missing and source.folder:
+                reward_model.load_classifier(self, option, source, "cpu")
 
     def describe(self) -> dict[str, Any]:
         metrics = self.metrics("feedback")
