@@ -148,10 +148,11 @@ def _run(
         console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
+    small = all(task.has_small_model for task in experiment.task_objects.values())
     executor: LocalExecutor | DistributedExecutor = (
         DistributedExecutor()
         if distributed.is_distributed()
-        else LocalExecutor(jobs or experiment.jobs or default_jobs(device))
+        else LocalExecutor(jobs or experiment.jobs or default_jobs(device, small))
     )
     # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)

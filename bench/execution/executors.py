@@ -21,6 +21,8 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+# Small trainings that share a GPU: each has a CUDA context of its own, of half a gigabyte.
+GPU_JOBS = 8
 # Importing torch takes longer than many a pause between two jobs.
 IDLE_SECONDS = 300
 
@@ -126,11 +128,19 @@ class DistributedExecutor:
             waiting.extend(job.after(outcome))
 
 
-def default_jobs(device: str) -> int:
-    """Return as many workers as the machine has cores for on a CPU, and one on a GPU."""
-    if device != "cpu":
+def default_jobs(device: str, small_models: bool = True) -> int:
+    """Return as many workers as the machine has cores for; on a GPU a few, or one for large models.
+
+    Args:
+        device: "cpu" or "cuda".
+        small_models: Whether no model of the experiment keeps a GPU busy by itself.
+    """
+    if device != "cpu" and not small_models:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return cores if device == "cpu" else min(cores, GPU_JOBS)
 
 
 def _pool(count: int) -> Any:
