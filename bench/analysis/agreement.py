@@ -40,11 +40,26 @@ def language_model_agreement(row: pd.Series) -> Agreement:
     Args:
         row: A row of LLM_JUDGE that compares the responses that people chose and rejected.
     """
-    from scipy.stats import binomtest
-
     comparisons = int(row["wins"] + row["ties"] + row["losses"])
-    share = float(row["win_rate"])
     if not comparisons:
         return Agreement(math.nan, math.nan, math.nan, 0)
-    test = binomtest(round(share * comparisons), comparisons).proportion_ci(method="wilson")
-    return Agreement(share, float(test.low), float(test.high), comparisons)
+    share = float(row["win_rate"])
+    return Agreement(share, *wilson_interval(share, comparisons), comparisons)
+
+
+def wilson_interval(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson, 1927).
+
+    Args:
+        share: Of the successes. A tie may count as half a success: it varies less than a whole
+            one, so the interval is on the safe side.
+        count: Number of trials.
+        level: Of the interval.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + level) / 2))
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    spread = (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    half = z * spread / (1 + z**2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

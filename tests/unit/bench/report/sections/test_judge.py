@@ -9,8 +9,8 @@ import pytest
 from helpers.report import as_frame
 from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_judges import add_judges
-from scipy.stats import binomtest
 
+from bench.analysis.agreement import wilson_interval
 from bench.report.sections.judge import (
     agreement_table,
     chosen_table,
@@ -38,10 +38,9 @@ def test_agreement_is_shown_of_judge_reward_model_and_language_model(results: Re
         "71.0% [66.0%, 76.0%]",
         "66.0% [61.0%, 71.0%]",
     ]
-    # 63% of 38 comparisons, with a Wilson interval.
-    test = binomtest(round(0.63 * 38), 38).proportion_ci(method="wilson")
+    low, high = wilson_interval(0.63, 38)
     assert table["agrees with people"].tolist()[2] == (
-        f"63.0% [{100 * test.low:.1f}%, {100 * test.high:.1f}%]"
+        f"63.0% [{100 * low:.1f}%, {100 * high:.1f}%]"
     )
     assert table["preferences"].tolist() == ["400", "400", "38"]
 
