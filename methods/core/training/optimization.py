@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from methods.core.models import distributed
 from methods.core.models.loading import trainable_weights
 from methods.core.training.context import Context
-from methods.core.training.trainer import Diverged, autocast
+from methods.core.training.trainer import LOWER_LEARNING_RATE, Diverged, autocast
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,10 @@ class Optimization:
         self._norms = []
         for name, norm in zip(self.models, means, strict=True):
             if not math.isfinite(norm):
-                raise Diverged(f"the gradient norm of the {name.replace('_', ' ')} is {norm}")
+                raise Diverged(
+                    f"the gradient norm of the {name.replace('_', ' ')} is {norm}: "
+                    f"{LOWER_LEARNING_RATE}"
+                )
         return {
             f"{name}_gradient_norm": norm for name, norm in zip(self.models, means, strict=True)
         }

@@ -49,4 +49,4 @@ def test_a_death_fails_its_own_job_only() -> None:
         "8": "failed",
         "b": "ok",
     }
-    assert outcomes["9"].error.startswith("worker died: ")
+    assert outcomes["9"].error.startswith("worker died: EXIT(9)")
