@@ -40,13 +40,13 @@ def _pool(samples: PooledSamples) -> tuple[str, str, float]:
 
 def _timed(steps: Mapping[str, Callable[[], None]]) -> tuple[str, str, float]:
     """Take steps in order; return status, error with the name of the step, and seconds."""
-    started, name = time.perf_counter(), ""
-    try:
-        for name, step in steps.items():
+    started, status, error = time.perf_counter(), "ok", ""
+    for name, step in steps.items():
+        try:
             step()
-        status, error = "ok", ""
-    except Exception as problem:  # the other pipelines go on
-        status, error = "failed", f"{name}: {error_text(problem)}"
+        except Exception as problem:  # the other pipelines go on
+            status, error = "failed", f"{name}: {error_text(problem)}"
+            break
     return status, error, time.perf_counter() - started
 
 

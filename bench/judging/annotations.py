@@ -90,8 +90,8 @@ def win_rates(annotations: Sequence[Annotation]) -> Rates:
     """Return output_2's win rates over output_1 in percent, under AlpacaEval's names.
 
     The length-controlled win rate takes a response's length in characters (Dubois et al., 2024);
-    `discrete_win_rate` rounds preferences to win, draw or loss. Where the length alone decides, there
-    is no length-controlled win rate.
+    `discrete_win_rate` rounds preferences to win, draw or loss. Where the length alone decides,
+    there is no length-controlled win rate.
     """
     won = np.array([annotation.won for annotation in annotations])
     lengths = np.array([[len(a.output_1), len(a.output_2)] for a in annotations], dtype=float)

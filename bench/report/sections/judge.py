@@ -8,6 +8,7 @@ from bench.analysis.agreement import Agreement, language_model_agreement, stage_
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
 from bench.analysis.selection import selected_rows
 from bench.report.content.display import MISSING, count, percent, tokens
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 from bench.results.schema import CHOSEN
@@ -136,7 +137,7 @@ def chosen_table(results: Results, task: str) -> Table:
                 "implicit_accuracy": percent(seeds["implicit_accuracy"].mean()),
             }
         )
-    return Table.of(CHOSEN_COLUMNS, lines)
+    return Table.of(CHOSEN_COLUMNS, [*lines, *failed_rows(results, task, CHOSEN_COLUMNS)])
 
 
 def shown(agreement: Agreement) -> str:

@@ -55,7 +55,7 @@ def main_table(results: Results, task: str) -> Table:
         finished, started = seed_counts(runs, task, method, params)
         lines.append(
             {
-                "method": results.marked(method),
+                "method": results.marked(method, task),
                 "setting": MISSING if params is None else setting(params),
                 **{metric.name: metric_cell(metric, own_rows[metric.name]) for metric in metrics},
                 "gain": MISSING if method == "sft" else signed(gain),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.analysis.averages import complete_mean
 from bench.analysis.selection import of_selected, selected_rows
 from bench.report.content.display import number, percent, tokens
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 
@@ -60,4 +61,5 @@ def shape_table(results: Results, task: str) -> Table:
             }
         )
     modes = MODE_COLUMNS if optima["mode_mass"].notna().any() else ()
-    return Table.of((*COLUMNS, *modes), lines)
+    columns = (*COLUMNS, *modes)
+    return Table.of(columns, [*lines, *failed_rows(results, task, columns)])

@@ -34,9 +34,13 @@ def test_a_full_disk_names_the_cache() -> None:
 
 
 def test_a_killed_worker_is_told_from_one_that_crashed() -> None:
-    killed = RuntimeError("A worker was terminated. The exit codes of the workers are {SIGKILL(-9)}")
+    killed = RuntimeError(
+        "A worker was terminated. The exit codes of the workers are {SIGKILL(-9)}"
+    )
     assert "--jobs 1" in death_text(killed) and "loading.lora.rank" in death_text(killed)
-    crashed = RuntimeError("A worker was terminated. The exit codes of the workers are {SIGSEGV(-11)}")
+    crashed = RuntimeError(
+        "A worker was terminated. The exit codes of the workers are {SIGSEGV(-11)}"
+    )
     assert death_text(crashed) == "worker died: SIGSEGV(-11)"
     assert death_text(RuntimeError("pipe closed")) == "worker died: pipe closed"
 
