@@ -34,6 +34,53 @@ def stage_agreement(results: Results, task: str, stage: str) -> Agreement:
     return Agreement(*(float(rows[name].mean()) for name in names))
 
 
+class SharedErrors(NamedTuple):
+    """What the errors of judge and reward model have in common, means over seeds.
+
+    Attributes:
+        judge_wrong: Share of held-out pairs on which the judge is wrong.
+        reward_model_wrong: Share on which the reward model is wrong.
+        both_wrong: Share on which both are.
+        errors: Correlation of their errors (phi) with its 95% interval over prompts.
+        margins: Correlation of their margins, likewise.
+        pairs: Number of held-out pairs.
+    """
+
+    judge_wrong: float
+    reward_model_wrong: float
+    both_wrong: float
+    errors: tuple[float, float, float]
+    margins: tuple[float, float, float]
+    pairs: float
+
+    @property
+    def wrong_with_judge(self) -> float:
+        """How often the reward model is wrong where the judge is; nan if the judge never is."""
+        return self.both_wrong / self.judge_wrong if self.judge_wrong else math.nan
+
+
+def shared_errors(results: Results, task: str) -> SharedErrors | None:
+    """Return what the errors of a task's judge and reward model share; None if not known."""
+    stages = results.stages
+    rows = stages[(stages["task"] == task) & (stages["stage"] == "agreement")]
+    rows = rows.dropna(subset="both_wrong")
+    if rows.empty:
+        return None
+    means = rows.drop(columns=["task", "stage"]).mean()
+
+    def with_interval(name: str) -> tuple[float, float, float]:
+        return float(means[name]), float(means[f"{name}_low"]), float(means[f"{name}_high"])
+
+    return SharedErrors(
+        1 - stage_agreement(results, task, "judge").share,
+        1 - stage_agreement(results, task, "reward_model").share,
+        float(means["both_wrong"]),
+        with_interval("error_correlation"),
+        with_interval("margin_correlation"),
+        float(means["pairs"]),
+    )
+
+
 def language_model_agreement(row: pd.Series) -> Agreement:
     """Return how often a language model agrees with people, with a Wilson interval.
 

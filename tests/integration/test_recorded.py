@@ -106,6 +106,12 @@ def test_the_report_says_what_the_judge_was_and_how_good(finished: Finished) -> 
     assert judge["pairs"] == len(pd.read_parquet(finished.out / "pairs.parquet"))
     assert f"{100 * judge['reward_accuracy']:.1f}%" in report
     assert "that nothing else saw" in report and "held-out preferences" in report
+    assert "starts from the same weights as the reward model (tiny)" in report
+    shared = stages.loc["agreement"]
+    assert shared["pairs"] == judge["pairs"]
+    most = 1 - max(judge["reward_accuracy"], stages.loc["reward_model", "reward_accuracy"])
+    assert 0 <= shared["both_wrong"] <= most + 1e-6
+    assert "errors of judge and reward model" in report
     assert "judge reward" in report and "gold reward of the methods" not in report
     assert "win rate vs chosen" in report and "implicit accuracy" in report
 
