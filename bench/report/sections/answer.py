@@ -51,8 +51,8 @@ DECLARED_NOTE = (
 )
 PRIMARY_NOTE = (
     "No contrast is declared, so one comparison for each task receives a verdict: the best method "
-    "against the second best, as ordered on validation prompts, without the methods that were "
-    f"given the gold reward. {TEST} With one contrast, p needs no correction. {SEEDS}"
+    "against the second best, as ordered on validation prompts, privileged "
+    f"methods aside. {TEST} With one contrast, p needs no correction. {SEEDS}"
 )
 # A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02

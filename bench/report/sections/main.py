@@ -10,6 +10,7 @@ from bench.analysis.selection import seed_counts, select_settings, selected_rows
 from bench.analysis.statistics import mean_interval
 from bench.report.content.display import (
     MISSING,
+    metric_help,
     metric_label,
     metric_value,
     plus_minus,
@@ -63,7 +64,9 @@ def main_table(results: Results, task: str) -> Table:
             }
         )
     source = results.reward_source(task)
-    columns = [Column(m.name, metric_label(m, source), help=m.help) for m in metrics]
+    columns = [
+        Column(m.name, metric_label(m, source), help=metric_help(m, source)) for m in metrics
+    ]
     columns.insert(1 + [metric.name for metric in metrics].index("reward"), GAIN)
     return Table.of([METHOD, SETTING, *columns, SEEDS], lines)
 

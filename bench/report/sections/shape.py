@@ -10,7 +10,7 @@ from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 
 INTRODUCTION = (
-    "Mean length of the responses, and the length that the gold reward's own optimum has at the "
+    "Mean length of the responses, and the length that the reward's own optimum has at the "
     "same KL: a method with longer responses gained from length. Entropy (nats) and distinct-2 "
     "show how varied the responses are. Where all responses can be listed, the modes are the "
     "fewest responses that hold half of that optimum. A policy with less probability on them has "
