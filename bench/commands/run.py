@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from bench.cache.files import check_writable
 from bench.config.catalog import ALL, not_in_all
@@ -229,15 +230,16 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its main tables; return the exit status (1 if a run failed)."""
+    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
     from bench.report.build import build_report
-    from bench.report.terminal import terminal_tables
+    from bench.report.terminal import terminal_report
 
     report = build_report(folder)
-    for table in terminal_tables(folder):
-        console.print(table)
+    for shown in terminal_report(folder):
+        console.print(shown, soft_wrap=isinstance(shown, Text))
     if failures:
-        console.print(f"[red]{failures} runs failed[/]: the report lists them with the reasons")
+        runs = "1 run" if failures == 1 else f"{failures} runs"
+        console.print(f"[red]{runs} failed[/]: the report lists all with their errors")
     console.print(f"report: {report}", soft_wrap=True)
     return 1 if failures else 0
 

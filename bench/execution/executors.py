@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from bench.execution.failures import death_text
 from methods.core.models import distributed
 
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
@@ -99,7 +100,7 @@ class LocalExecutor:
             # Which job killed its worker is not known: each that was running gets one of its own.
             done = self._start(job, 1)
         if isinstance(death := done.exception(), BrokenProcessPool):
-            return Outcome("failed", f"worker died: {' '.join(str(death).split())[:200]}", 0.0)
+            return Outcome("failed", death_text(death), 0.0)
         return done.result()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from bench.evaluation.pooled_samples import PooledSamples
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
+from bench.execution.failures import error_text
 from bench.execution.plan import Work
 from bench.execution.progress import Progress
 from bench.execution.release import release_memory
@@ -29,21 +30,24 @@ class Preparation:
 
 
 def _prepare(job: Preparation) -> tuple[str, str, float]:
-    return _timed(job.pipeline.prepare, job.reference_samples.make)
+    make = job.pipeline.make
+    steps: dict[str, Callable[[], None]] = {s: partial(make, s) for s in job.pipeline.stages}
+    return _timed(steps | {"reference_samples": job.reference_samples.make})
 
 
 def _pool(samples: PooledSamples) -> tuple[str, str, float]:
-    return _timed(samples.make)
+    return _timed({"pooled_samples": samples.make})
 
 
-def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
-    started = time.perf_counter()
-    try:
-        for step in steps:
+def _timed(steps: Mapping[str, Callable[[], None]]) -> tuple[str, str, float]:
+    """Take steps in order; return status, error with the name of the step, and seconds."""
+    started, status, error = time.perf_counter(), "ok", ""
+    for name, step in steps.items():
+        try:
             step()
-        status, error = "ok", ""
-    except Exception as problem:  # the other pipelines go on
-        status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+        except Exception as problem:  # the other pipelines go on
+            status, error = "failed", f"{name}: {error_text(problem)}"
+            break
     release_memory()
     return status, error, time.perf_counter() - started
 
@@ -106,7 +110,7 @@ class Schedule:
         self.progress.advance("shared stages", label, *outcome)
         if outcome.status != "ok":
             for run in self.left[pipeline]:
-                self.problems[run.key] = ("failed", f"shared stage: {outcome.error}")
+                self.problems[run.key] = ("failed", f"shared stage {outcome.error}")
                 self.progress.expect(run.name, self.progress.left[run.name] - 1)
             self.left[pipeline] = []
         others = [self._preparation(other) for other in self.waiting.get(pipeline, [])]

@@ -58,7 +58,9 @@ def measure_policy(
     for split in SPLITS:
         measured = measure(reference_samples, policy, split, per_prompt)
         if not math.isfinite(measured.metrics["reward"]):
-            raise Diverged(f"the {pipeline.task.reward_source} reward is not finite")
+            source = pipeline.task.reward_source
+            remedy = ": lower the judge's learning rate" if source == "judge" else ""
+            raise Diverged(f"the {source} reward is not finite{remedy}")
         if split == "test":
             measured.metrics |= win_rate_chosen(pipeline, measured)
         _write(folder, split, measured)

@@ -15,6 +15,7 @@ from bench.evaluation.draw import Row
 from bench.evaluation.measure import Measured
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import Outcome
+from bench.execution.failures import error_text, one_line
 from bench.execution.measuring import (
     CHECKPOINTS_FILE,
     TEMPERATURES_FILE,
@@ -200,8 +201,8 @@ def attempt(run: Run) -> Outcome:
         run.execute()
         status, error = "ok", ""
     except Diverged as problem:
-        status, error = "diverged", str(problem)
+        status, error = "diverged", one_line(str(problem))
     except (Exception, SystemExit) as problem:  # one failure never takes the others down
-        status, error = "failed", f"{type(problem).__name__}: {problem}"
+        status, error = "failed", error_text(problem)
     release_memory()
-    return Outcome(status, " ".join(error.split())[:500], time.perf_counter() - started)
+    return Outcome(status, error, time.perf_counter() - started)

@@ -49,7 +49,7 @@ def test_a_death_fails_its_own_job_only() -> None:
         "8": "failed",
         "b": "ok",
     }
-    assert outcomes["9"].error.startswith("worker died: ")
+    assert outcomes["9"].error.startswith("worker died: EXIT(9)")
 
 
 def test_small_models_share_a_gpu_and_large_ones_do_not() -> None:
