@@ -56,6 +56,9 @@ def bench(
     jobs: Jobs = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/NAME.")] = None,
+    keep: Annotated[
+        str, typer.Option(help="The trained policies that stay on disk: all, selected or none.")
+    ] = "",
 ) -> None:
     """Run a comparison and write its report. Finished runs are not repeated."""
     from bench.commands.run import run_bench
@@ -71,6 +74,7 @@ def bench(
         jobs=jobs,
         device=device,
         out=out,
+        keep=keep,
     )
     raise typer.Exit(status)
 

@@ -126,10 +126,20 @@ class Schedule:
     def _pooling(self, pipeline: Pipeline) -> list[Job]:
         pool = self.work.pooled_samples(pipeline)
         if pool is not None and not pool.exists():
+            if dropped := self._dropped(pipeline):
+                self.left[pipeline] = dropped
+                for run in dropped:
+                    self.progress.expect(run.name, self.progress.left[run.name] + 1)
+                return self._runs(pipeline)
             return [Job(_pool, pool, partial(self._after_pooling, pipeline))]
         self.poolable.discard(pipeline)
         self._expect_pools()
         return []
+
+    def _dropped(self, pipeline: Pipeline) -> list[Run]:
+        """Return the runs that must be trained again, because their policies are to be sampled."""
+        runs = self.work.pooled_runs(pipeline)
+        return [run for run in runs if not run.trained() and run.key not in self.problems]
 
     def _after_pooling(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
         # Without it the frontier is what the reference's samples give: no run fails by this.

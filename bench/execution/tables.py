@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.selection import select_settings
 from bench.config.catalog import learns_from, title
 from bench.evaluation.draw import Row
 from bench.evaluation.head_to_head import Side, chosen_side, head_to_head, side_of
@@ -19,11 +18,12 @@ from bench.evaluation.optimal.frontier import Frontiers
 from bench.evaluation.optimal.modes import at_optimum
 from bench.evaluation.optimal.regret import split_regret
 from bench.execution.jobs import Problems
+from bench.execution.keeping import selected_runs
 from bench.execution.measuring import SPLITS
 from bench.execution.plan import Plan
 from bench.execution.run import Run
 from bench.pipeline.base import Pipeline
-from bench.results.schema import CHOSEN, RUNS
+from bench.results.schema import CHOSEN
 
 FrontiersByPipeline = dict[Pipeline, Frontiers]
 # Of the SFT policy against itself, by definition: two sets of its samples differ by chance.
@@ -124,13 +124,9 @@ def head_to_head_rows(runs_table: pd.DataFrame, finished: list[Run]) -> Iterator
         runs_table: RUNS, by which settings are selected.
         finished: Runs that are ok.
     """
-    runs_table = RUNS.typed(runs_table)
-    selected = {task: select_settings(runs_table, task) for task in set(runs_table["task"])}
     groups: dict[tuple[str, int], list[Run]] = {}
-    for run in finished:
-        task, method, params, seed = run.identity.values()
-        if selected[task].get(method) == params:
-            groups.setdefault((task, seed), []).append(run)
+    for run in selected_runs(runs_table, finished):
+        groups.setdefault((run.pipeline.name, run.pipeline.seed), []).append(run)
     for (task, seed), group in groups.items():
         sides: dict[str, Side] = {run.name: side_of(run.measured("test")) for run in group}
         pairs = list(permutations(sides, 2))

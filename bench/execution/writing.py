@@ -9,6 +9,7 @@ import yaml
 from bench.cache.files import write_json, write_text
 from bench.execution import tables
 from bench.execution.jobs import Problems
+from bench.execution.keeping import kept_runs
 from bench.execution.manifest import calibration, manifest
 from bench.execution.plan import Plan
 from bench.execution.run import Run
@@ -17,7 +18,7 @@ from bench.results import schema
 
 def write_results(
     plan: Plan, problems: Problems, folder: Path, started: float, command: str
-) -> None:
+) -> list[Run]:
     """Write all tables, the manifest and the resolved experiment.
 
     Args:
@@ -26,6 +27,9 @@ def write_results(
         folder: The results folder.
         started: When the command was started, seconds since the epoch.
         command: The command as the user may repeat it.
+
+    Returns:
+        The runs whose policies the manifest names: those that the experiment keeps.
     """
     finished = [run for run in plan.runs if run.key not in problems]
     frontiers = {p: found for p in plan.pipelines if (found := plan.frontiers(p))}
@@ -46,8 +50,10 @@ def write_results(
     _write_samples(plan, finished, folder)
     experiment = yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True)
     write_text(folder / "experiment.yaml", experiment)
-    about = manifest(plan, finished, started, command)
+    kept = kept_runs(plan, runs, problems)
+    about = manifest(plan, kept, started, command)
     write_json(folder / "manifest.json", about | {"calibration": calibration(folder)})
+    return kept
 
 
 def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
