@@ -11,12 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.commands.policies.command_line import app as policy_commands
+
 app = typer.Typer(
     help="Compare ways of aligning language models with preferences.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(policy_commands)
 
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
 Jobs = Annotated[
