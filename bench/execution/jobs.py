@@ -14,6 +14,7 @@ from bench.execution.plan import Work
 from bench.execution.progress import Progress
 from bench.execution.run import Run, attempt
 from bench.pipeline.base import Pipeline
+from methods.core.models import distributed
 
 # Status and error of each run that is not ok, by its key.
 Problems = dict[str, tuple[str, str]]
@@ -121,7 +122,16 @@ class Schedule:
         if outcome.status != "ok":
             self.problems[run.key] = (outcome.status, outcome.error)
         self.left[run.pipeline].remove(run)
+        if outcome.status == "ok" and not self.work.keeps_policies:
+            self._drop(run)
         return [] if self.left[run.pipeline] else self._pooling(run.pipeline)
+
+    def _drop(self, run: Run) -> None:
+        """Remove a measured policy, unless a pool may sample it or another run measures it."""
+        waiting = {other.train_key for runs in self.left.values() for other in runs}
+        may_go = run.pipeline not in self.poolable and run.train_key not in waiting
+        if may_go and distributed.is_main():
+            run.drop_policy()
 
     def _pooling(self, pipeline: Pipeline) -> list[Job]:
         pool = self.work.pooled_samples(pipeline)

@@ -30,6 +30,11 @@ class Work:
         """The pipelines, in their order."""
         return list(self.reference_samples)
 
+    @property
+    def keeps_policies(self) -> bool:
+        """Whether any trained policy is needed once it is measured, besides those of the pool."""
+        return True
+
     def unready(self) -> list[Pipeline]:
         """Return the pipelines that lack a stage or their reference samples."""
         samples = self.reference_samples
@@ -134,6 +139,10 @@ class Plan(Work):
                 ]
         cached = sum(run.finished() for run in runs)
         return cls(reference_samples, runs, experiment, device, cached)
+
+    @property
+    def keeps_policies(self) -> bool:
+        return self.experiment.keep != "none"
 
     def lines(self) -> Iterator[str]:
         """Yield the plan in words, a line for each task."""
