@@ -128,10 +128,9 @@ def _run(
         silence_libraries,
     )
     from bench.execution.jobs import execute
-    from bench.execution.keeping import drop_policies
     from bench.execution.plan import Plan
     from bench.execution.progress import Progress
-    from bench.execution.writing import write_results
+    from bench.execution.writing import drop_policies, write_results
 
     silence_libraries()
     distributed.initialize(device)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.selection import select_settings
 from bench.config.catalog import learns_from, title
 from bench.evaluation.draw import Row
 from bench.evaluation.head_to_head import Side, chosen_side, head_to_head, side_of
@@ -18,12 +19,11 @@ from bench.evaluation.optimal.frontier import Frontiers
 from bench.evaluation.optimal.modes import at_optimum
 from bench.evaluation.optimal.regret import split_regret
 from bench.execution.jobs import Problems
-from bench.execution.keeping import selected_runs
 from bench.execution.measuring import SPLITS
 from bench.execution.plan import Plan
 from bench.execution.run import Run
 from bench.pipeline.base import Pipeline
-from bench.results.schema import CHOSEN
+from bench.results.schema import CHOSEN, RUNS
 
 FrontiersByPipeline = dict[Pipeline, Frontiers]
 # Of the SFT policy against itself, by definition: two sets of its samples differ by chance.
@@ -113,6 +113,23 @@ def stage_rows(plan: Plan) -> Iterator[Row]:
         metrics |= {name: own.metrics() for name, own in samples.items() if own and own.exists()}
         for stage, values in metrics.items():
             yield {"task": pipeline.name, "seed": pipeline.seed, **values, "stage": stage}
+
+
+def selected_runs(runs_table: pd.DataFrame, finished: list[Run]) -> list[Run]:
+    """Return the finished runs of the selected settings.
+
+    Args:
+        runs_table: RUNS, by which settings are selected.
+        finished: Runs that are ok.
+    """
+    runs_table = RUNS.typed(runs_table)
+    selected = {task: select_settings(runs_table, task) for task in set(runs_table["task"])}
+    kept = []
+    for run in finished:
+        task, method, params, _ = run.identity.values()
+        if selected[task].get(method) == params:
+            kept.append(run)
+    return kept
 
 
 def head_to_head_rows(runs_table: pd.DataFrame, finished: list[Run]) -> Iterator[Row]:

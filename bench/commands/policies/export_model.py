@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cache.files import write_json
 from bench.commands.policies.card import BASE_FOLDER, Exported, model_card
@@ -19,6 +20,9 @@ from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
 from methods.core.models.loading import ADAPTER_FILE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # What the makers of a model said about generation. A policy's own config leaves it out, because
 # the run samples by its own parameters.
@@ -137,17 +141,18 @@ def _write(
     # The SFT policy has no adapters but those that have learned nothing.
     source = policies.sft(policy.seed) if adapters and policy.method == "sft" else policy.folder
     if source is not policy.folder or not adapters:
-        _copy(source, out)
+        write_model(source, out)
         return Exported("model")
     if merge:
         _merge(policies.sft(policy.seed), policy.folder, out)
         return Exported("merged")
     _copy(policy.folder, out)
+    _copy_tokenizer(policy.folder, out)
     base = base_model or model_as_it_is(policies.experiment.task_objects[policy.task])
     _set_base_model(out, base or BASE_FOLDER)
     if not base:
         (out / BASE_FOLDER).mkdir()
-        _copy(policies.sft(policy.seed), out / BASE_FOLDER)
+        write_model(policies.sft(policy.seed), out / BASE_FOLDER)
     return Exported("adapters", base, writes_base=not base)
 
 
@@ -159,22 +164,49 @@ def model_as_it_is(task: Task) -> str:
     return str(Path(task.model).absolute()) if Path(task.model).is_dir() else task.model
 
 
-def _copy(source: Path, out: Path) -> None:
-    """Copy the files of a saved model that others need, without traces of this machine."""
-    for pattern in WEIGHTS:
-        _copy_files(source, pattern, out)
+def write_model(source: Path, out: Path) -> None:
+    """Write a saved model as others need it: every row of its embedding belongs to a token.
+
+    Policies give no probability to other rows. A program that does not know which rows these are
+    would sample them.
+
+    Args:
+        source: Folder of a whole model.
+        out: An existing folder.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if AutoConfig.from_pretrained(source).get_text_config().vocab_size > _tokens(source):
+        model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype="auto")
+        _save(model, _tokens(source), out)
+    else:
+        _copy(source, out)
     _copy_tokenizer(source, out)
     _restore_generation(source, out)
 
 
-def _copy_files(source: Path, pattern: str, out: Path) -> None:
-    for file in source.glob(pattern):
-        shutil.copy(file, out)
+def _tokens(source: Path) -> int:
+    """Return how many rows of the embedding belong to tokens."""
+    from transformers import AutoTokenizer
+
+    return max(AutoTokenizer.from_pretrained(source).get_vocab().values()) + 1
+
+
+def _save(model: PreTrainedModel, tokens: int, out: Path) -> None:
+    if model.get_input_embeddings().weight.shape[0] > tokens:
+        model.resize_token_embeddings(tokens)
+    model.save_pretrained(out, safe_serialization=True)
+
+
+def _copy(source: Path, out: Path, patterns: Sequence[str] = WEIGHTS) -> None:
+    for pattern in patterns:
+        for file in source.glob(pattern):
+            shutil.copy(file, out)
 
 
 def _copy_tokenizer(source: Path, out: Path) -> None:
-    for pattern in TOKENIZER:
-        _copy_files(source, pattern, out)
+    """Copy the tokenizer and its chat template without traces of this machine."""
+    _copy(source, out, TOKENIZER)
     file = out / "tokenizer_config.json"
     content = {k: v for k, v in _read(file).items() if k not in NOT_EXPORTED}
     kind = content.get("tokenizer_class")
@@ -211,7 +243,7 @@ def _merge(base: Path, adapters: Path, out: Path) -> None:
 
     model = AutoModelForCausalLM.from_pretrained(base, use_safetensors=True, dtype="float32")
     merged = PeftModel.from_pretrained(model, adapters).merge_and_unload()
-    merged.save_pretrained(out, safe_serialization=True)
+    _save(merged, _tokens(adapters), out)
     _copy_tokenizer(adapters, out)
     _restore_generation(base, out)
 
