@@ -48,6 +48,7 @@ def run_bench(
     jobs: int | None,
     device: str,
     out: Path | None,
+    keep: str = "",
 ) -> int:
     """Run an experiment and write its results.
 
@@ -62,6 +63,7 @@ def run_bench(
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
         out: The results folder; None for results/NAME.
+        keep: Which policies stay on disk; "" for what the experiment says.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -72,7 +74,7 @@ def run_bench(
     experiment = load_experiment(source or built_in(data, model), data=data, model=model)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
-    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds, keep=keep)
     experiment = declare(experiment, contrasts, methods)
     for name, reason in not_in_all(methods).items():
         print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
@@ -129,7 +131,7 @@ def _run(
     from bench.execution.jobs import execute
     from bench.execution.plan import Plan
     from bench.execution.progress import Progress
-    from bench.execution.writing import write_results
+    from bench.execution.writing import drop_policies, write_results
 
     silence_libraries()
     distributed.initialize(device)
@@ -170,7 +172,8 @@ def _run(
     distributed.finalize()
     if not distributed.is_main():
         return 1 if problems else 0
-    write_results(plan, problems, folder, started, command_line())
+    kept = write_results(plan, problems, folder, started, command_line())
+    drop_policies(plan, kept)
     judge_status = run_llm_judge(experiment, folder, store.root, console)
     return max(show(folder, console, len(problems)), judge_status)
 

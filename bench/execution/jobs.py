@@ -16,6 +16,7 @@ from bench.execution.progress import Progress
 from bench.execution.release import release_memory
 from bench.execution.run import Run, attempt
 from bench.pipeline.base import Pipeline
+from methods.core.models import distributed
 
 # Status and error of each run that is not ok, by its key.
 Problems = dict[str, tuple[str, str]]
@@ -127,15 +128,34 @@ class Schedule:
         if outcome.status != "ok":
             self.problems[run.key] = (outcome.status, outcome.error)
         self.left[run.pipeline].remove(run)
+        if outcome.status == "ok" and not self.work.keeps_policies:
+            self._drop(run)
         return [] if self.left[run.pipeline] else self._pooling(run.pipeline)
+
+    def _drop(self, run: Run) -> None:
+        """Remove a measured policy, unless a pool may sample it or another run measures it."""
+        waiting = {other.train_key for runs in self.left.values() for other in runs}
+        may_go = run.pipeline not in self.poolable and run.train_key not in waiting
+        if may_go and distributed.is_main():
+            run.drop_policy()
 
     def _pooling(self, pipeline: Pipeline) -> list[Job]:
         pool = self.work.pooled_samples(pipeline)
         if pool is not None and not pool.exists():
+            if dropped := self._dropped(pipeline):
+                self.left[pipeline] = dropped
+                for run in dropped:
+                    self.progress.expect(run.name, self.progress.left[run.name] + 1)
+                return self._runs(pipeline)
             return [Job(_pool, pool, partial(self._after_pooling, pipeline))]
         self.poolable.discard(pipeline)
         self._expect_pools()
         return []
+
+    def _dropped(self, pipeline: Pipeline) -> list[Run]:
+        """Return the runs that must be trained again, because their policies are to be sampled."""
+        runs = self.work.pooled_runs(pipeline)
+        return [run for run in runs if not run.trained() and run.key not in self.problems]
 
     def _after_pooling(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
         # Without it the frontier is what the reference's samples give: no run fails by this.

@@ -158,8 +158,13 @@ class Run:
                 per_prompt=self.per_prompt,
                 temperatures=self.temperatures,
                 checkpoints=self.policy_folder / CHECKPOINTS,
+                records=[self.policy_folder / name for name in (USAGE_FILE, CURVES_FILE)],
                 folder=folder,
             )
+
+    def drop_policy(self) -> None:
+        """Remove the trained policy, its checkpoints, and what is left of its training."""
+        self.pipeline.store.drop(POLICY, self.train_key)
 
     def policy(self) -> Policy:
         """Return the trained policy, loaded from disk."""
@@ -187,11 +192,11 @@ class Run:
 
     def curves(self) -> list[dict[str, float]]:
         """Return the training curves that the method logged."""
-        return list(read_json(self.policy_folder / CURVES_FILE))
+        return list(read_json(self.metrics_folder / CURVES_FILE))
 
     def usage(self) -> Row:
         """Return what training used."""
-        return dict(read_json(self.policy_folder / USAGE_FILE))
+        return dict(read_json(self.metrics_folder / USAGE_FILE))
 
 
 def attempt(run: Run) -> Outcome:
