@@ -8,7 +8,7 @@ import pytest
 from helpers.synthetic import fail, make_results, make_runs, write_folder
 
 from bench.analysis.contrasts import contrast, declared, exploratory, with_verdict
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import selected_rewards, selected_rows
 from bench.analysis.statistics import paired_interval
 from bench.errors import UserError
 from bench.results.loading import Results, load_results
@@ -32,7 +32,8 @@ def test_differences_are_paired_by_seed() -> None:
         rows[rows["method"] == method].set_index("seed")["reward"][[0, 1, 3]].tolist()
         for method in ("ppo", "dpo")
     )
-    assert contrast(rows, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
+    rewards = selected_rewards(make_results({"runs": shuffled}), "polite")
+    assert contrast(rewards, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
 
 
 def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_more_contrasts_than_the_seeds_can_confirm_are_warned_of(tmp_path: Path)
     part = answer(ordered(tmp_path / "six", pairs), "polite")
     assert part.statement.count("No difference shown") == 2
     [warning] = part.warnings
-    assert "2 contrasts are declared" in warning and "below 0.062 with 6 seeds" in warning
+    assert "2 contrasts are tested, and" in warning and "below 0.062 with 6 seeds" in warning
     assert "Run 7 seeds" in warning
     enough = answer(ordered(tmp_path / "seven", pairs, seeds=7), "polite")
     assert enough.warnings == ()

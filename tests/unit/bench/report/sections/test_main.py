@@ -9,7 +9,7 @@ from helpers.report import as_frame
 from helpers.synthetic import make_results, make_runs
 
 from bench.analysis.contrasts import contrast
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import selected_rewards
 from bench.report.sections.main import main_table
 from bench.results import metrics
 from bench.results.columns import Metric
@@ -25,7 +25,7 @@ def results() -> Results:
 
 def test_the_table_shows_intervals_and_dashes(results: Results) -> None:
     table = as_frame(main_table(results, "polite")).set_index("method")
-    gain = contrast(selected_rows(results.runs, "polite"), "ppo", "sft").difference
+    gain = contrast(selected_rewards(results, "polite"), "ppo", "sft").difference
     expected = f"+{gain.mean:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
     assert table.loc["ppo", "gain over SFT"] == expected
     assert table.loc["sft", "gain over SFT"] == "—"
