@@ -170,7 +170,7 @@ def declared(results: Results) -> list[tuple[str, str]]:
     return [pair for pair in pairs if set(pair) <= set(results.methods)]
 
 
-def tested(results: Results) -> dict[str, list[Comparison]]:
+def all_with_verdict(results: Results) -> dict[str, list[Comparison]]:
     """Return the comparisons that may have a verdict, by task.
 
     Without a declared contrast these are the best method of each task against the second best, both
@@ -204,7 +204,7 @@ def _pairs(results: Results, task: str) -> list[tuple[str, str]]:
 
 def with_verdict(results: Results, task: str) -> list[Comparison]:
     """Return a task's comparisons that may have a verdict."""
-    return tested(results)[task]
+    return all_with_verdict(results)[task]
 
 
 def exploratory(results: Results, task: str) -> list[Comparison]:

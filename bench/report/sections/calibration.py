@@ -70,13 +70,13 @@ def calibration_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
             f"wrong in {percent(wrong / total, 1)}."
         )
     if shared := summary.get("shared_prompts"):
-        sentences.append(_shared_prompts_sentence(shared))
+        sentences.append(shared_prompts_sentence(shared))
     if false["low"] > SIGNIFICANCE:
         sentences.append("That is more false verdicts than the test allows: trust none of them.")
     return tuple(sentences)
 
 
-def _shared_prompts_sentence(shared: Mapping[str, Any]) -> str:
+def shared_prompts_sentence(shared: Mapping[str, Any]) -> str:
     """Say how often equal methods got a verdict where all seeds share the test prompts."""
     shares: dict[str, list[float]] = {}
     for cell in shared["cells"]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-from bench.analysis.contrasts import Comparison, Contrast, exploratory, tested, with_verdict
+from bench.analysis.contrasts import (
+    Comparison,
+    Contrast,
+    all_with_verdict,
+    exploratory,
+    with_verdict,
+)
 from bench.analysis.selection import SelectedRewards, order_by_validation, selected_rewards
 from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, seeds_for_verdict
 from bench.report.content.display import MISSING, count, number, percent, signed
@@ -129,13 +135,13 @@ def verdict_statement(results: Results, task: str) -> str:
     if not comparisons:
         [only, *_] = order_by_validation(results.runs, task, results.privileged)
         return f"No verdict: there is no other method to compare {only} with."
-    contrasts = sum(map(len, tested(results).values()))
+    contrasts = sum(map(len, all_with_verdict(results).values()))
     return " ".join(_sentence(results, c, contrasts) for c in comparisons)
 
 
 def unreachable_verdict_warnings(results: Results, task: str) -> list[str]:
     """Warn where too many contrasts are tested for any to be confirmed with these seeds."""
-    by_task = tested(results)
+    by_task = all_with_verdict(results)
     contrasts = sum(map(len, by_task.values()))
     seeds = max((c.contrast.difference.n for group in by_task.values() for c in group), default=0)
     needed = seeds_for_verdict(contrasts)
