@@ -41,7 +41,7 @@ class OverPrompts(NamedTuple):
 
     Attributes:
         prompts: Number of them; 0 where samples.parquet lacks the rewards on them.
-        p: Of the two-way analysis over seeds and prompts.
+        p: Of the two-way analysis over seeds and prompts; nan with one seed.
         from_seeds: The share of the difference's variance that more seeds would reduce.
         from_prompts: The share that more prompts would reduce.
     """
@@ -145,6 +145,8 @@ def _by_prompt(
 def _over_prompts(table: ndarray) -> OverPrompts:
     if not table.size:
         return OverPrompts(0, *[float("nan")] * 3)
+    if len(table) == 1:
+        return OverPrompts(table.shape[1], *[float("nan")] * 3)
     found = crossed_mean(table)
     variance = found.errors[2] ** 2
     shares = [

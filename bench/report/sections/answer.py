@@ -41,8 +41,8 @@ TEST = (
     "addition, the 95% t-interval must exclude 0."
 )
 SHARED_PROMPTS = (
-    " Where all seeds share a sample of prompts, so must the interval for other seeds and other "
-    "prompts, and p is the larger of both tests."
+    " Where all seeds share a sample of prompts, p is the larger of this test's and that of a "
+    "two-way analysis over seeds and prompts, whose interval must exclude 0."
 )
 SEEDS = (
     f"A verdict needs {SEEDS_FOR_VERDICT} seeds, since p cannot fall below {SIGNIFICANCE} with "

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.sampled_prompts import TASK, crossed_values, recorded_results
 from helpers.synthetic import fail, make_runs, write_folder
 from helpers.synthetic_design import GRID
 
@@ -186,3 +187,17 @@ def test_results_of_failed_runs_alone_have_no_verdict(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo"], 2)
     part = answer(loaded(tmp_path, fail(runs, runs["seed"] >= 0, "no disk")), "polite")
     assert part.statement.startswith("No verdict: no run") and "10 of 10 runs" in part.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "basis"),
+    [(6, "6 seeds and 64 prompts)"), (1, "1 seed and 64 prompts, for this one training)")],
+)
+def test_intervals_say_what_they_rest_on_where_seeds_share_prompts(seeds: int, basis: str) -> None:
+    difference = crossed_values(0.5, seeds, 64, 0.02)
+    rewards = {"sft": np.zeros_like(difference), "dpo": difference}
+    results = recorded_results(rewards, [("dpo", "sft")])
+    text = " ".join(answer(results, TASK).paragraphs)
+    assert "above the SFT policy (95% interval" in text and basis in text
+    [note] = answer_section(results).notes
+    assert "Where all seeds share a sample of prompts, p is the larger" in note
