@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -172,6 +173,8 @@ def declared(results: Results) -> list[tuple[str, str]]:
     return [pair for pair in pairs if set(pair) <= set(results.methods)]
 
 
+# Sections of a report ask for it again and again.
+@lru_cache(maxsize=1)
 def all_with_verdict(results: Results) -> dict[str, list[Comparison]]:
     """Return the comparisons that may have a verdict, by task.
 

@@ -16,7 +16,8 @@ from bench.tasks import TASKS
 from bench.tasks.base import END, Embedded
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that analyses of the same results can be cached.
+@dataclass(frozen=True, eq=False)
 class Results:
     """What a run left. Text that is missing is "", a number that is missing is nan.
 
