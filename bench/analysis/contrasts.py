@@ -125,11 +125,12 @@ def contrast(rewards: SelectedRewards, method: str, other: str) -> Contrast:
     improvement = probability_of_improvement([first], [second]) if differences else float("nan")
     ours, theirs = both.notna().to_numpy().sum(axis=0).tolist()
     lost = (theirs - len(differences), ours - len(differences))
-    if rewards.by_prompt is None:
-        interval, prompts = mean_interval(differences), None
-    else:
+    interval, prompts = mean_interval(differences), None
+    if rewards.by_prompt is not None:
         table = _by_prompt(rewards.by_prompt, method, other, paired.index)
-        interval, prompts = crossed_interval(table), _over_prompts(table)
+        unknown = interval._replace(low=float("nan"), high=float("nan"))
+        interval = crossed_interval(table) if table.size else unknown
+        prompts = _over_prompts(table)
     return Contrast(differences, interval, sign_flip_p(differences), improvement, lost, prompts)
 
 
@@ -144,17 +145,16 @@ def _by_prompt(
 
 
 def _over_prompts(table: ndarray) -> OverPrompts:
-    if not table.size:
-        return OverPrompts(0, *[float("nan")] * 3)
-    if len(table) == 1:
-        return OverPrompts(table.shape[1], *[float("nan")] * 3)
+    seeds, prompts = table.shape
+    if seeds < 2 or not prompts:
+        return OverPrompts(prompts, *[float("nan")] * 3)
     found = crossed_mean(table)
     variance = found.errors[2] ** 2
     shares = [
         float(part / variance) if variance > 0 else float("nan")
         for part in (found.from_seeds, found.from_prompts)
     ]
-    return OverPrompts(table.shape[1], float(found.p()), *shares)
+    return OverPrompts(prompts, float(found.p()), *shares)
 
 
 def declared(results: Results) -> list[tuple[str, str]]:

@@ -148,6 +148,9 @@ def test_without_rewards_on_each_prompt_there_is_no_verdict() -> None:
     [comparison] = with_verdict(missing, TASK)
     assert comparison.verdict == "no prompts"
     assert math.isnan(comparison.contrast.difference.half_width)
+    assert comparison.contrast.difference.mean == pytest.approx(
+        crossed_values(0.9, 6, 64, 0.02).mean()
+    )
 
 
 def test_only_seeds_that_both_finished_count() -> None:
