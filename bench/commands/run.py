@@ -183,7 +183,8 @@ def contrasts_line(experiment: Experiment) -> str:
     from bench.analysis.statistics import seeds_for_verdict
 
     pairs = [" vs ".join(pair) for pair in experiment.contrasts]
-    needed = seeds_for_verdict(len(pairs))
+    # Holm corrects for the contrasts of all tasks together.
+    needed = seeds_for_verdict(len(pairs) * len(experiment.tasks))
     too_few = f"; a verdict needs {needed} seeds, not {experiment.seeds}"
     return f"contrasts: {', '.join(pairs)}{too_few if experiment.seeds < needed else ''}"
 
