@@ -22,17 +22,13 @@ from bench.config.narrowing import narrow
 from bench.config.settings import check_feedback
 from bench.errors import UserError
 from bench.pipeline.sources import needs_hub
-from bench.tasks.sizes import SIZES
+from bench.requirements.estimate import has_large_model
+from bench.requirements.presets import built_in
 from methods.core.feedback import DERIVABLE
 from methods.core.models import distributed
 
 if TYPE_CHECKING:
     from bench.execution.plan import Plan
-
-# Embedded models that are trained on a GPU, with smaller learning rates.
-GPU_SIZES = ("10M", "50M", "150M")
-# Models whose weights take fewer bytes get the learning rates of embedded models.
-SMALL_MODEL = 20 * 2**20
 
 
 def run_bench(
@@ -68,7 +64,8 @@ def run_bench(
     Raises:
         UserError: The input is not valid.
     """
-    experiment = load_experiment(source or built_in(data, model), data=data, model=model)
+    source = source or built_in(data, model, lambda: resolve_device(device))
+    experiment = load_experiment(source, data=data, model=model)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
     experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
@@ -86,16 +83,6 @@ def check_positive(option: str, value: int | None) -> None:
     """Raise UserError if an option is set to a number below 1."""
     if value is not None and value < 1:
         raise UserError(f"{option}: must be 1 or more, not {value}")
-
-
-def built_in(data: str, model: str) -> str:
-    """Return the built-in experiment that suits data and model, mostly by its learning rates."""
-    if not data:
-        return "default"
-    if not model or model in SIZES:
-        return "recorded_gpu" if model in GPU_SIZES else "recorded"
-    weights = [file.stat().st_size for file in Path(model).glob("*.safetensors")]
-    return "recorded" if weights and sum(weights) < SMALL_MODEL else "pretrained"
 
 
 def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
@@ -122,6 +109,7 @@ def _run(
     from bench.execution.executors import (
         DistributedExecutor,
         LocalExecutor,
+        core_count,
         default_jobs,
         silence_libraries,
     )
@@ -148,10 +136,13 @@ def _run(
         console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
+    workers = jobs or experiment.jobs or default_jobs(device)
+    # Small models are no faster with more threads, and give the same numbers with any `jobs`.
+    threads = max(1, core_count() // workers) if has_large_model(experiment) else 1
     executor: LocalExecutor | DistributedExecutor = (
         DistributedExecutor()
         if distributed.is_distributed()
-        else LocalExecutor(jobs or experiment.jobs or default_jobs(device))
+        else LocalExecutor(workers, threads)
     )
     # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)

@@ -126,8 +126,11 @@ class DistributedExecutor:
 
 def default_jobs(device: str) -> int:
     """Return as many workers as the machine has cores for on a CPU, and one on a GPU."""
-    if device != "cpu":
-        return 1
+    return 1 if device != "cpu" else core_count()
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
