@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
 from bench.execution.memory import PeakMemory
-from bench.pipeline.base import Pipeline, load_shared_policy
+from bench.pipeline.base import Pipeline, load_shared_policy, load_shared_reward
 from methods.base import Context, Method
 from methods.core.feedback import Label
 from methods.core.models import distributed
@@ -73,24 +73,26 @@ def train_policy(
     """
     if distributed.is_distributed() and not method.distributed:
         raise ValueError("this method trains in one process, not in a distributed run")
-    # What was measured last need not stay beside what is trained.
+    # What was measured last need not stay beside what is trained, and every training loads all that
+    # it needs: its memory does not depend on what came before.
     load_shared_policy.cache_clear()
+    load_shared_reward.cache_clear()
     importlib.import_module("transformers").set_seed(pipeline.seed)
-    context = Context(
-        sft=pipeline.folder("sft"),
-        prompts=pipeline.prompts("train"),
-        labels=_labels(method, pipeline),
-        sampling=training_sampling(sampling),
-        budget=budget,
-        seed=pipeline.seed,
-        workdir=workdir,
-        device=pipeline.device,
-        reward_function=_reward(method, pipeline),
-        reward_folder=None if method.privileged else pipeline.folder("reward_model"),
-        checkpoints=checkpoints,
-        loading=pipeline.loading,
-    )
     with PeakMemory(pipeline.device) as memory:
+        context = Context(
+            sft=pipeline.folder("sft"),
+            prompts=pipeline.prompts("train"),
+            labels=_labels(method, pipeline),
+            sampling=training_sampling(sampling),
+            budget=budget,
+            seed=pipeline.seed,
+            workdir=workdir,
+            device=pipeline.device,
+            reward_function=_reward(method, pipeline),
+            reward_folder=None if method.privileged else pipeline.folder("reward_model"),
+            checkpoints=checkpoints,
+            loading=pipeline.loading,
+        )
         policy = method.train(context)
         if isinstance(policy, ModelPolicy):
             check_finite(policy.model)
