@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import threading
 from types import TracebackType
 
@@ -11,9 +9,9 @@ from types import TracebackType
 class PeakMemory:
     """A context manager that watches how much memory its block adds to what is in use.
 
-    On a CPU this is the process's resident memory, looked at ten times a second. Workers keep
-    freed memory to use it again; it is given back before the block starts, so that it does not hide
-    what the block takes. What the block loads of the libraries counts as its own.
+    On a CPU this is the process's resident memory, looked at ten times a second. Freed memory that
+    the process keeps hides what the block takes: call `release_memory` first. Libraries that the
+    block loads, and gaps in the memory that it frees, count too: some tens of MB.
 
     Attributes:
         device: "cpu" watches the process's resident memory, "cuda" torch's allocator.
@@ -29,14 +27,12 @@ class PeakMemory:
         self._watcher: threading.Thread | None = None
 
     def __enter__(self) -> PeakMemory:
-        gc.collect()
         if self.device.startswith("cuda"):
             import torch
 
             torch.cuda.reset_peak_memory_stats(self.device)
             self._before = torch.cuda.memory_allocated(self.device) / 2**20
         else:
-            give_back()
             self._before = resident()
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
@@ -71,10 +67,3 @@ def resident() -> float:
     import psutil
 
     return float(psutil.Process().memory_info().rss / 2**20)
-
-
-def give_back() -> None:
-    """Return freed memory to the system, where the C library can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

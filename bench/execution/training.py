@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
 from bench.execution.memory import PeakMemory
-from bench.pipeline.base import Pipeline, load_shared_policy, load_shared_reward
+from bench.execution.release import release_memory
+from bench.pipeline.base import Pipeline
 from methods.base import Context, Method
 from methods.core.feedback import Label
 from methods.core.models import distributed
@@ -73,10 +74,8 @@ def train_policy(
     """
     if distributed.is_distributed() and not method.distributed:
         raise ValueError("this method trains in one process, not in a distributed run")
-    # What was measured last need not stay beside what is trained, and every training loads all that
-    # it needs: its memory does not depend on what came before.
-    load_shared_policy.cache_clear()
-    load_shared_reward.cache_clear()
+    # Freed memory that this process keeps would hide what the training takes.
+    release_memory()
     importlib.import_module("transformers").set_seed(pipeline.seed)
     with PeakMemory(pipeline.device) as memory:
         context = Context(

@@ -158,11 +158,19 @@ USAGE = (
     Metric(
         "peak_memory_mb",
         "peak memory",
-        "Peak memory during training: of the process on a CPU, of the allocator on a GPU.",
+        "The most memory that the training added, with all models that it loads: to the process "
+        "on a CPU (to some tens of MB), to the allocator on a GPU.",
         unit="MB",
         format="count",
         higher_is_better=False,
         shown=("usage",),
+    ),
+    Metric(
+        "micro_batch_halvings",
+        "smaller micro-batches",
+        "How often the training ran out of memory, halved its micro-batches and repeated the step.",
+        format="count",
+        higher_is_better=False,
     ),
 )
 OF_PEOPLE = (
