@@ -56,6 +56,13 @@ def bench(
     jobs: Jobs = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/NAME.")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only print what large models take: memory, time, disk."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even what does not seem to fit into memory.")
+    ] = False,
 ) -> None:
     """Run a comparison and write its report. Finished runs are not repeated."""
     from bench.commands.run import run_bench
@@ -71,6 +78,8 @@ def bench(
         jobs=jobs,
         device=device,
         out=out,
+        dry_run=dry_run,
+        force=force,
     )
     raise typer.Exit(status)
 

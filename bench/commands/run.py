@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.cache.files import check_writable
+from bench.commands.requirements import check_requirements
 from bench.config.catalog import ALL, not_in_all
 from bench.config.contrasts import declare
 from bench.config.experiment import Experiment
@@ -22,8 +23,7 @@ from bench.config.narrowing import narrow
 from bench.config.settings import check_feedback
 from bench.errors import UserError
 from bench.pipeline.sources import needs_hub
-from bench.requirements.estimate import has_large_model
-from bench.requirements.presets import built_in
+from bench.requirements.presets import built_in, limited_to_data
 from methods.core.feedback import DERIVABLE
 from methods.core.models import distributed
 
@@ -43,6 +43,8 @@ def run_bench(
     jobs: int | None,
     device: str,
     out: Path | None,
+    dry_run: bool = False,
+    force: bool = False,
 ) -> int:
     """Run an experiment and write its results.
 
@@ -57,6 +59,8 @@ def run_bench(
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
         out: The results folder; None for results/NAME.
+        dry_run: Whether to print only what large models take.
+        force: Whether to run what does not seem to fit into memory.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -64,8 +68,10 @@ def run_bench(
     Raises:
         UserError: The input is not valid.
     """
-    source = source or built_in(data, model, lambda: resolve_device(device))
-    experiment = load_experiment(source, data=data, model=model)
+    preset = source or built_in(data, model, lambda: resolve_device(device))
+    experiment = load_experiment(preset, data=data, model=model)
+    if not source and preset.startswith("pretrained"):
+        experiment = limited_to_data(experiment)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
     experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
@@ -76,7 +82,16 @@ def run_bench(
     check_writable(folder)
     if not any(map(needs_hub, experiment.task_objects.values())):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return _run(experiment, folder, resolve_device(device), jobs, ALL in methods)
+    jobs = jobs or experiment.jobs
+    return _run(
+        experiment,
+        folder,
+        resolve_device(device),
+        jobs,
+        ALL in methods,
+        dry_run=dry_run,
+        force=force,
+    )
 
 
 def check_positive(option: str, value: int | None) -> None:
@@ -102,7 +117,14 @@ def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
 
 
 def _run(
-    experiment: Experiment, folder: Path, device: str, jobs: int | None, all_methods: bool
+    experiment: Experiment,
+    folder: Path,
+    device: str,
+    jobs: int | None,
+    all_methods: bool,
+    *,
+    dry_run: bool,
+    force: bool,
 ) -> int:
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.store import default_store
@@ -124,10 +146,16 @@ def _run(
     width = None if sys.stdout.isatty() else 140
     console = Console(highlight=False, width=width, quiet=not distributed.is_main())
     started = time.time()
+    store, workers = default_store(), jobs or default_jobs(device)
+    # Before models are downloaded.
+    large = check_requirements(
+        experiment, device, workers, store.root, console, table=dry_run, force=force
+    )
+    if dry_run:
+        return 0
     experiment, lines = fit_options(experiment)
     for line in lines:
         console.print(f"  {line}", soft_wrap=True, markup=False)
-    store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
     if unsuited := read_data(plan, console):
@@ -136,13 +164,10 @@ def _run(
         console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
-    workers = jobs or experiment.jobs or default_jobs(device)
     # Small models are no faster with more threads, and give the same numbers with any `jobs`.
-    threads = max(1, core_count() // workers) if has_large_model(experiment) else 1
+    threads = max(1, core_count() // workers) if large else 1
     executor: LocalExecutor | DistributedExecutor = (
-        DistributedExecutor()
-        if distributed.is_distributed()
-        else LocalExecutor(workers, threads)
+        DistributedExecutor() if distributed.is_distributed() else LocalExecutor(workers, threads)
     )
     # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work: what it adds to the process on a CPU, to the allocator on a GPU."""
+"""Peak memory of a piece of work: what it adds to the process, or to the allocator of a GPU."""
 
 from __future__ import annotations
 

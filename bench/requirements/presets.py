@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench.config.experiment import Experiment
 from bench.requirements.shape import parameters_of
+from bench.requirements.texts import rows_of
+from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
 
 # Embedded models that are trained on a GPU, with smaller learning rates.
@@ -23,6 +26,9 @@ LARGEST = "pretrained_8B"
 UNKNOWN = "pretrained_1B"
 # On a CPU, models that are feasible at all get short texts and few steps.
 ON_CPU, FEASIBLE_ON_CPU = "pretrained_cpu", 750_000_000
+
+# How often a preset goes through few pairs at most, and how few examples and episodes that may be.
+PASSES, LEAST = 3, 1024
 
 
 def built_in(data: str, model: str, device: Callable[[], str]) -> str:
@@ -45,3 +51,16 @@ def built_in(data: str, model: str, device: Callable[[], str]) -> str:
     if parameters <= FEASIBLE_ON_CPU and device() == "cpu":
         return ON_CPU
     return next((name for name, most in PRESETS.items() if parameters <= most), LARGEST)
+
+
+def limited_to_data(experiment: Experiment) -> Experiment:
+    """Return a preset with a budget that suits its data: three passes at most.
+
+    The presets' examples and episodes are for tens of thousands of pairs. Data on the hub is not
+    counted.
+    """
+    [task] = experiment.task_objects.values()
+    if not isinstance(task, Recorded) or not (rows := rows_of(task)):
+        return experiment
+    passes = round(PASSES * rows * task.shares.train)
+    return experiment.model_copy(update={"budget": min(experiment.budget, max(LEAST, passes))})

@@ -92,7 +92,7 @@ def shape_of(name: str) -> Shape | None:
 
 
 @lru_cache(maxsize=8)
-def activation_bytes(name: str, tokens: int, *, bf16: bool) -> float:
+def token_activations(name: str, tokens: int, *, bf16: bool) -> float:
     """Return the bytes that a forward pass keeps of each token for the backward pass.
 
     The model runs on tensors without content (torch's fake tensors), so that this holds for any
@@ -103,7 +103,7 @@ def activation_bytes(name: str, tokens: int, *, bf16: bool) -> float:
         tokens: Length of the text: attention masks grow with its square.
         bf16: Whether the model computes in bf16.
     """
-    config: Any = _config(name)
+    config: Any = config_of(name)
     tokens = max(tokens, 2 * SHORT_TEXT)
     try:
         longer = _kept_bytes(config, tokens, bf16) - _kept_bytes(config, SHORT_TEXT, bf16)
@@ -117,7 +117,7 @@ def _without_weights(name: str) -> PreTrainedModel | None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    config = _config(name)
+    config = config_of(name)
     if config is None:
         return None
     try:
@@ -132,7 +132,7 @@ def _without_weights(name: str) -> PreTrainedModel | None:
     return model
 
 
-def _config(name: str) -> PretrainedConfig | None:
+def config_of(name: str) -> PretrainedConfig | None:
     """Return a model's config; None if it cannot be read, or not be fetched from the hub."""
     from transformers import AutoConfig, LlamaConfig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_larger_models_do_not_learn_faster() -> None:
         ]
 
     by_size = [rates(name) for name in PRESETS]
-    for smaller, larger in zip(by_size, by_size[1:], strict=False):
+    for smaller, larger in pairwise(by_size):
         assert all(a >= b for a, b in zip(smaller, larger, strict=True))
     # Adapters take larger rates than whole weights.
     assert all(a > b for a, b in zip(rates(LARGEST), by_size[-1], strict=True))
