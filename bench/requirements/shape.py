@@ -91,7 +91,7 @@ def shape_of(name: str) -> Shape | None:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def token_activations(name: str, tokens: int, *, bf16: bool) -> float:
     """Return the bytes that a forward pass keeps of each token for the backward pass.
 

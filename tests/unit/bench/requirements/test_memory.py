@@ -36,8 +36,8 @@ def test_weights_gradients_and_adam_are_those_of_a_real_step(tmp_path: Path) -> 
     assert estimate.optimizer == sum(a.nbytes for a in averages)
 
 
-def test_adapters_train_little_on_frozen_weights(tmp_path: Path) -> None:
-    name = config_folder(tmp_path, "Llama-3.2-1B")
+def test_adapters_train_little_on_frozen_weights(models: Path) -> None:
+    name = config_folder(models, "Llama-3.2-1B")
     whole = trained_model(model_of(name, bf16=True))
     # float32, and what training computes with in bf16.
     assert whole.weights == pytest.approx(4 * 1.2358e9 + 2 * 0.973e9, rel=1e-3)
@@ -50,27 +50,27 @@ def test_adapters_train_little_on_frozen_weights(tmp_path: Path) -> None:
     assert quantized.weights < 0.35 * lora.weights
 
 
-def test_frozen_models_are_in_bf16_on_a_gpu(tmp_path: Path) -> None:
-    name = config_folder(tmp_path, "Llama-3.2-1B")
+def test_frozen_models_are_in_bf16_on_a_gpu(models: Path) -> None:
+    name = config_folder(models, "Llama-3.2-1B")
     assert frozen_model(model_of(name, bf16=True)).weights == 2 * 1_235_814_400
     assert frozen_model(model_of(name)).weights == 4 * 1_235_814_400
 
 
-def test_checkpointing_keeps_one_layer_and_the_inputs_of_the_others(tmp_path: Path) -> None:
-    name = config_folder(tmp_path, "Llama-3.2-1B")
+def test_checkpointing_keeps_one_layer_and_the_inputs_of_the_others(models: Path) -> None:
+    name = config_folder(models, "Llama-3.2-1B")
     whole = model_of(name, bf16=True).activations(512)
     saved = model_of(name, Loading(gradient_checkpointing=True), bf16=True).activations(512)
     assert saved == pytest.approx(whole / 16 + 16 * 2048 * 4)
 
 
-def test_logits_do_not_grow_beyond_those_of_a_part(tmp_path: Path) -> None:
-    model = model_of(config_folder(tmp_path, "Llama-3.2-1B"))
+def test_logits_do_not_grow_beyond_those_of_a_part(models: Path) -> None:
+    model = model_of(config_folder(models, "Llama-3.2-1B"))
     few, many, more = (step(model, 1000, 100, scored).activations for scored in (10, 300, 600))
     assert few < many == more
 
 
-def test_keys_and_values_of_llama_1b_take_32_kilobytes_a_token(tmp_path: Path) -> None:
-    model = model_of(config_folder(tmp_path, "Llama-3.2-1B"), bf16=True)
+def test_keys_and_values_of_llama_1b_take_32_kilobytes_a_token(models: Path) -> None:
+    model = model_of(config_folder(models, "Llama-3.2-1B"), bf16=True)
     one, two = (sampling(model, 1, length).cache for length in (100, 200))
     assert (two - one) / 100 == 2 * 2 * 16 * 8 * 64
 

@@ -43,8 +43,8 @@ def test_a_toy_model_is_trained_like_an_embedded_one(tmp_path: Path) -> None:
         ("Llama-3.1-8B", "pretrained_8B"),
     ],
 )
-def test_a_large_model_has_the_preset_of_its_size(model: str, preset: str, tmp_path: Path) -> None:
-    folder = config_folder(tmp_path, model)
+def test_a_large_model_has_the_preset_of_its_size(model: str, preset: str, models: Path) -> None:
+    folder = config_folder(models, model)
     assert built_in("prefs", folder, on("cuda")) == preset
     small = preset in ("pretrained_100M", "pretrained_500M")
     assert built_in("prefs", folder, on("cpu")) == (ON_CPU if small else preset)

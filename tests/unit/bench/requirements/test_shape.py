@@ -25,8 +25,8 @@ def known_shape(name: str) -> Shape:
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
-def test_parameters_are_those_that_the_models_state(name: str, tmp_path: Path) -> None:
-    assert parameters_of(config_folder(tmp_path, name)) == PARAMETERS[name]
+def test_parameters_are_those_that_the_models_state(name: str, models: Path) -> None:
+    assert parameters_of(config_folder(models, name)) == PARAMETERS[name]
 
 
 def test_embedded_sizes_are_about_as_large_as_their_names_say() -> None:
@@ -84,8 +84,8 @@ def test_traced_activations_are_what_the_real_model_keeps(kind: str, tmp_path: P
     assert token_activations(str(folder), TOKENS, bf16=False) == pytest.approx(real, rel=0.02)
 
 
-def test_bf16_keeps_less_and_longer_texts_no_less(tmp_path: Path) -> None:
-    folder = config_folder(tmp_path, "SmolLM2-135M")
+def test_bf16_keeps_less_and_longer_texts_no_less(models: Path) -> None:
+    folder = config_folder(models, "SmolLM2-135M")
     short, in_bf16 = (token_activations(folder, 32, bf16=bf16) for bf16 in (False, True))
     assert 0.5 * short < in_bf16 < 0.75 * short
     assert token_activations(folder, 1024, bf16=False) >= short
