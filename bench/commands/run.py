@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from bench.cache.files import check_writable
 from bench.commands.requirements import check_requirements
@@ -43,6 +44,7 @@ def run_bench(
     jobs: int | None,
     device: str,
     out: Path | None,
+    keep: str = "",
     dry_run: bool = False,
     force: bool = False,
 ) -> int:
@@ -59,6 +61,7 @@ def run_bench(
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
         out: The results folder; None for results/NAME.
+        keep: Which policies stay on disk; "" for what the experiment says.
         dry_run: Whether to print only what large models take.
         force: Whether to run what does not seem to fit into memory.
 
@@ -74,7 +77,7 @@ def run_bench(
         experiment = limited_to_data(experiment)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
-    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds, keep=keep)
     experiment = declare(experiment, contrasts, methods)
     for name, reason in not_in_all(methods).items():
         print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
@@ -138,7 +141,7 @@ def _run(
     from bench.execution.jobs import execute
     from bench.execution.plan import Plan
     from bench.execution.progress import Progress
-    from bench.execution.writing import write_results
+    from bench.execution.writing import drop_policies, write_results
 
     silence_libraries()
     distributed.initialize(device)
@@ -146,7 +149,8 @@ def _run(
     width = None if sys.stdout.isatty() else 140
     console = Console(highlight=False, width=width, quiet=not distributed.is_main())
     started = time.time()
-    store, workers = default_store(), jobs or default_jobs(device)
+    small = all(task.has_small_model for task in experiment.task_objects.values())
+    store, workers = default_store(), jobs or default_jobs(device, small)
     # Before models are downloaded.
     large = check_requirements(
         experiment, device, workers, store.root, console, table=dry_run, force=force
@@ -184,7 +188,8 @@ def _run(
     distributed.finalize()
     if not distributed.is_main():
         return 1 if problems else 0
-    write_results(plan, problems, folder, started, command_line())
+    kept = write_results(plan, problems, folder, started, command_line())
+    drop_policies(plan, kept)
     judge_status = run_llm_judge(experiment, folder, store.root, console)
     return max(show(folder, console, len(problems)), judge_status)
 
@@ -244,15 +249,16 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its main tables; return the exit status (1 if a run failed)."""
+    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
     from bench.report.build import build_report
-    from bench.report.terminal import terminal_tables
+    from bench.report.terminal import terminal_report
 
     report = build_report(folder)
-    for table in terminal_tables(folder):
-        console.print(table)
+    for shown in terminal_report(folder):
+        console.print(shown, soft_wrap=isinstance(shown, Text))
     if failures:
-        console.print(f"[red]{failures} runs failed[/]: the report lists them with the reasons")
+        runs = "1 run" if failures == 1 else f"{failures} runs"
+        console.print(f"[red]{runs} failed[/]: the report lists all with their errors")
     console.print(f"report: {report}", soft_wrap=True)
     return 1 if failures else 0
 

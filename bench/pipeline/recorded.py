@@ -14,14 +14,15 @@ from bench.data.wording import too_many_bad_rows_text
 from bench.errors import UserError
 from bench.pipeline.base import Pipeline, Stage, load_shared_reward
 from bench.pipeline.sources import Sources, find_model, find_sources
-from bench.pipeline.stages import base_model, judge, recorded_feedback, reward_model, sft
+from bench.pipeline.stages import agreement, base_model, judge, recorded_feedback, reward_model, sft
 from bench.pipeline.stages.training.models import positions_of
-from bench.pipeline.summary import judge_description, recorded_summary
+from bench.pipeline.summary import judge_description, judge_warning, recorded_summary
 from bench.tasks.base import Split
 from bench.tasks.recorded import Recorded
 from methods.core.feedback import FeedbackKind, Label, Pair, derive, prompts_of
 from methods.core.models.loading import Loading
 from methods.core.models.reward import TextReward
+from methods.core.models.text import end_tokens
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RecordedPipeline(Pipeline):
         "reward_model": Stage(
             reward_model.make_recorded, ("sft",), ("reward_model", "reward_classifier")
         ),
+        "agreement": Stage(agreement.make_recorded, ("judge", "reward_model")),
     }
 
     task: Recorded
@@ -86,7 +88,13 @@ class RecordedPipeline(Pipeline):
         match stage:
             case "feedback":
                 size = "" if sources.model.hash else task.model
-                return {"data": sources.data, "model": sources.model.hash, "size": size}
+                values = dict(task.loading.chat_template_kwargs)
+                return {
+                    "data": sources.data,
+                    "model": sources.model.hash,
+                    "size": size,
+                    "chat_template_kwargs": values,
+                }
             case "judge":
                 size = "" if sources.judge_model.hash else task.judge_model
                 classifier = sources.judge_classifier.hash
@@ -148,6 +156,10 @@ class RecordedPipeline(Pipeline):
     def end(self) -> str:
         return str(self.tokenizer.eos_token)
 
+    @property
+    def ends(self) -> list[str]:
+        return end_tokens(self.tokenizer)
+
     @cached_property
     def tokenizer(self) -> Any:
         """The policies' tokenizer."""
@@ -157,11 +169,33 @@ class RecordedPipeline(Pipeline):
 
     def read_data(self) -> list[str]:
         self.make("feedback")
-        return recorded_summary(self.task, self.metrics("feedback"))
+        self._check_models()
+        warning = judge_warning(self.task, self.sources)
+        summary = recorded_summary(self.task, self.metrics("feedback"))
+        return [*summary, f"warning: {warning}"] if warning else summary
+
+    def _check_models(self) -> None:
+        """Load the models that the task names, before a training that they would make useless.
+
+        Raises:
+            UserError: A model cannot be loaded.
+        """
+        task, sources, missing = self.task, self.sources, self.missing()
+        if sources.model.folder:
+            self.make("base_model")
+        if "judge" in missing and sources.judge_model.folder:
+            judge.load_start(self)
+        for stage, option, source in (
+            ("judge", task.judge_classifier, sources.judge_classifier),
+            ("reward_model", task.reward_classifier, sources.reward_classifier),
+        ):
+            if stage in missing and source.folder:
+                reward_model.load_classifier(self, option, source, "cpu")
 
     def describe(self) -> dict[str, Any]:
         metrics = self.metrics("feedback")
         return {
             "judge": judge_description(self.task, metrics),
+            "judge_warning": judge_warning(self.task, self.sources),
             "data": metrics | {"summary": recorded_summary(self.task, metrics)},
         }

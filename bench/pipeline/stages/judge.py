@@ -19,9 +19,12 @@ from bench.tasks.sizes import SIZES
 from methods.core.feedback import Label, responses_of, with_responses
 from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.reward import TextReward, with_end
+from methods.core.models.reward import TextReward
+from methods.core.models.text import with_end
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from bench.pipeline.recorded import RecordedPipeline
 
 
@@ -35,7 +38,7 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     judge: TextReward
     if task.judge_classifier.model:
         source = pipeline.sources.judge_classifier
-        judge = load_classifier(pipeline, task.judge_classifier, source)
+        judge = load_classifier(pipeline, task.judge_classifier, source, pipeline.device)
     else:
         judge = _trained(pipeline)
     judge.save(folder)
@@ -43,8 +46,10 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
 
 
 def _trained(pipeline: RecordedPipeline) -> TextReward:
+    from transformers import AutoTokenizer
+
     start = _start(pipeline)
-    end = str(ModelPolicy.load(start, "cpu").tokenizer.eos_token)
+    end = str(AutoTokenizer.from_pretrained(start).eos_token)
     labels = [
         _with_end(label, pipeline.end, end)
         for label in pipeline.labels("judge", pipeline.feedback_kind)
@@ -52,7 +57,7 @@ def _trained(pipeline: RecordedPipeline) -> TextReward:
     train = partial(train_reward_model, loading=pipeline.task.loading)
     training = pipeline.task.judge
     judge = pipeline.fit("judge", train, start, trainable(labels), training, seed=0)
-    judge.end = pipeline.end
+    judge.ends = pipeline.ends
     pipeline.store.drop_workdir(_workdir_name(pipeline))
     return judge
 
@@ -62,17 +67,15 @@ def _start(pipeline: RecordedPipeline) -> Path:
     task, source = pipeline.task, pipeline.sources.judge_model.folder
     if not task.judge_model or task.judge_model == task.model:
         return pipeline.folder("base_model")
-    plain = task.text == "plain"
     if source:
-        tokenizer = load_tokenizer(Path(source), plain)
-        model = load_model(Path(source), tokenizer, "float32")
+        model, tokenizer = load_start(pipeline)
     else:
         texts = (
             text
             for label in pipeline.labels("train", pipeline.feedback_kind)
             for text in (label.prompt, *responses_of(label))
         )
-        tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, plain)
+        tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, task.text == "plain")
         model = pretrain_on_labels(pipeline, "judge", task.judge_model, tokenizer)
     start = pipeline.store.workdir(_workdir_name(pipeline))
     if distributed.is_main():
@@ -81,11 +84,22 @@ def _start(pipeline: RecordedPipeline) -> Path:
     return start
 
 
+def load_start(pipeline: RecordedPipeline) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model that the task names for its judge to start from, and its tokenizer.
+
+    Raises:
+        UserError: The model cannot be loaded.
+    """
+    task, source = pipeline.task, Path(pipeline.sources.judge_model.folder)
+    tokenizer = load_tokenizer(source, task.text == "plain", task.loading.chat_template_kwargs)
+    return load_model(source, tokenizer, "float32"), tokenizer
+
+
 def _workdir_name(pipeline: RecordedPipeline) -> str:
     return f"start-{pipeline.key('judge')}"
 
 
 def _with_end(label: Label, end: str, new_end: str) -> Label:
     """Return a label with the end token `end` of its responses replaced."""
-    texts = [with_end(text, end, new_end) for text in responses_of(label)]
+    texts = [with_end(text, [end], new_end) for text in responses_of(label)]
     return with_responses(label, iter(texts))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UserError
 from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
@@ -57,7 +58,7 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     reward: TextReward
     if task.reward_classifier.model:
         source = pipeline.sources.reward_classifier
-        reward = load_classifier(pipeline, task.reward_classifier, source)
+        reward = load_classifier(pipeline, task.reward_classifier, source, pipeline.device)
     else:
         labels = trainable(pipeline.labels("train", pipeline.feedback_kind))
         train = partial(train_reward_model, loading=task.loading)
@@ -74,23 +75,31 @@ def trainable(labels: Sequence[Label]) -> Any:
 
 
 def load_classifier(
-    pipeline: RecordedPipeline, option: ClassifierOption, source: Source
+    pipeline: RecordedPipeline, option: ClassifierOption, source: Source, device: str
 ) -> Classifier:
     """Return a sequence classifier that is used as a reward as it is.
 
     Args:
-        pipeline: Sets the device, the end token, and whether prompts are plain text.
+        pipeline: Sets the end tokens, and whether prompts are plain text.
         option: The task's option: which label's logit or probability is the reward.
         source: Where the classifier lies.
+        device: Where to put it.
+
+    Raises:
+        UserError: The folder has no such classifier.
     """
-    return Classifier.load(
-        Path(source.folder),
-        pipeline.device,
-        end=pipeline.end,
-        label=option.label,
-        plain=pipeline.task.text == "plain",
-        probability=option.probability,
-    )
+    try:
+        return Classifier.load(
+            Path(source.folder),
+            device,
+            ends=pipeline.ends,
+            label=option.label,
+            plain=pipeline.task.text == "plain",
+            probability=option.probability,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{option.model}: no sequence classifier: {reason}") from None
 
 
 def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:

@@ -10,8 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import Batch, make_batch
-from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
+from methods.core.models.loading import (
+    ADAPTER_FILE,
+    Loading,
+    for_inference,
+    has_adapters,
+    load_adapter,
+    loading_options,
+)
 from methods.core.models.logprobs import next_token_logprobs, token_logprobs
+from methods.core.models.pretrained import (
+    ORIGINAL_GENERATION_FILE,
+    load_causal_model,
+    read_generation_config,
+    without_unused_rows,
+)
 from methods.core.models.sampling import BatchSlice, SamplingParams, derive_seed, sample
 from methods.core.models.text import (
     decode_responses,
@@ -92,6 +105,9 @@ class ModelPolicy(Policy):
         model: The model, in evaluation mode when it is given.
         tokenizer: Its tokenizer.
         batch_size: The most rows of a batch. By default it shrinks with the size of the vocabulary.
+        original_generation: The generation config of the model's makers. It is saved beside the
+            model's, and not used.
+        weights: How the weights under adapters are kept in memory: arguments of `loading_options`.
     """
 
     def __init__(
@@ -99,9 +115,12 @@ class ModelPolicy(Policy):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int | None = None,
+        original_generation: dict[str, Any] | None = None,
+        weights: dict[str, Any] | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.original_generation, self.weights = original_generation, weights or {}
         # Logits fill the memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
 
@@ -221,25 +240,46 @@ class ModelPolicy(Policy):
         adapters = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
         self.model.save_pretrained(folder, safe_serialization=True, **adapters)
         self.tokenizer.save_pretrained(folder)
-        save_kind(self, folder)
+        if self.original_generation is not None:
+            content = json.dumps(self.original_generation, indent=2) + "\n"
+            (folder / ORIGINAL_GENERATION_FILE).write_text(content)
+        # Adapters belong to the weights that they were trained on, rounding included.
+        save_kind(self, folder, **({"weights": self.weights} if adapters else {}))
 
     @classmethod
-    def load(cls, folder: Path, device: str, loading: Loading | None = None) -> ModelPolicy:
+    def load(
+        cls,
+        folder: Path,
+        device: str,
+        loading: Loading | None = None,
+        *,
+        trainable: bool = False,
+    ) -> ModelPolicy:
         """Load a `save_pretrained` folder (safetensors only).
 
         Args:
             folder: Folder of a whole model or of adapters.
             device: Where to put the model.
             loading: How to load a whole model. By default in the precision of its file.
+            trainable: Whether the model is to be trained. If not, a large one is kept in bf16 on
+                a GPU.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        if (folder / ADAPTER_FILE).exists():
-            model = load_adapter(folder)
-        else:
-            options = loading.options(device) if loading else {"use_safetensors": True}
-            model = AutoModelForCausalLM.from_pretrained(folder, **options)
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        weights = loading.weights if loading else saved_weights(folder)
+        load = load_adapter if (folder / ADAPTER_FILE).exists() else load_causal_model
+        model = load(folder, **loading_options(device, **weights))
+        without_unused_rows(model, tokenizer)
+        model = model.to(device) if trainable else for_inference(model, device)
+        original = read_generation_config(folder / ORIGINAL_GENERATION_FILE)
+        return cls(model, tokenizer, original_generation=original, weights=weights)
+
+
+def saved_weights(folder: Path) -> dict[str, Any]:
+    """Return how the weights under saved adapters were kept in memory while they were trained."""
+    file = folder / POLICY_FILE
+    return dict(json.loads(file.read_text()).get("weights", {})) if file.exists() else {}
 
 
 def response_ids(batch: Batch) -> list[list[int]]:

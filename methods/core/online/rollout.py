@@ -13,6 +13,7 @@ from methods.core.models.batch import Batch, by_length
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
+from methods.core.models.text import end_token_ids
 from methods.core.online.rewards import check_rewards
 from methods.core.training.context import Context
 
@@ -175,8 +176,8 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
         reference = in_parts(
             partial(token_logprobs, sampling=context.sampling), context.reference.model, batch
         )
-    end = policy.tokenizer.eos_token_id
-    ended = ((batch.responses == end) & batch.response_mask).any(1)
+    ends = torch.tensor(end_token_ids(policy.tokenizer), device=batch.ids.device)
+    ended = (torch.isin(batch.responses, ends) & batch.response_mask).any(1)
     return Rollout(batch, logprobs, reference, rewards, ended)
 
 
@@ -277,5 +278,8 @@ def check_start(rollout: Rollout, logprobs: Tensor, tolerance: float) -> None:
     if max(ratio, kl) > tolerance:
         raise RuntimeError(
             f"before the first update a token's log-probability is {ratio:.2g} nats from that "
-            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ"
+            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ. "
+            "Rounding can cause it: set loading.dtype to float32. If it stays, this model gives "
+            "other probabilities token by token than in one pass, and only methods that do not "
+            "sample, such as dpo, can train it"
         )

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import MOST_TOKENS
-from methods.core.models.loading import Loading
-from methods.core.training.trainer import use_bf16
+from methods.core.models.loading import Loading, use_bf16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 # Memory for the activations of a micro-batch (bytes): on a CPU, and as a share of a GPU's memory.
 CPU_ACTIVATIONS = 4 * 2**30
 GPU_SHARE = 0.25
-REMEDIES = (
-    "train adapters (loading.lora.rank), set loading.gradient_checkpointing, or allow fewer tokens "
-    "(response_tokens, max_prompt_tokens)"
-)
 
 
 class StepTooLargeError(RuntimeError):

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
-from methods.core.models.loading import Loading
+from methods.core.models.loading import Loading, use_bf16
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
-# Smaller models lose precision in bf16 and gain no time.
-BF16_FROM_PARAMETERS = 50_000_000
 LOGGING_STEPS = 10
+
+
+# What to do about it, at the end of a message.
+LOWER_LEARNING_RATE = "lower the learning rate"
 
 
 class Diverged(RuntimeError):
@@ -74,16 +76,11 @@ def whole_batches(wanted: int, budget: int, size: int) -> int:
     """
     count = min(wanted, budget)
     if budget and count < size:
-        raise ValueError(f"{count} examples or episodes are too few for a batch of {size}")
+        raise ValueError(
+            f"{count} examples or episodes are too few for a batch of {size}: lower batch_size, or "
+            "raise the budget and the method's examples or episodes"
+        )
     return count // size
-
-
-def use_bf16(model: PreTrainedModel, device: str) -> bool:
-    """Return whether the model trains in bf16 on this device."""
-    import torch
-
-    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
-    return large and device.startswith("cuda") and torch.cuda.is_bf16_supported()
 
 
 def trainer_arguments(
@@ -212,4 +209,4 @@ def check_finite(model: torch.nn.Module) -> None:
     """Raise Diverged if a weight is not a finite number."""
     for name, weight in model.named_parameters():
         if not bool(weight.isfinite().all()):
-            raise Diverged(f"{name} is not finite")
+            raise Diverged(f"{name} is not finite: {LOWER_LEARNING_RATE}")
