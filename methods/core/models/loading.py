@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
+from methods.core.models.engines.choice import Sampler
+from methods.core.models.engines.vllm import check_installed
+
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
@@ -39,6 +42,9 @@ class Loading:
         group_by_length: Whether to put texts of similar length into one batch.
         dtype: Precision of the loaded weights. Trained weights need float32. On a GPU, large models
             compute in bf16 either way.
+        sampler: What samples responses: our loop; the same with a static cache and CUDA graphs, for
+            small models; transformers' continuous batching; or vLLM. "auto" chooses by device and
+            size, and takes the loop on a CPU.
     """
 
     lora: Lora = Lora()
@@ -46,6 +52,7 @@ class Loading:
     gradient_checkpointing: bool = False
     group_by_length: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
+    sampler: Sampler = "auto"
 
     def __post_init__(self) -> None:
         if self.quantization != "none" and not self.lora.rank:
@@ -53,6 +60,8 @@ class Loading:
         if self.dtype == "bfloat16" and not self.lora.rank:
             # bf16 is so coarse that small steps of the optimizer would be rounded away.
             raise ValueError("loading.dtype bfloat16 needs adapters: set loading.lora.rank")
+        if self.sampler == "vllm":
+            check_installed()
 
     @property
     def adapters(self) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import Batch, make_batch
+from methods.core.models.engines.base import NO_LIMIT, Engine
+from methods.core.models.engines.choice import Sampler, choose
+from methods.core.models.engines.memory import MOST_ROWS, rows_that_fit
 from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
 from methods.core.models.logprobs import next_token_logprobs, token_logprobs
 from methods.core.models.sampling import BatchSlice, SamplingParams, derive_seed, sample
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
-# The most tokens of a batch, padding included.
+# The most tokens of a batch that is scored, padding included.
 MAX_BATCH_TOKENS = 131_072
 
 
@@ -91,7 +96,9 @@ class ModelPolicy(Policy):
     Attributes:
         model: The model, in evaluation mode when it is given.
         tokenizer: Its tokenizer.
-        batch_size: The most rows of a batch. By default it shrinks with the size of the vocabulary.
+        batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
+            the vocabulary.
+        sampler: What samples from the model. "auto" chooses when the first response is sampled.
     """
 
     def __init__(
@@ -99,11 +106,35 @@ class ModelPolicy(Policy):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int | None = None,
+        sampler: Sampler = "auto",
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.sampler = sampler
+        self._engine: Engine | None = None
+        self._is_chosen = False
         # Logits fill the memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
+
+    def engine(self, sampling: SamplingParams) -> Engine | None:
+        """Return what samples from the model, None for the plain loop."""
+        if self.sampler == "loop":
+            return None
+        if not self._is_chosen:
+            self._engine, self._is_chosen = choose(self.model, self.sampler, sampling), True
+        return self._engine
+
+    @contextmanager
+    def sampled_by_loop(self) -> Iterator[None]:
+        """Sample by the plain loop, which is the only one that sees a change of the model's code.
+
+        It stays so until the context ends.
+        """
+        sampler, self.sampler = self.sampler, "loop"
+        try:
+            yield
+        finally:
+            self.sampler = sampler
 
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         texts = [""] * len(prompts)
@@ -121,26 +152,19 @@ class ModelPolicy(Policy):
             The places of a batch's prompts among `prompts`, and the batch.
         """
         ids = encode_prompts(self.tokenizer, prompts)
-        for number, places in enumerate(
-            self._batch_places([len(row) + sampling.max_new_tokens for row in ids])
-        ):
+        lengths = [len(row) + sampling.max_new_tokens for row in ids]
+        engine = self.engine(sampling)
+        if engine is not None and engine.schedules:
+            batches = batch_places(lengths, NO_LIMIT, lambda _: NO_LIMIT)
+        else:
+            batches = batch_places(lengths, MOST_ROWS, partial(rows_that_fit, self.model))
+        for number, places in enumerate(batches):
             batch_seed = derive_seed("batch", seed, number)
             batch_ids = [ids[i] for i in places]
-            batch, _ = sample(self.model, self.tokenizer, batch_ids, sampling, batch_seed)
+            batch, _ = sample(
+                self.model, self.tokenizer, batch_ids, sampling, batch_seed, engine=engine
+            )
             yield places, batch
-
-    def _batch_places(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the places of the rows of each batch: rows of similar length, and not too many.
-
-        Rows whose lengths (tokens) have the same number of binary digits stay in order.
-        """
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
-        while order:
-            size = self.batch_size
-            longest = max(lengths[i] for i in order[:size])
-            size = max(1, min(size, MAX_BATCH_TOKENS // longest))
-            yield order[:size]
-            order = order[size:]
 
     def sample(
         self,
@@ -161,7 +185,8 @@ class ModelPolicy(Policy):
             The batch, and the log-probabilities [B, T] of its response tokens (nats).
         """
         ids = encode_prompts(self.tokenizer, prompts)
-        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice)
+        engine = self.engine(sampling)
+        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice, engine)
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
@@ -205,7 +230,7 @@ class ModelPolicy(Policy):
     ) -> Iterator[tuple[list[int], Batch]]:
         """Do the same for prompts and responses as token ids."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-        for places in self._batch_places(lengths):
+        for places in batch_places(lengths, self.batch_size, lambda n: MAX_BATCH_TOKENS // n):
             yield (
                 places,
                 make_batch(
@@ -221,7 +246,7 @@ class ModelPolicy(Policy):
         adapters = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
         self.model.save_pretrained(folder, safe_serialization=True, **adapters)
         self.tokenizer.save_pretrained(folder)
-        save_kind(self, folder)
+        save_kind(self, folder, **{} if self.sampler == "auto" else {"sampler": self.sampler})
 
     @classmethod
     def load(cls, folder: Path, device: str, loading: Loading | None = None) -> ModelPolicy:
@@ -239,7 +264,36 @@ class ModelPolicy(Policy):
         else:
             options = loading.options(device) if loading else {"use_safetensors": True}
             model = AutoModelForCausalLM.from_pretrained(folder, **options)
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder))
+        sampler = loading.sampler if loading else read_sampler(folder)
+        return cls(model.to(device), AutoTokenizer.from_pretrained(folder), sampler=sampler)
+
+
+def read_sampler(folder: Path) -> Sampler:
+    """Return the sampler that a saved policy was trained with."""
+    file = folder / POLICY_FILE
+    settings = json.loads(file.read_text()) if file.exists() else {}
+    sampler: Sampler = settings.get("sampler", "auto")
+    return sampler
+
+
+def batch_places(
+    lengths: Sequence[int], most: int, fit: Callable[[int], int]
+) -> Iterator[list[int]]:
+    """Yield the places of the rows of each batch: rows of similar length, and not too many.
+
+    Rows whose lengths have the same number of binary digits stay in order.
+
+    Args:
+        lengths: Of the rows (tokens).
+        most: The most rows of a batch.
+        fit: Returns how many rows fit into memory, from the length of the longest.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
+    while order:
+        longest = max(lengths[i] for i in order[:most])
+        size = max(1, min(most, fit(longest)))
+        yield order[:size]
+        order = order[size:]
 
 
 def response_ids(batch: Batch) -> list[list[int]]:

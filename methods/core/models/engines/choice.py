@@ -1,0 +1,57 @@
+"""Which engine samples from a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from methods.core.models.engines import continuous, static, vllm
+from methods.core.models.engines.base import Engine
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from methods.core.models.sampling import SamplingParams
+
+Sampler = Literal["auto", "loop", "static", "continuous", "vllm"]
+# Up to this size, a step takes less time than Python needs to launch it (parameters).
+SMALL = 300_000_000
+# From this size, vLLM's kernels are worth a second copy of the weights (parameters).
+LARGE = 1_000_000_000
+# Responses that may be this long have uneven lengths (tokens).
+LONG = 128
+
+
+def choose(model: PreTrainedModel, sampler: Sampler, sampling: SamplingParams) -> Engine | None:
+    """Return the engine that samples from a model, None for the plain loop.
+
+    Args:
+        model: A causal language model.
+        sampler: The engine, or "auto".
+        sampling: How it is sampled.
+
+    Raises:
+        ValueError: The engine does not work with this model.
+    """
+    if sampler == "auto":
+        sampler = automatic(model, sampling)
+    if sampler == "static" and not static.supports(model):
+        raise ValueError(
+            f"loading.sampler static does not work with {type(model).__name__}, which has no cache "
+            "of fixed size: choose loop, continuous or vllm"
+        )
+    engines = {"static": static.Static, "continuous": continuous.Continuous, "vllm": vllm.VLLM}
+    return engines[sampler]() if sampler in engines else None
+
+
+def automatic(model: PreTrainedModel, sampling: SamplingParams) -> Sampler:
+    """Return the sampler for a model by its device, its size, and what is installed."""
+    if model.device.type != "cuda":
+        return "loop"
+    size = sum(weight.numel() for weight in model.parameters())
+    if size <= SMALL and static.supports(model):
+        return "static"
+    if size >= LARGE and vllm.is_installed():
+        return "vllm"
+    if size > SMALL and sampling.max_new_tokens >= LONG and continuous.is_fast(model):
+        return "continuous"
+    return "loop"
