@@ -67,7 +67,8 @@ class DAPO(PolicyGradient):
         """Return the groups with different rewards, or all groups if there is none."""
         groups = rollout.rewards.view(-1, self.group)
         mixed = groups.amax(1) > groups.amin(1)
-        return rollout.rows(mixed.repeat_interleave(self.group)) if mixed.any() else rollout
+        rows = mixed.repeat_interleave(self.group).nonzero().flatten().tolist()
+        return rollout.rows(rows) if rows else rollout
 
     def advantages(self, rollout: Rollout) -> Tensor:
         return group_advantages(rollout.rewards, self.group, scale=True)

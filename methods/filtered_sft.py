@@ -37,6 +37,7 @@ class FilteredSFT(Scheduled):
                 [pair.prompt for pair in pairs],
                 [pair.chosen for pair in pairs],
                 arguments,
+                context.micro_batch_tokens(policy.model),
                 callbacks,
             )
 

@@ -6,16 +6,19 @@ The end token is part of the sequence; responses that are cut off have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
 from methods.core.models.batch import Batch
+from methods.core.models.logprobs import over_vocabulary
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
 
-# The most next-token log-probabilities that are held in memory at a time.
-LARGEST_TABLE = 2**25
+if TYPE_CHECKING:
+    from torch import Tensor
+
 # The fewest samples of the pool per sample of best of n from which ties can be estimated.
 SMALLEST_POOL = 16
 
@@ -39,20 +42,24 @@ def model_kl(
     Returns:
         KL and entropy for each response, [B] each (nats).
     """
-    kls: list[float] = []
-    entropies: list[float] = []
-    size = max(1, LARGEST_TABLE // (batch.responses.shape[1] * len(policy.tokenizer)))
-    for start in range(0, len(batch.ids), size):
-        part = batch.rows(slice(start, start + size))
-        logprobs = policy.next_token_logprobs(part, sampling)
-        reference_logprobs = reference.next_token_logprobs(part, sampling)
-        probabilities, mask = logprobs.exp(), part.response_mask
-        # Tokens of probability 0 add nothing, also where the reference's is 0.
-        ratio = (logprobs - reference_logprobs).masked_fill(probabilities == 0, 0.0)
-        log = logprobs.masked_fill(probabilities == 0, 0.0)
-        kls += ((probabilities * ratio).sum(-1) * mask).double().sum(1).tolist()
-        entropies += (-(probabilities * log).sum(-1) * mask).double().sum(1).tolist()
+    import torch
+
+    models = policy.model, reference.model
+    with torch.inference_mode():
+        columns = over_vocabulary(_kl_and_entropy, batch, sampling, *models)
+    kls, entropies = (column.double().sum(1).tolist() for column in columns)
     return kls, entropies
+
+
+def _kl_and_entropy(logprobs: Tensor, reference_logprobs: Tensor, _: Tensor) -> Tensor:
+    """Return the KL and the entropy of next-token distributions, [n, 2], given [n, V] (nats)."""
+    import torch
+
+    probabilities = logprobs.exp()
+    # Tokens of probability 0 add nothing, also where the reference's is 0.
+    ratio = (logprobs - reference_logprobs).masked_fill(probabilities == 0, 0.0)
+    log = logprobs.masked_fill(probabilities == 0, 0.0)
+    return torch.stack([(probabilities * ratio).sum(-1), -(probabilities * log).sum(-1)], dim=1)
 
 
 def best_of_n_kl(rewards: Sequence[float], pools: Sequence[ndarray], n: int) -> list[float]:

@@ -113,6 +113,7 @@ class Imitation(Online):
             context.trainer_arguments(policy.model)
             | schedule.arguments(schedule.examples)
             | {"seed": self._seed(context, number), "logging_steps": steps},
+            context.micro_batch_tokens(policy.model),
             [every_step(checkpoint)],
         )
         policy.model.eval()

@@ -17,7 +17,7 @@ from helpers.offline import SHORT, text
 from methods.bco import BCO
 from methods.core.feedback import Pair, Unpaired
 from methods.core.models import distributed
-from methods.core.training import pairwise
+from methods.core.models.loading import Loading
 from methods.dpo import DPO
 from methods.hypo import HyPO
 from methods.kto import KTO
@@ -54,8 +54,9 @@ def main() -> None:
         workdir = out / f"{name}-{distributed.rank()}"
         workdir.mkdir()
         # BCO's shift is that of the responses so far, so its batches stay whole.
-        pairwise.MOST_TOKENS = 10**6 if name == "bco" else 60
-        context = small_context(sft, workdir, labels=some_labels(method.feedback))
+        loading = Loading(micro_batch_tokens=10**6 if name == "bco" else 60)
+        labels = some_labels(method.feedback)
+        context = small_context(sft, workdir, labels=labels, loading=loading)
         policy = method.train(context)
         trained[name] = weights(policy)  # type: ignore[arg-type]
         trained["start"] = weights(context.start())

@@ -14,8 +14,8 @@ from helpers.models import small_context, weights
 from helpers.online import starts_with_a
 
 from methods.core.models import distributed
+from methods.core.models.loading import Loading
 from methods.core.models.sampling import SamplingParams
-from methods.core.online import run
 from methods.dapo import DAPO
 from methods.gspo import GSPO
 from methods.nash_md import NashMD
@@ -42,13 +42,16 @@ def main() -> None:
     sft, out = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
     distributed.initialize("cpu")
-    run.MOST_TOKENS = 50
     trained: dict[str, list[torch.Tensor]] = {}
     for name, method in METHODS.items():
         workdir = out / f"{name}-{distributed.rank()}"
         workdir.mkdir()
         context = small_context(
-            sft, workdir, reward_function=starts_with_a, sampling=SamplingParams(max_new_tokens=8)
+            sft,
+            workdir,
+            reward_function=starts_with_a,
+            sampling=SamplingParams(max_new_tokens=8),
+            loading=Loading(micro_batch_tokens=50),
         )
         policy = method.train(context)
         trained[name] = weights(policy)  # type: ignore[arg-type]

@@ -24,11 +24,23 @@ class Batch:
         mask: 1 on tokens, 0 on padding, [B, P + T]. It follows lengths and not token ids: a sampled
             pad token is a token like any other.
         width: P, the columns of the prompts.
+        prompt_lengths: The tokens of each prompt, [B]. Known without asking the device, as are the
+            lengths of the responses: each question makes a GPU wait.
+        response_lengths: The tokens of each response, [B].
     """
 
     ids: torch.Tensor
     mask: torch.Tensor
     width: int
+    prompt_lengths: Sequence[int]
+    response_lengths: Sequence[int]
+
+    @classmethod
+    def of(cls, ids: torch.Tensor, mask: torch.Tensor, width: int) -> Batch:
+        """Return a batch whose lengths are read from its mask."""
+        prompt_lengths: list[int] = mask[:, :width].sum(1).tolist()
+        response_lengths: list[int] = mask[:, width:].sum(1).tolist()
+        return cls(ids, mask, width, prompt_lengths, response_lengths)
 
     @property
     def responses(self) -> torch.Tensor:
@@ -45,16 +57,48 @@ class Batch:
         """The position of each token in its row, from 0, [B, P + T]."""
         return (self.mask.cumsum(1) - 1).clamp(min=0)
 
-    def rows(self, rows: torch.Tensor | slice) -> Batch:
+    @property
+    def lengths(self) -> list[int]:
+        """The tokens of each row, [B]."""
+        return [
+            prompt + response
+            for prompt, response in zip(self.prompt_lengths, self.response_lengths, strict=True)
+        ]
+
+    @property
+    def response_places(self) -> torch.Tensor:
+        """Where the N response tokens are among all ids in order, [N]."""
+        import torch
+
+        columns = self.ids.shape[1]
+        places = [
+            row * columns + self.width + place
+            for row, length in enumerate(self.response_lengths)
+            for place in range(length)
+        ]
+        return torch.tensor(places, dtype=torch.long, device=self.ids.device)
+
+    def rows(self, rows: Sequence[int]) -> Batch:
         """Return some of the rows as a batch."""
-        return Batch(self.ids[rows], self.mask[rows], self.width)
+        import torch
+
+        places = torch.tensor(rows, device=self.ids.device)
+        return Batch(
+            self.ids[places],
+            self.mask[places],
+            self.width,
+            [self.prompt_lengths[row] for row in rows],
+            [self.response_lengths[row] for row in rows],
+        )
 
     def trimmed(self) -> Batch:
         """Return the batch without the columns that are padding in every row."""
-        columns = self.mask.any(0).nonzero()
-        first, last = int(columns[0]), int(columns[-1]) + 1
-        first, last = min(first, self.width - 1), max(last, self.width + 1)
-        return Batch(self.ids[:, first:last], self.mask[:, first:last], self.width - first)
+        first = min(self.width - max(self.prompt_lengths), self.width - 1)
+        last = self.width + max(1, *self.response_lengths)
+        lengths = self.prompt_lengths, self.response_lengths
+        return Batch(
+            self.ids[:, first:last], self.mask[:, first:last], self.width - first, *lengths
+        )
 
 
 def make_batch(
@@ -80,7 +124,9 @@ def make_batch(
         left, right = width - len(prompt), longest - len(response)
         rows.append([pad] * left + [*prompt, *response] + [pad] * right)
         masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
-    return Batch(torch.tensor(rows, device=device), torch.tensor(masks, device=device), width)
+    lengths = list(map(len, prompts)), list(map(len, responses))
+    ids, mask = torch.tensor(rows, device=device), torch.tensor(masks, device=device)
+    return Batch(ids, mask, width, *lengths)
 
 
 def by_length(lengths: Sequence[int], most: int = MOST_TOKENS) -> list[list[int]]:

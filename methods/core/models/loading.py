@@ -40,6 +40,8 @@ class Loading:
         quantization: Of the frozen weights under the adapters, by bitsandbytes. Needs a GPU.
         gradient_checkpointing: Whether to save memory by computing activations twice.
         group_by_length: Whether to put texts of similar length into one batch.
+        micro_batch_tokens: The most tokens that go through a trained model at once, padding
+            included. It changes the memory that is used, not the result. 0 chooses by the model.
         dtype: Precision of the loaded weights. Trained weights need float32. On a GPU, large models
             compute in bf16 either way.
         sampler: What samples responses: our loop; the same with a static cache and CUDA graphs, for
@@ -51,6 +53,7 @@ class Loading:
     quantization: Literal["none", "4bit"] = "none"
     gradient_checkpointing: bool = False
     group_by_length: bool = False
+    micro_batch_tokens: Annotated[int, Ge(0)] = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     sampler: Sampler = "auto"
 

@@ -236,7 +236,7 @@ def _with_responses(
     after_end = (ended.cumsum(1) - ended.long()) > 0
     mask = torch.cat([prompts.mask, (~after_end).long()], dim=1)
     ids = torch.cat([prompts.ids.clone(), responses], dim=1)
-    return Batch(ids, mask, prompts.width), logprobs.masked_fill(after_end, 0.0)
+    return Batch.of(ids, mask, prompts.width), logprobs.masked_fill(after_end, 0.0)
 
 
 def vocabulary_logprobs(logits: torch.Tensor, sampling: SamplingParams) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
 from methods.core.online.rewards import check_rewards
 from methods.core.training.context import Context
-from methods.core.training.length_batching import in_order
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +64,8 @@ class Rollout:
             torch.cat([padded(p.batch.ids, p.batch.width, width, length) for p in parts]),
             torch.cat([padded(p.batch.mask, p.batch.width, width, length) for p in parts]),
             width,
+            [length for part in parts for length in part.batch.prompt_lengths],
+            [length for part in parts for length in part.batch.response_lengths],
         )
         columns = [part.tensors() for part in parts]
         tensors = {name: [tensors[name] for tensors in columns] for name in columns[0]}
@@ -80,11 +81,14 @@ class Rollout:
         tensors = {name: getattr(self, name) for name in names}
         return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
-    def rows(self, rows: Tensor) -> Rollout:
+    def rows(self, rows: Sequence[int]) -> Rollout:
         """Return some of the rows as a rollout, as narrow as they allow."""
+        import torch
+
         batch = self.batch.rows(rows).trimmed()
         cut = self.mask.shape[1] - batch.responses.shape[1]
-        parts = {name: tensor[rows] for name, tensor in self.tensors().items()}
+        places = torch.tensor(rows, device=self.logprobs.device)
+        parts = {name: tensor[places] for name, tensor in self.tensors().items()}
         for name, tensor in parts.items():
             if tensor.dim() == 2:
                 parts[name] = tensor[:, : tensor.shape[1] - cut]
@@ -92,7 +96,8 @@ class Rollout:
 
     def to(self, device: torch.device | str) -> Rollout:
         """Return the rollout on another device."""
-        batch = Batch(self.batch.ids.to(device), self.batch.mask.to(device), self.batch.width)
+        ids, mask = self.batch.ids.to(device), self.batch.mask.to(device)
+        batch = replace(self.batch, ids=ids, mask=mask)
         return Rollout(batch, **{n: tensor.to(device) for n, tensor in self.tensors().items()})
 
     @property
@@ -142,10 +147,6 @@ def draw_prompts(context: Context, update: int, count: int) -> list[str]:
         update: The number of the update, from 0.
         count: How many prompts to draw.
     """
-    if context.loading.group_by_length:
-        lengths = [len(prompt) for prompt in context.prompts]
-        drawn = in_order(context.prompts, lengths, (update + 1) * count, count, context.seed)
-        return drawn[-count:]
     random = Random(f"{context.seed} {update}")
     prompts: list[str] = []
     while len(prompts) < count:
@@ -227,8 +228,8 @@ def in_parts(
 
     columns = batch.responses.shape[1] + after
     values = torch.zeros(len(batch.ids), columns, device=batch.ids.device)
-    for rows in by_length(batch.mask.sum(1).tolist()):
-        computed = compute(model, batch.rows(torch.tensor(rows)).trimmed())
+    for rows in by_length(batch.lengths):
+        computed = compute(model, batch.rows(rows).trimmed())
         values[rows, : computed.shape[1]] = computed
     return values
 
@@ -249,11 +250,9 @@ def gather(rollout: Rollout) -> Rollout:
 
 def interleave(first: Rollout, second: Rollout) -> Rollout:
     """Return two rollouts to the same prompts as one, with the responses to each as neighbors."""
-    import torch
-
-    both = Rollout.concatenate([first, second])
-    places = torch.arange(len(both.rewards), device=both.rewards.device)
-    return both.rows(places.view(2, -1).T.flatten())
+    count = len(first.rewards)
+    places = [place for row in range(count) for place in (row, row + count)]
+    return Rollout.concatenate([first, second]).rows(places)
 
 
 def check_start(rollout: Rollout, logprobs: Tensor, tolerance: float) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
-from methods.core.models.batch import MOST_TOKENS, by_length
+from methods.core.models.batch import by_length
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.online.critic import token_values
@@ -25,6 +25,7 @@ from methods.core.online.rollout import (
 from methods.core.online.settings import OnlineSettings
 from methods.core.online.surrogates import Average
 from methods.core.training.context import Context
+from methods.core.training.memory import is_out_of_memory
 from methods.core.training.optimization import Optimization, TrainedModel
 from methods.core.training.trainer import use_bf16, whole_batches
 
@@ -68,7 +69,7 @@ class OnlineRun:
             epsilon=1e-5,
         )
         self.update = 0
-        self._weight, self._first = 1.0, True
+        self._weight, self._first, self._fits = 1.0, True, True
         self._recorded: list[tuple[float, dict[str, Tensor]]] = []
         self._rollout: Rollout | None = None
         self._started = self._sampled = time.perf_counter()
@@ -141,7 +142,8 @@ class OnlineRun:
         """Yield the minibatches of all epochs, in parts that fit into memory.
 
         For each part, compute the mean loss and call `backward`. When a minibatch is through, its
-        parts' gradients make one optimizer step.
+        parts' gradients make one optimizer step. If a part does not fit into memory after all, the
+        minibatch starts anew in smaller parts.
 
         Args:
             rollout: The rollouts of all processes.
@@ -161,32 +163,60 @@ class OnlineRun:
                 local = chosen[distributed.rank() :: world_size]
                 # A process without rows joins in with a weight of 0: all average their gradients.
                 rows = groups[local if len(local) else chosen[:1]]
-                for part, share in self._parts(rollout, groups[chosen], rows, over):
-                    # Each part's mean counts by its share: parts differ in their tokens.
-                    self._weight = world_size * share if len(local) else 0.0
-                    yield part
+                weight = world_size if len(local) else 0.0
+                yield from self._minibatch(
+                    rollout, groups[chosen].tolist(), rows.tolist(), over, weight
+                )
                 self._optimization.step()
         self._optimization.train_mode(False)
 
+    def _minibatch(
+        self,
+        rollout: Rollout,
+        whole: list[list[int]],
+        local: list[list[int]],
+        over: Average,
+        weight: float,
+    ) -> Iterator[Rollout]:
+        """Yield the parts of a minibatch; see `_parts`."""
+        recorded = len(self._recorded)
+        while True:
+            self._fits = True
+            for part, share in self._parts(rollout, whole, local, over):
+                # Each part's mean counts by its share: parts differ in their tokens.
+                self._weight = weight * share
+                yield part
+                if not self._fits:
+                    break
+            else:
+                return
+            del self._recorded[recorded:]
+            longest = max(rollout.batch.lengths[row] for group in local for row in group)
+            self._optimization.use_smaller_micro_batches(longest * len(local[0]))
+
     def _parts(
-        self, rollout: Rollout, whole: Tensor, local: Tensor, over: Average
+        self,
+        rollout: Rollout,
+        whole: list[list[int]],
+        local: list[list[int]],
+        over: Average,
     ) -> Iterator[tuple[Rollout, float]]:
         """Yield the parts of this process's rows, of similar length each, with their shares.
 
         Args:
             rollout: The rollouts of all processes.
-            whole: The rows of the minibatch in all processes, [G, group].
-            local: The rows of the minibatch in this process, [N, group].
+            whole: The rows of the minibatch in all processes, group by group.
+            local: The rows of the minibatch in this process, group by group.
             over: What the loss is a mean of.
         """
-        tokens = rollout.mask.sum(1).cpu()
-        longest = rollout.batch.mask.sum(1).cpu()[local].amax(1).tolist()
-        for groups in by_length(longest, MOST_TOKENS // local.shape[1]):
-            rows = local[groups].flatten()
-            share = float(tokens[rows].sum() / tokens[whole.flatten()].sum())
-            if over != "tokens":
-                share = len(rows) / whole.numel()
-            yield rollout.rows(rows.to(rollout.logprobs.device)), share
+        lengths, tokens = rollout.batch.lengths, rollout.batch.response_lengths
+        size = [tokens[row] if over == "tokens" else 1 for row in range(len(tokens))]
+        total = sum(size[row] for group in whole for row in group)
+        longest = [max(lengths[row] for row in group) for group in local]
+        most = max(1, self._optimization.micro_batch_tokens // len(local[0]))
+        for numbers in by_length(longest, most):
+            rows = [row for number in numbers for row in local[number]]
+            yield rollout.rows(rows), sum(size[row] for row in rows) / total
 
     def logprobs(self, part: Rollout) -> Tensor:
         """Return the policy's log-probabilities of the response tokens, [B, T] (nats).
@@ -194,8 +224,10 @@ class OnlineRun:
         Raises:
             RuntimeError: Before the first step, they differ from those taken while sampling.
         """
-        with self._optimization.autocast():
-            logprobs = token_logprobs(self.policy.model, part.batch, self.context.sampling)
+        logprobs = self._computed(
+            lambda: token_logprobs(self.policy.model, part.batch, self.context.sampling),
+            part.logprobs,
+        )
         if self.update == 0 and self._first:
             bf16 = use_bf16(self.policy.model, self.context.device)
             check_start(part, logprobs, tolerance=0.5 if bf16 else 1e-2)
@@ -210,8 +242,27 @@ class OnlineRun:
         """
         if self.critic is None:
             raise ValueError("this run has no critic")
-        with self._optimization.autocast():
-            return token_values(self.critic, part.batch)[:, :-1]
+        critic, placeholder = self.critic, part.values[:, :-1]
+        return self._computed(lambda: token_values(critic, part.batch)[:, :-1], placeholder)
+
+    def _computed(self, compute: Callable[[], Tensor], placeholder: Tensor) -> Tensor:
+        """Return what is computed with gradients, or a placeholder where memory ran out.
+
+        The method goes on with it, unaware, and `minibatches` then repeats the minibatch.
+        """
+        if self._fits:
+            try:
+                with self._optimization.autocast():
+                    return compute()
+            except RuntimeError as error:
+                self._note(error)
+        return placeholder.detach().clone().requires_grad_()
+
+    def _note(self, error: RuntimeError) -> None:
+        """Note that the part does not fit into memory; raise any other error."""
+        if not is_out_of_memory(error):
+            raise error
+        self._fits = False
 
     def backward(self, loss: Tensor, **metrics: Tensor) -> None:
         """Add the gradient of a part's mean loss.
@@ -220,7 +271,11 @@ class OnlineRun:
             loss: A scalar.
             **metrics: What to log of this part, as scalars: their means over the update.
         """
-        self._optimization.backward(loss * self._weight)
+        if self._fits:
+            try:
+                self._optimization.backward(loss * self._weight)
+            except RuntimeError as error:
+                self._note(error)
         recorded = {"loss": loss, **metrics}
         self._recorded.append((self._weight, {n: v.detach() for n, v in recorded.items()}))
 

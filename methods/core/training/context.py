@@ -16,6 +16,7 @@ from methods.core.models.loading import AdapterOff, Loading, adapted, without_dr
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.reward import read_settings
 from methods.core.models.sampling import SamplingParams
+from methods.core.training.memory import micro_batch_tokens
 from methods.core.training.trainer import trainer_arguments
 from methods.core.training.usage import Usage, UsageCounter
 
@@ -137,6 +138,10 @@ class Context:
         self._counter.count_rewards(len(responses))
         return self.reward_function(prompts, responses)
 
+    def count_halving(self) -> None:
+        """Count that the training ran out of memory and went on with smaller micro-batches."""
+        self.usage.micro_batch_halvings += 1
+
     def log(self, step: int, **metrics: float) -> None:
         """Keep a point of the training curves. `step` counts examples or episodes."""
         self.curves.append({"step": step, **{k: float(v) for k, v in metrics.items()}})
@@ -168,6 +173,10 @@ class Context:
     def trainer_arguments(self, model: PreTrainedModel) -> dict[str, Any]:
         """Return keyword arguments for any `TrainingArguments` or TRL config on this device."""
         return trainer_arguments(model, self.device, self.seed, self.workdir, self.loading)
+
+    def micro_batch_tokens(self, model: PreTrainedModel) -> int:
+        """Return the most tokens that go through a model at once in training, padding included."""
+        return micro_batch_tokens([model], self.loading, self.device)
 
     def seconds(self) -> float:
         """Return the seconds of training so far, those before a stop included."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from methods.core.models import distributed
 from methods.core.models.loading import trainable_weights
 from methods.core.training.context import Context
+from methods.core.training.memory import REMEDIES, StepTooLargeError, micro_batch_tokens
 from methods.core.training.trainer import Diverged, autocast
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Optimization:
         models: The models that are trained, by name.
         steps: Optimizer steps of the whole training.
         max_grad_norm: The gradients of each model are clipped to this norm. None does not clip.
+        micro_batch_tokens: The most tokens that go through the models at once, padding included.
     """
 
     def __init__(
@@ -73,6 +75,10 @@ class Optimization:
         self.steps, self.max_grad_norm = steps, max_grad_norm
         self._checkpointing = context.loading.gradient_checkpointing
         self._device = context.device
+        self._context = context
+        self.micro_batch_tokens = micro_batch_tokens(
+            list(self.models.values()), context.loading, context.device
+        )
         groups = [
             {"params": list(trainable_weights(trained.model).values()), "lr": trained.learning_rate}
             for trained in models.values()
@@ -91,6 +97,27 @@ class Optimization:
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss. The next step uses the sum."""
         loss.backward()
+
+    def use_smaller_micro_batches(self, longest: int) -> None:
+        """Discard the gradients of a step that ran out of memory, and halve the micro-batches.
+
+        Args:
+            longest: Tokens of the longest row of the step.
+
+        Raises:
+            StepTooLargeError: The micro-batches had one row, or other processes wait for this one.
+        """
+        import torch
+
+        self._optimizer.zero_grad()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if self.micro_batch_tokens <= longest or distributed.is_distributed():
+            raise StepTooLargeError(
+                f"out of memory with a micro-batch of {self.micro_batch_tokens} tokens: {REMEDIES}"
+            )
+        self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+        self._context.count_halving()
 
     def step(self) -> None:
         """Clip the gradients, change the weights, and continue the schedule."""

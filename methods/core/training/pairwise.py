@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from methods.core.models import distributed
-from methods.core.models.batch import MOST_TOKENS, Batch
-from methods.core.models.logprobs import of_tokens, on_batch, response_logprobs, token_logprobs
+from methods.core.models.batch import Batch
+from methods.core.models.logprobs import of_tokens, over_vocabulary, token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context
 from methods.core.training.examples import (
@@ -23,6 +23,7 @@ from methods.core.training.examples import (
     training_rows,
 )
 from methods.core.training.logprobs import PairLogprobs, TokenLogprobs, UnpairedLogprobs
+from methods.core.training.memory import is_out_of_memory
 from methods.core.training.optimization import Optimization, TrainedModel, check_shape
 from methods.core.training.trainer import LOGGING_STEPS, Schedule, isolated
 
@@ -170,14 +171,31 @@ class _Run:
         self.optimization.train_mode(False)
 
     def step(self, batch_rows: Sequence[int], step: int) -> dict[str, Tensor]:
-        """Take one optimizer step on the examples of a batch, and return its metrics."""
+        """Take one optimizer step on the examples of a batch, and return its metrics.
+
+        A step that runs out of memory is repeated in smaller micro-batches.
+        """
+        # As many micro-batches in every process: a loss may wait for those of the others.
+        longest = self.data.width * max(self.lengths[row] for row in batch_rows)
+        while True:
+            size = max(1, self.optimization.micro_batch_tokens // longest)
+            try:
+                metrics = self.add_gradients(batch_rows, step, size)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            else:
+                self.optimization.step()
+                return metrics
+            # Out of the handler, in which the error still holds what filled the memory.
+            self.optimization.use_smaller_micro_batches(longest)
+
+    def add_gradients(self, batch_rows: Sequence[int], step: int, size: int) -> dict[str, Tensor]:
+        """Add the gradients of a batch in micro-batches of `size` examples; return its metrics."""
         import torch
 
         rows = local_rows(batch_rows)
         unrelated_ratio = self.unrelated_ratio(batch_rows) if self.unrelated else None
-        # As many parts in every process: a loss may wait for those of the others.
-        longest = max(self.lengths[row] for row in batch_rows)
-        size = max(1, MOST_TOKENS // (self.data.width * longest))
         parts = []
         for part in micro_batches(rows, self.lengths, size):
             tokens, liked = self.tokens(part), self.data.liked(part)
@@ -191,26 +209,23 @@ class _Run:
             with self.optimization.autocast():
                 added = self.regularizer(self.policy, prompts, step)
             self.optimization.backward(added)
-        self.optimization.step()
         return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
 
     def tokens(self, rows: Sequence[int]) -> TokenLogprobs:
         """Return the log-probabilities of some examples under policy and reference."""
         batch = self.data.batch(rows)
+        statistics = tokens_and_collisions if self.collision else of_tokens
         with self.optimization.autocast():
-            vocabulary = response_logprobs(self.policy.model, batch, PLAIN)
+            columns = over_vocabulary(statistics, batch, PLAIN, self.policy.model)
         if self.reference:
             # Not in the context above: there, weights that were changed would not be cast again.
             with self.optimization.autocast():
                 reference = self.reference.logprobs(batch)
         else:
             reference = self.data.reference_logprobs(rows)
-        collision: Any = None
-        if self.collision:
-            collision = on_batch((2 * vocabulary.detach()).logsumexp(1), batch)
-        return TokenLogprobs(
-            of_tokens(vocabulary, batch), reference, batch.response_mask, collision
-        )
+        logprobs, *collisions = columns
+        collision = [column.detach() for column in collisions]
+        return TokenLogprobs(logprobs, reference, batch.response_mask, *collision)
 
     def unrelated_ratio(self, rows: Sequence[int]) -> Tensor:
         """Return the mean log-ratio of prompts with the responses to others, a scalar.
@@ -238,3 +253,18 @@ class _Run:
         for name in means:
             means[name] = sum(process[name] for process in everywhere) / len(everywhere)
         self.context.log(step * self.batch_size, **means, **norms)
+
+
+def tokens_and_collisions(logprobs: Tensor, tokens: Tensor) -> Tensor:
+    """Return log-probabilities of tokens, and that two tokens drawn are the same, [n, 2] (nats).
+
+    Args:
+        logprobs: Of all tokens, [n, V].
+        tokens: [n].
+    """
+    import torch
+
+    # Without gradient, so it keeps nothing for the backward pass.
+    with torch.no_grad():
+        collisions = (2 * logprobs).logsumexp(1, keepdim=True)
+    return torch.cat([of_tokens(logprobs, tokens), collisions], dim=1)

@@ -26,6 +26,8 @@ class Usage:
         train_sequences: Sequences that went through a model with gradients on.
         train_tokens: Their tokens.
         train_seconds: Time of the training up to its last save.
+        micro_batch_halvings: How often the training ran out of memory, halved its micro-batches and
+            repeated the step.
     """
 
     prompts_seen: int = 0
@@ -34,6 +36,7 @@ class Usage:
     train_sequences: int = 0
     train_tokens: int = 0
     train_seconds: float = 0.0
+    micro_batch_halvings: int = 0
 
 
 class UsageCounter:

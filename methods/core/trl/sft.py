@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from methods.core.models.batch import MOST_TOKENS
 from methods.core.models.text import encode_prompts, encode_responses
+from methods.core.training.memory import accumulation
 from methods.core.training.trainer import train_quietly
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ def train_on_responses(
     prompts: Sequence[str],
     responses: Sequence[str],
     arguments: dict[str, Any],
+    most_tokens: int = MOST_TOKENS,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
     """Train the model in place on the responses.
@@ -28,6 +31,7 @@ def train_on_responses(
         prompts: Prompts as text.
         responses: One response to each prompt.
         arguments: Settings of SFTConfig.
+        most_tokens: The most tokens that go through the model at once, padding included.
         callbacks: Callbacks of the trainer.
 
     Returns:
@@ -37,7 +41,9 @@ def train_on_responses(
         Diverged: A weight is not finite.
     """
     return train_quietly(
-        lambda: response_trainer(model, tokenizer, prompts, responses, arguments, callbacks)
+        lambda: response_trainer(
+            model, tokenizer, prompts, responses, arguments, most_tokens, callbacks
+        )
     )
 
 
@@ -47,6 +53,7 @@ def response_trainer(
     prompts: Sequence[str],
     responses: Sequence[str],
     arguments: dict[str, Any],
+    most_tokens: int = MOST_TOKENS,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
     """Return the trainer that `train_on_responses` runs, given the same arguments."""
@@ -60,6 +67,8 @@ def response_trainer(
         {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
         for p, r in zip(prompt_ids, response_ids, strict=True)
     ]
+    batch_size = arguments["per_device_train_batch_size"]
+    arguments |= accumulation(batch_size, max(len(row["input_ids"]) for row in rows), most_tokens)
     return SFTTrainer(
         model,
         args=SFTConfig(**arguments, completion_only_loss=True, max_length=None),

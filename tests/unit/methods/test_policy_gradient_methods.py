@@ -37,7 +37,7 @@ def made(
     """
     mask = torch.arange(max(lengths)) < T(lengths).unsqueeze(1)
     prompts = torch.ones(len(rewards), 1)
-    batch = Batch(torch.zeros_like(mask), torch.cat([prompts, mask], dim=1).long(), 1)
+    batch = Batch.of(torch.zeros_like(mask), torch.cat([prompts, mask], dim=1).long(), 1)
     old, reference = -1.0 * mask, (-1.0 - log_ratio) * mask
     ended = torch.ones(len(rewards)).bool()
     return Rollout(batch, old, reference, T(list(rewards)), ended, **columns)

@@ -16,6 +16,7 @@ from methods.core.models.loading import Loading, adapted, merged
 from methods.core.models.reward import with_end
 from methods.core.models.text import encode_prompts, encode_responses, render_prompt
 from methods.core.training.length_batching import IN_ORDER, in_order
+from methods.core.training.memory import accumulation, micro_batch_tokens
 from methods.core.training.trainer import train_quietly, trainer_arguments
 from methods.core.trl.sft import train_on_responses
 
@@ -58,8 +59,12 @@ def pretrain(
     prompts = encode_prompts(tokenizer, [e.prompt for e in examples])
     responses = encode_responses(tokenizer, [e.response for e in examples])
     rows = [{"input_ids": p + r, "labels": p + r} for p, r in zip(prompts, responses, strict=True)]
+    longest = max((len(row["input_ids"]) for row in rows), default=1)
+    most = micro_batch_tokens([model], loading, device)
     arguments = TrainingArguments(
-        **_arguments(model, training, device, seed, workdir, loading) | order
+        **_arguments(model, training, device, seed, workdir, loading)
+        | accumulation(distributed.local_batch_size(training.batch_size), longest, most)
+        | order
     )
     train_quietly(
         lambda: Trainer(
@@ -132,6 +137,7 @@ def fine_tune(
         [e.prompt for e in examples],
         [e.response for e in examples],
         _arguments(model, training, device, seed, workdir, loading) | order,
+        micro_batch_tokens([model], loading, device),
     )
     return merged(model)
 

@@ -14,6 +14,7 @@ from methods.core.models.loading import Loading, adapted, merged
 from methods.core.models.reward import RewardModel, positions_of
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.length_batching import IN_ORDER, in_order
+from methods.core.training.memory import accumulation, micro_batch_tokens
 from methods.core.training.trainer import train_quietly, trainer_arguments
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def train_reward_model(
     model = new_reward_model(sft, seed, training.layers, loading, device)
     model = adapted(model, loading, head="score")
     rows, order = token_rows(tokenizer, labels, positions_of(model)), {}
+    longest = max(sum(map(len, row.responses)) for row in rows)
+    most = micro_batch_tokens([model], loading, device)
     if loading.group_by_length:
         lengths = [max(map(len, row.responses)) for row in rows]
         count = max(1, round(training.epochs * len(rows)))
@@ -71,7 +74,7 @@ def train_reward_model(
         **trainer_arguments(model, device, seed, workdir, loading)
         | {"num_train_epochs": training.epochs}
         | order,
-        per_device_train_batch_size=distributed.local_batch_size(training.batch_size),
+        **accumulation(distributed.local_batch_size(training.batch_size), longest, most),
         learning_rate=training.learning_rate,
         warmup_steps=20,
         remove_unused_columns=False,
@@ -149,6 +152,11 @@ def _trainer_class() -> type[Trainer]:
     from transformers import Trainer
 
     class ChoiceTrainer(Trainer):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            # The loss is a mean over the labels of a micro-batch, and these are of equal size.
+            self.model_accepts_loss_kwargs = False
+
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
             flat = rewards_of_rows(model, inputs["ids"], inputs["mask"])
             if "liked" in inputs:

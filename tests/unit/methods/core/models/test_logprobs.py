@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from helpers.models import PROMPTS
 
+from methods.core.models import logprobs
 from methods.core.models.batch import Batch, make_batch
+from methods.core.models.loading import Loading, Lora, adapted
 from methods.core.models.logprobs import (
     next_token_logprobs,
     of_tokens,
@@ -70,7 +73,8 @@ def test_responses_have_the_logprobs_of_the_full_computation(reference: ModelPol
     expected = full.gather(2, batch.responses.unsqueeze(2)).squeeze(2)
     assert torch.allclose(tokens[mask], expected[mask], atol=1e-5)
     assert bool((tokens[~mask] == 0).all()) and bool((vocabulary[~mask] == 0).all())
-    assert torch.equal(tokens, of_tokens(compact, batch))
+    chosen = of_tokens(compact, batch.responses[mask]).squeeze(1)
+    assert torch.equal(tokens, on_batch(chosen, batch))
     assert on_batch(torch.ones(int(mask.sum())), batch).tolist() == mask.float().tolist()
 
 
@@ -87,3 +91,81 @@ def test_gradients_are_those_of_the_full_computation(reference: ModelPolicy) -> 
     assert len(gradients) == len(list(model.parameters()))
     for a, b in zip(gradients, expected, strict=True):
         assert torch.allclose(a, b, atol=1e-4)
+
+
+BODY = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "vocab_size": 300}
+LLAMA = BODY | {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8}
+VISION = {
+    **{"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1},
+    **{"num_attention_heads": 2, "image_size": 28, "patch_size": 14},
+}
+NO_DROPOUT = {"embd_pdrop": 0.0, "resid_pdrop": 0.0, "attn_pdrop": 0.0}
+NO_SPECIAL = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+# Cohere scales its logits, Gemma 2 caps them, and the text model of Gemma 3 is part of another.
+ARCHITECTURES = {
+    "llama": LLAMA,
+    "gpt2": BODY | NO_DROPOUT,
+    "cohere": {**LLAMA, "logit_scale": 0.3},
+    "gemma2": LLAMA,
+    "gemma3": {"text_config": LLAMA, "vision_config": VISION},
+}
+
+
+def made(architecture: str, *, lora: bool = False) -> torch.nn.Module:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.for_model(architecture, **ARCHITECTURES[architecture], **NO_SPECIAL)
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    if lora:
+        model = adapted(model, Loading(lora=Lora(4, targets=("q_proj", "lm_head"))))
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.05)
+    return model
+
+
+def with_gradients(
+    model: torch.nn.Module, batch: Batch, parameters: SamplingParams
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    model.zero_grad(set_to_none=True)
+    tokens = token_logprobs(model, batch, parameters)
+    (tokens**2).sum().backward()
+    gradients = {n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None}
+    return tokens.detach(), gradients
+
+
+@pytest.mark.parametrize(
+    ("architecture", "lora"),
+    [*((name, False) for name in ARCHITECTURES), ("llama", True)],
+)
+@pytest.mark.parametrize("parameters", [PLAIN, SamplingParams(temperature=0.7, top_p=0.99)])
+def test_logits_in_parts_give_the_same_logprobs_and_gradients(
+    architecture: str, lora: bool, parameters: SamplingParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = made(architecture, lora=lora)
+    draw = torch.Generator().manual_seed(1)
+
+    def rows(*lengths: int) -> list[list[int]]:
+        return [torch.randint(300, (length,), generator=draw).tolist() for length in lengths]
+
+    batch = make_batch(rows(3, 7, 5, 4), rows(9, 2, 6, 1), 0, "cpu")
+    whole, gradients = with_gradients(model, batch, parameters)
+    sizes: list[int] = []
+    model.get_output_embeddings().register_forward_hook(
+        lambda _, __, output: sizes.append(output.numel())
+    )
+    monkeypatch.setattr(logprobs, "LOGITS", 4 * 300)
+    parts, part_gradients = with_gradients(model, batch, parameters)
+    finite = whole.isfinite()
+    # One row of the pass through the body, then 18 tokens by four, forward and backward.
+    assert max(sizes) == 4 * 300 and len(sizes) == 1 + 2 * 5
+    assert float((whole - parts)[finite].abs().max()) <= 1e-6
+    assert gradients.keys() == part_gradients.keys()
+    scale = max(float(gradient.nan_to_num().abs().max()) for gradient in gradients.values())
+    if bool(finite.all()):
+        for name, gradient in gradients.items():
+            assert torch.allclose(part_gradients[name], gradient, atol=1e-6 * scale), name
+    monkeypatch.setattr(logprobs, "LOGITS", 2**25)
+    assert torch.equal(token_logprobs(model, batch, parameters), whole)
+

@@ -44,7 +44,7 @@ def test_rows_are_as_narrow_as_they_allow(make_context: MakeContext) -> None:
     context = make_context(sampling=LONG)
     whole = rollout(context, PROMPTS * 5, 0)
     whole.values = torch.arange(whole.mask.shape[1] + 1.0).expand(len(whole.rewards), -1)
-    shortest = whole.mask.sum(1).argmin().view(1)
+    shortest = [int(whole.mask.sum(1).argmin())]
     part = whole.rows(shortest)
     length = int(whole.mask.sum(1).min())
     assert length < whole.mask.shape[1]

@@ -7,17 +7,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.memory import limit_memory
 from helpers.models import PROMPTS, weights
 from helpers.online import starts_with_a
 
 from methods.base import Context
 from methods.core.models import distributed
+from methods.core.models.loading import Loading
 from methods.core.models.sampling import SamplingParams
-from methods.core.online import run as loop
 from methods.core.online.run import OnlineRun
+from methods.core.training.memory import StepTooLargeError
 from methods.dapo import DAPO
 from methods.dr_grpo import DrGRPO
 from methods.gspo import GSPO
+from methods.ppo import PPO
 from methods.rebel import REBEL
 from methods.reinforce_pp import ReinforcePP
 from methods.toolkit.online import Online
@@ -34,10 +37,10 @@ def lengths(prompts: object, responses: list[str]) -> list[float]:
 
 @pytest.mark.parametrize("group", [1, 2, 4])
 def test_an_epoch_has_every_row_once_and_groups_stay_together(
-    make_context: MakeContext, group: int, monkeypatch: pytest.MonkeyPatch
+    make_context: MakeContext, group: int
 ) -> None:
-    monkeypatch.setattr(loop, "MOST_TOKENS", 50)
-    run = OnlineRun(make_context(sampling=LONG), replace(ReinforcePP(), **SMALL, epochs=1))
+    context = make_context(sampling=LONG, loading=Loading(micro_batch_tokens=50))
+    run = OnlineRun(context, replace(ReinforcePP(), **SMALL, epochs=1))
     rollout = run.collect()
     rollout = replace(rollout, baselines=torch.arange(24.0))
     parts = [part.baselines.view(-1, group) for part in run.minibatches(rollout, group=group)]
@@ -49,19 +52,43 @@ def test_an_epoch_has_every_row_once_and_groups_stay_together(
 
 @pytest.mark.parametrize("method", [ReinforcePP(), GSPO(), DrGRPO(), DAPO(), REBEL()])
 def test_a_minibatch_in_parts_has_the_same_gradient(
-    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: Online
+    make_context: MakeContext, method: Online
 ) -> None:
     """For means over tokens, over responses, by a constant length, and over pairs."""
     method = replace(method, **SMALL)  # type: ignore[arg-type]
     whole = make_context(sampling=LONG, reward=lengths)
     expected = weights(method.train(whole))  # type: ignore[arg-type]
-    monkeypatch.setattr(loop, "MOST_TOKENS", 60)
-    parts = make_context(sampling=LONG, reward=lengths)
+    parts = make_context(
+        sampling=LONG, reward=lengths, loading=Loading(micro_batch_tokens=60)
+    )
     found = weights(method.train(parts))  # type: ignore[arg-type]
     assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) < 2e-5
     for one, other in zip(whole.curves, parts.curves, strict=True):
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-5)
         assert other["policy_gradient_norm"] == pytest.approx(one["policy_gradient_norm"], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", [ReinforcePP(), DAPO(), REBEL(), PPO()])
+def test_a_step_that_runs_out_of_memory_is_repeated_in_smaller_parts(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: Online
+) -> None:
+    method = replace(method, **SMALL, save_every=1)  # type: ignore[arg-type]
+    whole, parts = (make_context(sampling=LONG, reward=lengths) for _ in range(2))
+    expected = weights(method.train(whole))  # type: ignore[arg-type]
+    limit_memory(monkeypatch, 150)
+    found = weights(method.train(parts))  # type: ignore[arg-type]
+    assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) < 2e-5
+    assert parts.usage.micro_batch_halvings >= 6 and whole.usage.micro_batch_halvings == 0
+    for one, other in zip(whole.curves, parts.curves, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-5)
+
+
+def test_a_row_that_does_not_fit_says_what_would(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_memory(monkeypatch, 10)
+    with pytest.raises(StepTooLargeError, match=r"out of memory .* train adapters"):
+        replace(ReinforcePP(), **SMALL).train(make_context(sampling=LONG))  # type: ignore[arg-type]
 
 
 def test_the_rows_of_two_processes_make_up_a_minibatch(
@@ -90,7 +117,7 @@ def test_the_rows_of_two_processes_make_up_a_minibatch(
 def test_fewer_groups_than_minibatches_make_fewer_steps(make_context: MakeContext) -> None:
     run = OnlineRun(make_context(), replace(ReinforcePP(), **SMALL, epochs=1))
     rollout = run.collect()
-    assert len(list(run.minibatches(rollout.rows(torch.arange(1))))) == 1
+    assert len(list(run.minibatches(rollout.rows([0])))) == 1
 
 
 def test_baselines_are_rewards_of_other_responses(make_context: MakeContext) -> None:

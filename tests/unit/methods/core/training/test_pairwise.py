@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.memory import limit_memory
 from helpers.models import PROMPTS, same, weights
 from helpers.offline import SHORT, SIZE, STEPS, text
 
 from methods.base import Diverged
 from methods.core.feedback import Label, Pair, Unpaired
 from methods.core.models.batch import Batch
+from methods.core.models.loading import Loading
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
@@ -23,8 +25,10 @@ from methods.core.training.examples import PLAIN
 from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.core.training.trainer import Schedule
 from methods.dpo import DPO
+from methods.hypo import HyPO
 from methods.kto import KTO
 from methods.toolkit.offline import PairLoss, UnpairedLoss
+from methods.tr_dpo import TRDPO
 from methods.wpo import WPO
 
 MakeContext = Callable[..., Context]
@@ -54,9 +58,9 @@ def test_a_batch_that_is_split_has_the_same_gradient(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss | UnpairedLoss
 ) -> None:
     labels = some_unpaired() if method.feedback == "unpaired" else some_pairs()
-    whole, split = (make_context(labels=labels) for _ in range(2))
+    whole = make_context(labels=labels)
+    split = make_context(labels=labels, loading=Loading(micro_batch_tokens=60))
     expected = method.train(whole)
-    monkeypatch.setattr("methods.core.training.pairwise.MOST_TOKENS", 60)
     sizes: list[int] = []
     start = Context.start
 
@@ -76,6 +80,22 @@ def test_a_batch_that_is_split_has_the_same_gradient(
     for point, other in zip(split.curves, whole.curves, strict=True):
         assert point == pytest.approx(other, abs=1e-4)
     assert split.usage.train_tokens == whole.usage.train_tokens
+
+
+@pytest.mark.parametrize("method", [DPO(**SHORT), WPO(**SHORT), TRDPO(**SHORT), HyPO(**SHORT)])
+def test_a_step_that_runs_out_of_memory_is_repeated_in_smaller_parts(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss
+) -> None:
+    whole, split = (make_context(labels=some_pairs()) for _ in range(2))
+    expected = method.train(whole)
+    limit_memory(monkeypatch, 150)
+    trained = method.train(split)
+    assert isinstance(trained, ModelPolicy) and isinstance(expected, ModelPolicy)
+    for a, b in zip(weights(trained), weights(expected), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    for point, other in zip(split.curves, whole.curves, strict=True):
+        assert point == pytest.approx(other, abs=1e-4)
+    assert split.usage.micro_batch_halvings >= 6 and whole.usage.micro_batch_halvings == 0
 
 
 def test_the_log_shows_the_means_since_the_last_one(

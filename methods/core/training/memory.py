@@ -1,0 +1,93 @@
+"""Memory of a training step: how many tokens fit into a micro-batch, and what to do if they don't.
+
+A batch goes through the models in micro-batches whose gradients add up, so their size does not
+change the algorithm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from methods.core.models.batch import MOST_TOKENS
+from methods.core.models.loading import Loading
+from methods.core.training.trainer import use_bf16
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# Memory for the activations of a micro-batch (bytes): on a CPU, and as a share of a GPU's memory.
+CPU_ACTIVATIONS = 4 * 2**30
+GPU_SHARE = 0.25
+REMEDIES = (
+    "train adapters (loading.lora.rank), set loading.gradient_checkpointing, or allow fewer tokens "
+    "(response_tokens, max_prompt_tokens)"
+)
+
+
+class StepTooLargeError(RuntimeError):
+    """A training step does not fit into memory, even row by row."""
+
+
+def activation_bytes(config: PreTrainedConfig, loading: Loading, bytes_per_value: int) -> int:
+    """Return the memory of one token's activations, which the backward pass needs (bytes).
+
+    Args:
+        config: Of the model.
+        loading: How the model is loaded.
+        bytes_per_value: 4 in float32, 2 in bf16.
+    """
+    text = config.get_text_config()
+    width, layers = text.hidden_size, text.num_hidden_layers
+    inner_width = getattr(text, "intermediate_size", None) or 4 * width
+    # The inputs of two norms and what they return, queries, keys, values and what attention
+    # returns; and in the MLP two projections, the activation and the product.
+    layer = 10 * width + 4 * inner_width
+    values = layers * width + layer if loading.gradient_checkpointing else layers * layer
+    return bytes_per_value * values
+
+
+def micro_batch_tokens(models: Sequence[PreTrainedModel], loading: Loading, device: str) -> int:
+    """Return the most tokens of a micro-batch, padding included.
+
+    Args:
+        models: The models that are trained together.
+        loading: How they are loaded.
+        device: "cpu" or "cuda".
+    """
+    if loading.micro_batch_tokens:
+        return loading.micro_batch_tokens
+    memory = CPU_ACTIVATIONS
+    if device.startswith("cuda"):
+        import torch
+
+        memory = int(GPU_SHARE * torch.cuda.get_device_properties(device).total_memory)
+    bf16 = any(use_bf16(model, device) for model in models)
+    token = sum(activation_bytes(model.config, loading, 2 if bf16 else 4) for model in models)
+    return max(1, min(MOST_TOKENS, memory // token))
+
+
+def accumulation(batch_size: int, longest: int, most_tokens: int) -> dict[str, Any]:
+    """Return arguments of a trainer that splits batches into micro-batches of equal size.
+
+    Args:
+        batch_size: Rows of a step, in this process.
+        longest: Tokens of the longest row.
+        most_tokens: The most tokens of a micro-batch, padding included.
+    """
+    size = next(
+        size
+        for size in range(batch_size, 0, -1)
+        if batch_size % size == 0 and (size * longest <= most_tokens or size == 1)
+    )
+    return {
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": batch_size // size,
+    }
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a device has no memory left."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
