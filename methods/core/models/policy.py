@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models.batch import Batch, make_batch
+from methods.core.models.batch import Batch, batch_places, make_batch
 from methods.core.models.engines.base import NO_LIMIT, Engine
 from methods.core.models.engines.choice import Sampler, choose
 from methods.core.models.engines.memory import MOST_ROWS, rows_that_fit
@@ -274,26 +274,6 @@ def read_sampler(folder: Path) -> Sampler:
     settings = json.loads(file.read_text()) if file.exists() else {}
     sampler: Sampler = settings.get("sampler", "auto")
     return sampler
-
-
-def batch_places(
-    lengths: Sequence[int], most: int, fit: Callable[[int], int]
-) -> Iterator[list[int]]:
-    """Yield the places of the rows of each batch: rows of similar length, and not too many.
-
-    Rows whose lengths have the same number of binary digits stay in order.
-
-    Args:
-        lengths: Of the rows (tokens).
-        most: The most rows of a batch.
-        fit: Returns how many rows fit into memory, from the length of the longest.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
-    while order:
-        longest = max(lengths[i] for i in order[:most])
-        size = max(1, min(most, fit(longest)))
-        yield order[:size]
-        order = order[size:]
 
 
 def response_ids(batch: Batch) -> list[list[int]]:

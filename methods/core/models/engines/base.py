@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from methods.core.models.sampling import BatchSlice, SamplingParams
 
+# An engine that schedules its rows itself takes any number of them.
+NO_LIMIT = 1 << 30
+
 
 class Request(NamedTuple):
     """What an engine is asked for: a response to each prompt.

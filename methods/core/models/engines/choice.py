@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from methods.core.models.engines import continuous, static, vllm
@@ -39,7 +40,11 @@ def choose(model: PreTrainedModel, sampler: Sampler, sampling: SamplingParams) -
             f"loading.sampler static does not work with {type(model).__name__}, which has no cache "
             "of fixed size: choose loop, continuous or vllm"
         )
-    engines = {"static": static.Static, "continuous": continuous.Continuous, "vllm": vllm.VLLM}
+    engines: dict[str, Callable[[], Engine]] = {
+        "static": static.Static,
+        "continuous": continuous.Continuous,
+        "vllm": vllm.VLLM,
+    }
     return engines[sampler]() if sampler in engines else None
 
 

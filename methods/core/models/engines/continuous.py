@@ -7,7 +7,6 @@ copied anew for each batch, so none can be out of date.
 
 from __future__ import annotations
 
-import math
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-# Tokens of a page of the cache. Flash attention takes multiples of 256 only.
-PAGE = 256
-# The most tokens and rows of a step.
-MOST_TOKENS, MOST_ROWS = 4096, 512
+# The most rows of a step.
+MOST_ROWS = 512
 
 
 class Continuous(Engine):
@@ -64,13 +61,14 @@ class Continuous(Engine):
         for name, weight in merged_weights(model):
             targets[name].copy_(weight)
         length = max(map(len, request.prompts)) + request.sampling.max_new_tokens
-        pages = math.ceil(length / PAGE)
-        made_for = (request.sampling, request.ends, pages)
+        # Rounded up, so that few lengths occur.
+        length = -(-length // 256) * 256
+        made_for = (request.sampling, request.ends, length)
         if self._made_for != made_for:
             self._copy.destroy_cached_continuous_batching_manager()
             self._manager = self._copy.init_continuous_batching(
                 generation_config=_generation_config(request),
-                continuous_batching_config=_batching_config(self._copy, request, pages),
+                continuous_batching_config=_batching_config(self._copy, request, length),
             )
             # This captures the CUDA graphs, and sets a random seed.
             self._manager.warmup()
@@ -124,16 +122,20 @@ def _generation_config(request: Request) -> Any:
     )
 
 
-def _batching_config(model: PreTrainedModel, request: Request, pages: int) -> Any:
+def _batching_config(model: PreTrainedModel, request: Request, length: int) -> Any:
+    """Return how continuous batching works: within a memory that depends on the device alone."""
     from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-    page_bytes = token_bytes(model.config) * PAGE
-    wanted = min(len(request.prompts), MOST_ROWS) * pages
+    # Flash attention takes pages of multiples of 256 tokens. Without it there is a mask of all
+    # tokens of a step by all tokens of the cache, so both are kept small.
     has_flash = "flash" in model.config._attn_implementation
+    page, tokens = (256, 4096) if has_flash else (16, 512)
+    pages = length // page
+    most = cache_bytes(model.device) // (token_bytes(model.config) * page)
     return ContinuousBatchingConfig(
-        page_size=PAGE,
-        num_blocks=max(pages, min(wanted, cache_bytes(model.device) // page_bytes)),
-        max_batch_tokens=MOST_TOKENS,
+        page_size=page,
+        num_blocks=max(pages, min(pages * min(len(request.prompts), MOST_ROWS), most)),
+        max_batch_tokens=tokens,
         max_requests_per_batch=MOST_ROWS,
         max_blocks_per_request=pages + pages % 2 if has_flash else 0,
         # A page that is shared would outlive the weights that it was computed with.

@@ -50,7 +50,10 @@ class VLLM(Engine):
         sampled = [output.outputs[0] for output in outputs]
         ids = [list(response.token_ids) for response in sampled]
         logprobs = [
-            [at[token].logprob for token, at in zip(response.token_ids, response.logprobs)]
+            [
+                at[token].logprob
+                for token, at in zip(response.token_ids, response.logprobs, strict=True)
+            ]
             for response in sampled
         ]
         if request.sampling.temperature == 0:

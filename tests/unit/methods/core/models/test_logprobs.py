@@ -168,4 +168,3 @@ def test_logits_in_parts_give_the_same_logprobs_and_gradients(
             assert torch.allclose(part_gradients[name], gradient, atol=1e-6 * scale), name
     monkeypatch.setattr(logprobs, "LOGITS", 2**25)
     assert torch.equal(token_logprobs(model, batch, parameters), whole)
-

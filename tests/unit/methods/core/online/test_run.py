@@ -58,9 +58,7 @@ def test_a_minibatch_in_parts_has_the_same_gradient(
     method = replace(method, **SMALL)  # type: ignore[arg-type]
     whole = make_context(sampling=LONG, reward=lengths)
     expected = weights(method.train(whole))  # type: ignore[arg-type]
-    parts = make_context(
-        sampling=LONG, reward=lengths, loading=Loading(micro_batch_tokens=60)
-    )
+    parts = make_context(sampling=LONG, reward=lengths, loading=Loading(micro_batch_tokens=60))
     found = weights(method.train(parts))  # type: ignore[arg-type]
     assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) < 2e-5
     for one, other in zip(whole.curves, parts.curves, strict=True):
