@@ -12,6 +12,7 @@ from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
 from bench.execution.plan import Work
 from bench.execution.progress import Progress
+from bench.execution.release import release_memory
 from bench.execution.run import Run, attempt
 from bench.pipeline.base import Pipeline
 
@@ -43,6 +44,7 @@ def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
         status, error = "ok", ""
     except Exception as problem:  # the other pipelines go on
         status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+    release_memory()
     return status, error, time.perf_counter() - started
 
 

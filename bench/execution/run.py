@@ -22,6 +22,7 @@ from bench.execution.measuring import (
     read_json,
     read_measured,
 )
+from bench.execution.release import release_memory
 from bench.execution.training import CURVES_FILE, USAGE_FILE, train_policy
 from bench.pipeline.base import Pipeline
 from methods.base import Diverged, Method
@@ -129,6 +130,8 @@ class Run:
         """Train and measure the policy, as far as that has not been done."""
         if not distributed.broadcast(self.trained()):
             self._train()
+            # The optimizer and the references need not stay beside what is measured.
+            release_memory()
         if not distributed.broadcast(self.finished()):
             self._measure()
 
@@ -200,4 +203,5 @@ def attempt(run: Run) -> Outcome:
         status, error = "diverged", str(problem)
     except (Exception, SystemExit) as problem:  # one failure never takes the others down
         status, error = "failed", f"{type(problem).__name__}: {problem}"
+    release_memory()
     return Outcome(status, " ".join(error.split())[:500], time.perf_counter() - started)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
 from bench.execution.memory import PeakMemory
-from bench.pipeline.base import Pipeline, load_shared_policy
+from bench.pipeline.base import Pipeline
 from methods.base import Context, Method
 from methods.core.feedback import Label
 from methods.core.models import distributed
@@ -73,8 +73,6 @@ def train_policy(
     """
     if distributed.is_distributed() and not method.distributed:
         raise ValueError("this method trains in one process, not in a distributed run")
-    # What was measured last need not stay beside what is trained.
-    load_shared_policy.cache_clear()
     importlib.import_module("transformers").set_seed(pipeline.seed)
     context = Context(
         sft=pipeline.folder("sft"),

@@ -164,6 +164,13 @@ USAGE = (
         higher_is_better=False,
         shown=("usage",),
     ),
+    Metric(
+        "micro_batch_halvings",
+        "smaller micro-batches",
+        "How often the training ran out of memory, halved its micro-batches and repeated the step.",
+        format="count",
+        higher_is_better=False,
+    ),
 )
 OF_PEOPLE = (
     Metric(
