@@ -45,7 +45,7 @@ class NashMD(PolicyGradient):
         prompts = run.prompts(2)
         rollout = run.collect(prompts=prompts)
         policy, reference = run.policy, run.context.reference.model
-        with policy.sampled_by_loop(), mixed_with(policy.model, reference, self.mixture):
+        with policy.engines.only_loop(), mixed_with(policy.model, reference, self.mixture):
             return replace(rollout, baselines=run.baselines(prompts))
 
     def advantages(self, rollout: Rollout) -> Tensor:

@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 @lru_cache(maxsize=2)
-def load_shared_policy(folder: Path, device: str) -> ModelPolicy:
+def load_shared_policy(folder: Path, device: str, loading: Loading) -> ModelPolicy:
     """Load a policy once for all callers. They share it, so none may train it."""
-    return ModelPolicy.load(folder, device)
+    return ModelPolicy.load(folder, device, loading)
 
 
 @lru_cache(maxsize=3)
@@ -200,7 +200,12 @@ class Pipeline(ABC):
     @property
     @abstractmethod
     def end(self) -> str:
-        """The end token of the policies, as text."""
+        """The end token of the policies, as text, with which training responses end."""
+
+    @property
+    def ends(self) -> list[str]:
+        """All end tokens of the policies, as text."""
+        return [self.end]
 
     @property
     def reward_key(self) -> str:
@@ -231,7 +236,8 @@ class Pipeline(ABC):
 
     def load_policy(self, stage: str) -> ModelPolicy:
         """Return a stage's model. All callers share it, so none may train it."""
-        return load_shared_policy(self.folder(stage), self.device)
+        # As methods load it, rounding included.
+        return load_shared_policy(self.folder(stage), self.device, self.loading)
 
     def sft(self) -> ModelPolicy:
         """Return the SFT policy, shared in the same way."""

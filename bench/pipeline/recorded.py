@@ -22,6 +22,7 @@ from bench.tasks.recorded import Recorded
 from methods.core.feedback import FeedbackKind, Label, Pair, derive, prompts_of
 from methods.core.models.loading import Loading
 from methods.core.models.reward import TextReward
+from methods.core.models.text import end_tokens
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,13 @@ class RecordedPipeline(Pipeline):
         match stage:
             case "feedback":
                 size = "" if sources.model.hash else task.model
-                return {"data": sources.data, "model": sources.model.hash, "size": size}
+                values = dict(task.loading.chat_template_kwargs)
+                return {
+                    "data": sources.data,
+                    "model": sources.model.hash,
+                    "size": size,
+                    "chat_template_kwargs": values,
+                }
             case "judge":
                 size = "" if sources.judge_model.hash else task.judge_model
                 classifier = sources.judge_classifier.hash
@@ -147,6 +154,10 @@ class RecordedPipeline(Pipeline):
     @property
     def end(self) -> str:
         return str(self.tokenizer.eos_token)
+
+    @property
+    def ends(self) -> list[str]:
+        return end_tokens(self.tokenizer)
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -15,27 +15,31 @@ from bench.pipeline.simulated import SimulatedPipeline
 from bench.pipeline.sources import Sources, find_texts
 from bench.pipeline.stages import base_model, feedback, reward_model, sft, texts
 from bench.pipeline.stages.texts import read_texts
+from bench.pipeline.stages.training.language_model import some
 from bench.pipeline.stages.training.tokenizers import load_tokenizer
 from bench.pipeline.summary import sentiment_summary
 from bench.tasks.base import Example, Split
 from bench.tasks.sentiment import Sentiment
 from methods.core.models.loading import Loading
 from methods.core.models.reward import Classifier
+from methods.core.models.text import end_tokens
 
 
 @lru_cache(maxsize=1)
-def load_gold(folder: str, device: str, end: str, label: str, probability: bool) -> Classifier:
+def load_gold(
+    folder: str, device: str, ends: tuple[str, ...], label: str, probability: bool
+) -> Classifier:
     """Return the gold reward. A process loads it once.
 
     Args:
         folder: The classifier's folder.
         device: "cpu" or "cuda".
-        end: The policies' end token, as text.
+        ends: The policies' end tokens, as text.
         label: Whose log-odds are the reward.
         probability: Whether its probability is the reward instead.
     """
     return Classifier.load(
-        Path(folder), device, end=end, label=label, plain=True, probability=probability
+        Path(folder), device, ends=ends, label=label, plain=True, probability=probability
     )
 
 
@@ -87,11 +91,12 @@ class SentimentPipeline(SimulatedPipeline):
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         classifier, folder = self.task.classifier, self.sources.judge_classifier.folder
-        gold = load_gold(folder, self.device, self.end, classifier.label, classifier.probability)
+        ends, probability = tuple(self.ends), classifier.probability
+        gold = load_gold(folder, self.device, ends, classifier.label, probability)
         return gold(prompts, responses)
 
     def demonstrations(self) -> list[Example]:
-        return self._examples("train")[: self.task.sft.examples]
+        return list(some(self._examples("train"), self.task.sft.examples, "sft"))
 
     def _examples(self, split: Split) -> list[Example]:
         shares = self.task.shares
@@ -108,6 +113,10 @@ class SentimentPipeline(SimulatedPipeline):
     @property
     def end(self) -> str:
         return str(self.tokenizer.eos_token)
+
+    @property
+    def ends(self) -> list[str]:
+        return end_tokens(self.tokenizer)
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -224,7 +224,7 @@ def test_a_judge_may_be_another_model_with_another_tokenizer(
     # The policies' end token ends a response for the judge too: it is no text to it.
     ended = pipeline.reward(prompts, [NICE + pipeline.end] * 2)
     assert ended != pytest.approx(pipeline.reward(prompts, [NICE] * 2), abs=1e-6)
-    judge.end = judge.tokenizer.eos_token
+    judge.ends = [judge.tokenizer.eos_token]
     as_its_own = judge(prompts, [NICE + judge.end] * 2)
     judge.end = pipeline.end
     assert ended == pytest.approx(as_its_own, abs=1e-6)

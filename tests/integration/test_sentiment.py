@@ -30,7 +30,7 @@ def test_the_classifier_is_the_gold_reward_and_a_privileged_method_learns_from_i
     classifier = Classifier.load(
         tmp_path / "classifier",
         "cpu",
-        end="<|endoftext|>",
+        ends=["<|endoftext|>"],
         label="POSITIVE",
         plain=True,
         probability=True,

@@ -10,6 +10,7 @@ from bench.pipeline.stages.training.language_model import pretrain, pretrain_on_
 from bench.pipeline.stages.training.models import load_model, make_model
 from bench.pipeline.stages.training.tokenizers import make_tokenizer
 from methods.core.models.policy import ModelPolicy
+from methods.core.models.pretrained import GENERATION_FILE, read_generation_config
 
 if TYPE_CHECKING:
     from bench.pipeline.embedded import EmbeddedPipeline
@@ -34,18 +35,26 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     Returns:
         parameters: how many the model has.
     """
-    task, tokenizer, source = pipeline.task, pipeline.tokenizer, pipeline.sources.model.folder
+    source = pipeline.sources.model.folder
     if source:
-        model = load_model(Path(source), tokenizer, task.loading.dtype)
+        policy = _loaded(Path(source), pipeline)
     else:
-        model = pretrain_on_labels(pipeline, "base_model", task.model, tokenizer)
-    ModelPolicy(model, tokenizer).save(folder)
-    return {"parameters": model.num_parameters()}
+        tokenizer = pipeline.tokenizer
+        model = pretrain_on_labels(pipeline, "base_model", pipeline.task.model, tokenizer)
+        policy = ModelPolicy(model, tokenizer)
+    policy.save(folder)
+    return {"parameters": policy.model.num_parameters()}
 
 
 def make_sentiment(pipeline: SentimentPipeline, folder: Path) -> dict[str, Any]:
     """Load the task's model."""
-    source = Path(pipeline.sources.model.folder)
-    model = load_model(source, pipeline.tokenizer, pipeline.task.loading.dtype)
-    ModelPolicy(model, pipeline.tokenizer).save(folder)
+    _loaded(Path(pipeline.sources.model.folder), pipeline).save(folder)
     return {}
+
+
+def _loaded(source: Path, pipeline: RecordedPipeline | SentimentPipeline) -> ModelPolicy:
+    """Return the task's model, with its makers' generation config kept beside it."""
+    tokenizer = pipeline.tokenizer
+    model = load_model(source, tokenizer, pipeline.task.loading.dtype)
+    original = read_generation_config(source / GENERATION_FILE)
+    return ModelPolicy(model, tokenizer, original_generation=original)

@@ -19,7 +19,8 @@ from bench.tasks.sizes import SIZES
 from methods.core.feedback import Label, responses_of, with_responses
 from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy
-from methods.core.models.reward import TextReward, with_end
+from methods.core.models.reward import TextReward
+from methods.core.models.text import with_end
 
 if TYPE_CHECKING:
     from bench.pipeline.recorded import RecordedPipeline
@@ -43,8 +44,10 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
 
 
 def _trained(pipeline: RecordedPipeline) -> TextReward:
+    from transformers import AutoTokenizer
+
     start = _start(pipeline)
-    end = str(ModelPolicy.load(start, "cpu").tokenizer.eos_token)
+    end = str(AutoTokenizer.from_pretrained(start).eos_token)
     labels = [
         _with_end(label, pipeline.end, end)
         for label in pipeline.labels("judge", pipeline.feedback_kind)
@@ -52,7 +55,7 @@ def _trained(pipeline: RecordedPipeline) -> TextReward:
     train = partial(train_reward_model, loading=pipeline.task.loading)
     training = pipeline.task.judge
     judge = pipeline.fit("judge", train, start, trainable(labels), training, seed=0)
-    judge.end = pipeline.end
+    judge.ends = pipeline.ends
     pipeline.store.drop_workdir(_workdir_name(pipeline))
     return judge
 
@@ -64,7 +67,7 @@ def _start(pipeline: RecordedPipeline) -> Path:
         return pipeline.folder("base_model")
     plain = task.text == "plain"
     if source:
-        tokenizer = load_tokenizer(Path(source), plain)
+        tokenizer = load_tokenizer(Path(source), plain, task.loading.chat_template_kwargs)
         model = load_model(Path(source), tokenizer, "float32")
     else:
         texts = (
@@ -87,5 +90,5 @@ def _workdir_name(pipeline: RecordedPipeline) -> str:
 
 def _with_end(label: Label, end: str, new_end: str) -> Label:
     """Return a label with the end token `end` of its responses replaced."""
-    texts = [with_end(text, end, new_end) for text in responses_of(label)]
+    texts = [with_end(text, [end], new_end) for text in responses_of(label)]
     return with_responses(label, iter(texts))

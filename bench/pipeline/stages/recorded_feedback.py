@@ -135,7 +135,7 @@ def _tokenizer(
     """Return the model's tokenizer, or one trained on the text of the train split."""
     plain = task.text == "plain"
     if model_folder:
-        return load_tokenizer(Path(model_folder), plain)
+        return load_tokenizer(Path(model_folder), plain, task.loading.chat_template_kwargs)
     train = [label for label in labels if split_of(label.prompt, task.shares) == "train"]
     texts = (text for label in train for text in (label.prompt, *responses_of(label)))
     return train_tokenizer(texts, SIZES[task.model].vocabulary, plain)

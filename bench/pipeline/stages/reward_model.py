@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UserError
 from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
@@ -82,15 +83,22 @@ def load_classifier(
         pipeline: Sets the device, the end token, and whether prompts are plain text.
         option: The task's option: which label's logit or probability is the reward.
         source: Where the classifier lies.
+
+    Raises:
+        UserError: The folder has no such classifier.
     """
-    return Classifier.load(
-        Path(source.folder),
-        pipeline.device,
-        end=pipeline.end,
-        label=option.label,
-        plain=pipeline.task.text == "plain",
-        probability=option.probability,
-    )
+    try:
+        return Classifier.load(
+            Path(source.folder),
+            pipeline.device,
+            ends=pipeline.ends,
+            label=option.label,
+            plain=pipeline.task.text == "plain",
+            probability=option.probability,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{option.model}: no sequence classifier: {reason}") from None
 
 
 def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.pipeline.stages.training.language_model import fine_tune
+from bench.pipeline.stages.training.language_model import fine_tune, some
 from bench.tasks.base import Example
 from methods.core.feedback import Label, Unpaired, responses_of
 from methods.core.models.policy import ModelPolicy
@@ -33,15 +33,17 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     task = pipeline.task
     if task.base == "sft first":
         train_labels = pipeline.labels("train", pipeline.feedback_kind)
-        examples = preferred(train_labels)[: task.sft.examples]
+        examples = some(preferred(train_labels), task.sft.examples, "sft")
         _fine_tuned(pipeline, examples, task.sft).save(folder)
     else:
-        _base_model(pipeline).save(folder)
+        # As it was saved, whatever the precision in which methods load it.
+        ModelPolicy.load(pipeline.folder("base_model"), "cpu").save(folder)
     return {}
 
 
 def _base_model(pipeline: Pipeline) -> ModelPolicy:
-    return ModelPolicy.load(pipeline.folder("base_model"), pipeline.device, pipeline.loading)
+    folder = pipeline.folder("base_model")
+    return ModelPolicy.load(folder, pipeline.device, pipeline.loading, trainable=True)
 
 
 def _fine_tuned(pipeline: Pipeline, examples: Sequence[Example], training: Training) -> ModelPolicy:

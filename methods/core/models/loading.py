@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
+from methods.core.models.chat_template import TemplateValue, check_name
 from methods.core.models.engines.choice import Sampler
 from methods.core.models.engines.vllm import check_installed
+from methods.core.models.pretrained import HEADS, load_causal_model
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
+
+
+# Smaller models lose precision in bf16 and gain no time.
+BF16_FROM_PARAMETERS = 50_000_000
+Quantization = Literal["none", "4bit"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -47,17 +55,22 @@ class Loading:
         sampler: What samples responses: our loop; the same with a static cache and CUDA graphs, for
             small models; transformers' continuous batching; or vLLM. "auto" chooses by device and
             size, and takes the loop on a CPU.
+        chat_template_kwargs: Values of variables of the model's chat template, such as
+            `enable_thinking: false`.
     """
 
     lora: Lora = Lora()
-    quantization: Literal["none", "4bit"] = "none"
+    quantization: Quantization = "none"
     gradient_checkpointing: bool = False
     group_by_length: bool = False
     micro_batch_tokens: Annotated[int, Ge(0)] = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     sampler: Sampler = "auto"
+    chat_template_kwargs: dict[str, TemplateValue] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name in self.chat_template_kwargs:
+            check_name(name)
         if self.quantization != "none" and not self.lora.rank:
             raise ValueError("loading.quantization needs adapters: set loading.lora.rank")
         if self.dtype == "bfloat16" and not self.lora.rank:
@@ -73,18 +86,36 @@ class Loading:
 
     def options(self, device: str) -> dict[str, Any]:
         """Return keyword arguments for `from_pretrained` on this device."""
-        options: dict[str, Any] = {"dtype": self.dtype, "use_safetensors": True}
-        if self.quantization == "4bit":
-            from transformers import BitsAndBytesConfig
+        return loading_options(device, **self.weights)
 
-            options["quantization_config"] = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype="bfloat16",
-            )
-            options["device_map"] = {"": device}
-        return options
+    @property
+    def weights(self) -> dict[str, Any]:
+        """How the weights are kept in memory: arguments of `loading_options`."""
+        return {"dtype": self.dtype, "quantization": self.quantization}
+
+
+def loading_options(
+    device: str, dtype: Dtype = "auto", quantization: Quantization = "none"
+) -> dict[str, Any]:
+    """Return keyword arguments for `from_pretrained`.
+
+    Args:
+        device: Where a quantized model is put.
+        dtype: Precision of the weights. "auto" is that of the file.
+        quantization: See `Loading`.
+    """
+    options: dict[str, Any] = {"dtype": dtype}
+    if quantization == "4bit":
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype="bfloat16",
+        )
+        options["device_map"] = {"": device}
+    return options
 
 
 ADAPTER_FILE = "adapter_config.json"
@@ -138,12 +169,25 @@ def without_dropout(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
-    """Return the model with its adapters, if it has any, added to the weights."""
+    """Return the model with its adapters, if it has any, added to the weights in float32.
+
+    In bf16 or 4 bit, most of a small change would be rounded away.
+    """
     if not has_adapters(model):
         return model
-    merged_model: PreTrainedModel = model.merge_and_unload()
-    is_quantized = getattr(merged_model, "is_quantized", False)
-    return merged_model.dequantize() if is_quantized else merged_model
+    from peft.tuners.lora import LoraLayer
+
+    layers: dict[str, Any] = {
+        name: layer for name, layer in inner(model).named_modules() if isinstance(layer, LoraLayer)
+    }
+    changes = {name: layer.get_delta_weight("default").float() for name, layer in layers.items()}
+    base: PreTrainedModel = model.unload()
+    if getattr(base, "is_quantized", False):
+        base = base.dequantize()
+    base = base.float()
+    for name, change in changes.items():
+        base.get_submodule(name).weight.data += change
+    return base
 
 
 def has_adapters(model: nn.Module) -> bool:
@@ -162,12 +206,49 @@ def trainable_weights(model: PreTrainedModel) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def load_adapter(folder: Path) -> PreTrainedModel:
-    """Return the model of a folder of adapters, with the adapters on it, as peft loads it."""
-    from peft import AutoPeftModelForCausalLM
+def load_adapter(folder: Path, **options: Any) -> PreTrainedModel:
+    """Return the model of a folder of adapters, with the adapters on it.
 
-    model: PreTrainedModel = AutoPeftModelForCausalLM.from_pretrained(folder)
+    Args:
+        folder: As peft saves it.
+        **options: Of `from_pretrained`, for the model under the adapters.
+    """
+    from peft import PeftConfig, PeftModel
+
+    base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    model: PreTrainedModel = PeftModel.from_pretrained(
+        load_causal_model(Path(base), **options), str(folder)
+    )
     return model
+
+
+def use_bf16(model: PreTrainedModel, device: str) -> bool:
+    """Return whether the model computes in bf16 on this device."""
+    import torch
+
+    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
+    return large and device.startswith("cuda") and torch.cuda.is_bf16_supported()
+
+
+def for_inference(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """Return a model on the device that is not to be trained: in bf16, where it computes in that.
+
+    The linear head of a classifier stays in its precision; a classifier with another head as a
+    whole.
+    """
+    from methods.core.models.heads import Float32Linear
+
+    model = model.eval()
+    if getattr(model, "is_quantized", False):
+        return model
+    heads = [getattr(model, name) for name in HEADS if hasattr(model, name)]
+    if use_bf16(model, device) and all(isinstance(head, Float32Linear) for head in heads):
+        for child in model.children():
+            if child not in heads:
+                # Not the buffers: rotary embeddings need their precision.
+                for weight in child.parameters():
+                    weight.data = weight.data.bfloat16()
+    return model.to(device)
 
 
 class AdapterOff:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import Batch, batch_places, make_batch
-from methods.core.models.engines.base import NO_LIMIT, Engine
-from methods.core.models.engines.choice import Sampler, choose
-from methods.core.models.engines.memory import MOST_ROWS, rows_that_fit
-from methods.core.models.loading import ADAPTER_FILE, Loading, has_adapters, load_adapter
+from methods.core.models.engines.base import Engine
+from methods.core.models.engines.choice import EngineChoice, Sampler
+from methods.core.models.loading import (
+    ADAPTER_FILE,
+    Loading,
+    for_inference,
+    has_adapters,
+    load_adapter,
+    loading_options,
+)
 from methods.core.models.logprobs import next_token_logprobs, token_logprobs
+from methods.core.models.pretrained import (
+    ORIGINAL_GENERATION_FILE,
+    load_causal_model,
+    read_generation_config,
+    without_unused_rows,
+)
 from methods.core.models.sampling import BatchSlice, SamplingParams, derive_seed, sample
 from methods.core.models.text import (
     decode_responses,
@@ -98,7 +108,10 @@ class ModelPolicy(Policy):
         tokenizer: Its tokenizer.
         batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
             the vocabulary.
-        sampler: What samples from the model. "auto" chooses when the first response is sampled.
+        engines: Chooses what samples from the model, when the first response is sampled.
+        original_generation: The generation config of the model's makers. It is saved beside the
+            model's, and not used.
+        weights: How the weights under adapters are kept in memory: arguments of `loading_options`.
     """
 
     def __init__(
@@ -107,34 +120,19 @@ class ModelPolicy(Policy):
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int | None = None,
         sampler: Sampler = "auto",
+        original_generation: dict[str, Any] | None = None,
+        weights: dict[str, Any] | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.sampler = sampler
-        self._engine: Engine | None = None
-        self._is_chosen = False
+        self.engines = EngineChoice(sampler)
+        self.original_generation, self.weights = original_generation, weights or {}
         # Logits fill the memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
 
     def engine(self, sampling: SamplingParams) -> Engine | None:
         """Return what samples from the model, None for the plain loop."""
-        if self.sampler == "loop":
-            return None
-        if not self._is_chosen:
-            self._engine, self._is_chosen = choose(self.model, self.sampler, sampling), True
-        return self._engine
-
-    @contextmanager
-    def sampled_by_loop(self) -> Iterator[None]:
-        """Sample by the plain loop, which is the only one that sees a change of the model's code.
-
-        It stays so until the context ends.
-        """
-        sampler, self.sampler = self.sampler, "loop"
-        try:
-            yield
-        finally:
-            self.sampler = sampler
+        return self.engines.chosen(self.model, sampling)
 
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         texts = [""] * len(prompts)
@@ -154,11 +152,8 @@ class ModelPolicy(Policy):
         ids = encode_prompts(self.tokenizer, prompts)
         lengths = [len(row) + sampling.max_new_tokens for row in ids]
         engine = self.engine(sampling)
-        if engine is not None and engine.schedules:
-            batches = batch_places(lengths, NO_LIMIT, lambda _: NO_LIMIT)
-        else:
-            batches = batch_places(lengths, MOST_ROWS, partial(rows_that_fit, self.model))
-        for number, places in enumerate(batches):
+        most, fit = self.engines.limits(self.model, sampling)
+        for number, places in enumerate(batch_places(lengths, most, fit)):
             batch_seed = derive_seed("batch", seed, number)
             batch_ids = [ids[i] for i in places]
             batch, _ = sample(
@@ -246,34 +241,49 @@ class ModelPolicy(Policy):
         adapters = {"selected_adapters": ["default"]} if has_adapters(self.model) else {}
         self.model.save_pretrained(folder, safe_serialization=True, **adapters)
         self.tokenizer.save_pretrained(folder)
-        save_kind(self, folder, **{} if self.sampler == "auto" else {"sampler": self.sampler})
+        if self.original_generation is not None:
+            content = json.dumps(self.original_generation, indent=2) + "\n"
+            (folder / ORIGINAL_GENERATION_FILE).write_text(content)
+        # Adapters belong to the weights that they were trained on, rounding included.
+        weights = {"weights": self.weights} if adapters else {}
+        save_kind(self, folder, **weights, **self.engines.settings())
 
     @classmethod
-    def load(cls, folder: Path, device: str, loading: Loading | None = None) -> ModelPolicy:
+    def load(
+        cls,
+        folder: Path,
+        device: str,
+        loading: Loading | None = None,
+        *,
+        trainable: bool = False,
+    ) -> ModelPolicy:
         """Load a `save_pretrained` folder (safetensors only).
 
         Args:
             folder: Folder of a whole model or of adapters.
             device: Where to put the model.
             loading: How to load a whole model. By default in the precision of its file.
+            trainable: Whether the model is to be trained. If not, a large one is kept in bf16 on
+                a GPU.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        if (folder / ADAPTER_FILE).exists():
-            model = load_adapter(folder)
-        else:
-            options = loading.options(device) if loading else {"use_safetensors": True}
-            model = AutoModelForCausalLM.from_pretrained(folder, **options)
-        sampler = loading.sampler if loading else read_sampler(folder)
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder), sampler=sampler)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        saved = saved_settings(folder)
+        weights = loading.weights if loading else saved.get("weights", {})
+        sampler = loading.sampler if loading else saved.get("sampler", "auto")
+        load = load_adapter if (folder / ADAPTER_FILE).exists() else load_causal_model
+        model = load(folder, **loading_options(device, **weights))
+        without_unused_rows(model, tokenizer)
+        model = model.to(device) if trainable else for_inference(model, device)
+        original = read_generation_config(folder / ORIGINAL_GENERATION_FILE)
+        return cls(model, tokenizer, sampler=sampler, original_generation=original, weights=weights)
 
 
-def read_sampler(folder: Path) -> Sampler:
-    """Return the sampler that a saved policy was trained with."""
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return a saved policy's `sampler`, and the `weights` under the adapters that it has."""
     file = folder / POLICY_FILE
-    settings = json.loads(file.read_text()) if file.exists() else {}
-    sampler: Sampler = settings.get("sampler", "auto")
-    return sampler
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def response_ids(batch: Batch) -> list[list[int]]:

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import by_length, make_batch
+from methods.core.models.chat_template import fix_chat_template
+from methods.core.models.loading import for_inference
+from methods.core.models.pretrained import load_classifier
 from methods.core.models.text import (
     distinct,
     encode_prompts,
     encode_responses,
+    end_tokens,
     in_words,
     to_turns,
+    with_end,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ class TextReward(ABC):
     Attributes:
         model: The sequence classifier, in evaluation mode.
         tokenizer: Its tokenizer.
-        end: The end token, as text, of the policies whose responses it reads. By default its own.
+        ends: The end tokens, as text, of the policies whose responses it reads. By default its own.
         batch_size: Responses of a batch. By default it shrinks with the width of the model.
     """
 
@@ -40,13 +45,14 @@ class TextReward(ABC):
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        end: str | None = None,
+        ends: Sequence[str] = (),
         batch_size: int | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.end = end or str(tokenizer.eos_token)
-        self.batch_size = batch_size or max(8, min(1024, 65_536 // model.config.hidden_size))
+        self.ends = list(ends) or end_tokens(tokenizer)
+        width = model.config.get_text_config().hidden_size
+        self.batch_size = batch_size or max(8, min(1024, 65_536 // width))
 
     @abstractmethod
     def reward_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
@@ -54,7 +60,7 @@ class TextReward(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return what `load` needs in addition to the model and the tokenizer."""
-        return {"end": self.end}
+        return {"ends": self.ends}
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Return the reward of each response to the prompt at the same place."""
@@ -63,7 +69,8 @@ class TextReward(ABC):
         firsts, equals = distinct(prompts, responses)
         order = sorted(firsts, key=lambda place: len(prompts[place]) + len(responses[place]))
         rewards: dict[int, float] = {}
-        with torch.inference_mode():
+        # The model has its own precision, whatever that of a training that calls it.
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             for start in range(0, len(order), self.batch_size):
                 places = order[start : start + self.batch_size]
                 batch_rewards = self.reward_batch(
@@ -94,7 +101,7 @@ class RewardModel(TextReward):
         # Prompt and response as one row, padded right only, as in its training.
         prompt_ids = encode_prompts(self.tokenizer, prompts)
         end = str(self.tokenizer.eos_token)
-        ids = encode_responses(self.tokenizer, [with_end(r, self.end, end) for r in responses])
+        ids = encode_responses(self.tokenizer, [with_end(r, self.ends, end) for r in responses])
         # A judge may take fewer tokens than the policies. The last ones matter most.
         longest = positions_of(self.model)
         rows = [(p + r)[-longest:] for p, r in zip(prompt_ids, ids, strict=True)]
@@ -118,11 +125,11 @@ class RewardModel(TextReward):
     @classmethod
     def load(cls, folder: Path, device: str) -> RewardModel:
         """Load a `save_pretrained` folder (safetensors only)."""
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+        model = for_inference(load_classifier(folder, dtype="float32"), device)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(model.to(device), tokenizer, read_settings(folder).get("end"))
+        return cls(model, tokenizer, read_settings(folder).get("ends", ()))
 
 
 class Classifier(TextReward):
@@ -149,11 +156,11 @@ class Classifier(TextReward):
         self._output = output_of(self.model.config, label)
 
     def settings(self) -> dict[str, Any]:
-        names = ("end", "label", "plain", "probability")
+        names = ("ends", "label", "plain", "probability")
         return {name: getattr(self, name) for name in names}
 
     def reward_batch(self, prompts: Sequence[str], responses: Sequence[str]) -> torch.Tensor:
-        texts = [with_end(response, self.end, "") for response in responses]
+        texts = [with_end(response, self.ends, "") for response in responses]
         logits = self.model(**self._encode(prompts, texts).to(self.device)).logits.float()
         if self._output is None:
             only_output: torch.Tensor = logits.squeeze(-1)
@@ -191,21 +198,21 @@ class Classifier(TextReward):
             **settings: Arguments of the class. They replace those that `save` wrote.
 
         Raises:
-            ValueError: The classifier has several labels, and `label` is none of them.
+            ValueError: The classifier has several labels, and `label` is none of them, or its
+                weights are not all there.
         """
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        safe = {"trust_remote_code": False}
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, **safe
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+        model = load_classifier(folder, dtype="float32")
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        fix_chat_template(tokenizer)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-        if model.config.get_text_config().pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id
+        text_config = model.config.get_text_config()
+        if text_config.pad_token_id is None:
+            text_config.pad_token_id = tokenizer.pad_token_id
         saved = {k: v for k, v in read_settings(folder).items() if k != "kind"}
-        return cls(model.to(device), tokenizer, **{**saved, **settings})
+        return cls(for_inference(model, device), tokenizer, **{**saved, **settings})
 
 
 def output_of(config: Any, label: str) -> int | None:
@@ -234,11 +241,6 @@ def positions_of(model: PreTrainedModel) -> int:
     """Return the most tokens that a model takes."""
     config = model.config.get_text_config()
     return getattr(config, "max_position_embeddings", None) or NO_LIMIT
-
-
-def with_end(response: str, end: str, new: str) -> str:
-    """Return the response with its end token replaced. A cut-off response stays as it is."""
-    return response.removesuffix(end) + new if response.endswith(end) else response
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 
 from methods.core.models.batch import Batch, make_batch
 from methods.core.models.engines.base import Delegate, Engine, Request
-from methods.core.models.text import distinct
+from methods.core.models.text import distinct, end_token_ids
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,8 @@ def sample(
     """Sample one response to each prompt.
 
     The `generate` of transformers calls our loop, which takes the sampling parameters from nowhere
-    else. The global random state stays as it was.
+    else. A response ends at any of the tokenizer's end tokens. The global random state stays as it
+    was.
 
     Args:
         model: A causal language model.
@@ -98,22 +99,21 @@ def sample(
     import torch
     from transformers import GenerationConfig
 
-    device, end = model.device, tokenizer.eos_token_id
+    device, ends = model.device, end_token_ids(tokenizer)
     prompt_batch = make_batch(prompts, [[] for _ in prompts], tokenizer.pad_token_id, device)
     config = GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
-        eos_token_id=end,
+        eos_token_id=ends,
         pad_token_id=tokenizer.pad_token_id,
     )
     batch_slice = batch_slice or BatchSlice(0, len(prompts))
-    loop: Any = _Loop(sampling, end, prompts, prompt_batch.mask, batch_slice)
+    loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
     if engine is not None:
-        engine_seed = derive_seed("engine", seed, batch_slice.first)
-        loop = Delegate(
-            engine,
-            Request(prompts, prompt_batch.mask, sampling, (end,), batch_slice, engine_seed, draw),
-        )
+        own_seed = derive_seed("engine", seed, batch_slice.first)
+        mask = prompt_batch.mask
+        request = Request(prompts, mask, sampling, tuple(ends), batch_slice, own_seed, draw)
+        loop = Delegate(engine, request)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
@@ -124,7 +124,7 @@ def sample(
             custom_generate=loop,
         )
         responses = output[:, prompt_batch.width :]
-    return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), end)
+    return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), ends)
 
 
 class _Loop:
@@ -140,12 +140,12 @@ class _Loop:
     def __init__(
         self,
         sampling: SamplingParams,
-        end: int,
+        ends: Sequence[int],
         prompts: Sequence[Sequence[int]],
         mask: torch.Tensor,
         batch_slice: BatchSlice,
     ) -> None:
-        self.sampling, self.end, self.mask, self.batch_slice = sampling, end, mask, batch_slice
+        self.sampling, self.ends, self.mask, self.batch_slice = sampling, ends, mask, batch_slice
         self.firsts, self.equals = distinct([tuple(prompt) for prompt in prompts])
         self.logprobs: torch.Tensor
 
@@ -161,7 +161,8 @@ class _Loop:
         # Where each row of the batch belongs, and whether it goes on.
         places = torch.arange(count, device=input_ids.device)
         going_on = torch.ones_like(places, dtype=torch.bool)
-        responses = torch.full((count, most), self.end, device=input_ids.device)
+        ends = torch.tensor(self.ends, device=input_ids.device)
+        responses = torch.full((count, most), self.ends[0], device=input_ids.device)
         self.logprobs = torch.zeros(count, most, device=input_ids.device)
         for step in range(most):
             logits = model(
@@ -179,7 +180,7 @@ class _Loop:
             tokens, logprobs = self._draw(logits, places)
             responses[places[going_on], step] = tokens[going_on]
             self.logprobs[places[going_on], step] = logprobs[going_on]
-            going_on = going_on & (tokens != self.end)
+            going_on = going_on & ~torch.isin(tokens, ends)
             left = int(going_on.sum())
             if left == 0:
                 break
@@ -227,12 +228,12 @@ def draw(
 
 
 def _with_responses(
-    prompts: Batch, responses: torch.Tensor, logprobs: torch.Tensor, end: int
+    prompts: Batch, responses: torch.Tensor, logprobs: torch.Tensor, ends: Sequence[int]
 ) -> tuple[Batch, torch.Tensor]:
     """Append the responses to the prompts, and mask the padding behind each end token."""
     import torch
 
-    ended = responses == end
+    ended = torch.isin(responses, torch.tensor(ends, device=responses.device))
     after_end = (ended.cumsum(1) - ended.long()) > 0
     mask = torch.cat([prompts.mask, (~after_end).long()], dim=1)
     ids = torch.cat([prompts.ids.clone(), responses], dim=1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+# The key of a tokenizer's configuration under which its end tokens are saved.
+END_TOKENS = "end_tokens"
 Turns = list[dict[str, str]]
 # The token ids of prompts, by tokenizer: online methods and the evaluation see the same ones often.
 _encoded: WeakKeyDictionary[PreTrainedTokenizerBase, dict[str, list[int]]] = WeakKeyDictionary()
@@ -92,7 +94,30 @@ def decode_responses(
 
 def has_ended(tokenizer: PreTrainedTokenizerBase, response: str) -> bool:
     """Return whether the model ended the response, rather than being cut off."""
-    return response.endswith(str(tokenizer.eos_token))
+    return response.endswith(tuple(end_tokens(tokenizer)))
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return all tokens that end a response. Training responses end with the first one.
+
+    A model may have several: one for the end of a turn, one for the end of a text.
+    """
+    others = tokenizer.init_kwargs.get(END_TOKENS) or []
+    return list(dict.fromkeys([str(tokenizer.eos_token), *others]))
+
+
+def end_token_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the ids of the tokens that end a response."""
+    ids: list[int] = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
+    return ids
+
+
+def with_end(response: str, ends: Sequence[str], new: str) -> str:
+    """Return the response with its end token replaced. A cut-off response stays as it is."""
+    for end in ends:
+        if response.endswith(end):
+            return response.removesuffix(end) + new
+    return response
 
 
 def distinct(*columns: Sequence[Hashable]) -> tuple[list[int], list[int]]:

@@ -29,5 +29,5 @@ def token_values(value_model: PreTrainedModel, batch: Batch) -> Tensor:
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state
-    values: Tensor = classifier.score(hidden[:, batch.width - 1 :]).float().squeeze(-1)
+    values: Tensor = classifier.score(hidden[:, batch.width - 1 :]).squeeze(-1)
     return values

@@ -13,6 +13,7 @@ from methods.core.models.batch import Batch, by_length
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
+from methods.core.models.text import end_token_ids
 from methods.core.online.rewards import check_rewards
 from methods.core.training.context import Context
 
@@ -180,8 +181,8 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
         reference = in_parts(score, context.reference.model, batch)
         if engine is not None and not engine.exact:
             sampler_logprobs, logprobs = logprobs, in_parts(score, policy.model, batch)
-    end = policy.tokenizer.eos_token_id
-    ended = ((batch.responses == end) & batch.response_mask).any(1)
+    ends = torch.tensor(end_token_ids(policy.tokenizer), device=batch.ids.device)
+    ended = (torch.isin(batch.responses, ends) & batch.response_mask).any(1)
     return Rollout(batch, logprobs, reference, rewards, ended, sampler_logprobs=sampler_logprobs)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
 from methods.core.models.batch import by_length
+from methods.core.models.loading import use_bf16
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.online.agreement import Agreement, weighted
@@ -27,7 +28,7 @@ from methods.core.online.surrogates import Average
 from methods.core.training.context import Context
 from methods.core.training.memory import is_out_of_memory
 from methods.core.training.optimization import Optimization, TrainedModel
-from methods.core.training.trainer import use_bf16, whole_batches
+from methods.core.training.trainer import whole_batches
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,6 +14,7 @@ from methods.core.feedback import Label
 from methods.core.models import distributed
 from methods.core.models.loading import AdapterOff, Loading, adapted, without_dropout
 from methods.core.models.policy import ModelPolicy, Policy
+from methods.core.models.pretrained import load_classifier
 from methods.core.models.reward import read_settings
 from methods.core.models.sampling import SamplingParams
 from methods.core.training.memory import micro_batch_tokens
@@ -74,7 +75,7 @@ class Context:
 
         It has no dropout: the policy that is trained is the policy that is sampled.
         """
-        policy = ModelPolicy.load(self.sft, self.device, self.loading)
+        policy = ModelPolicy.load(self.sft, self.device, self.loading, trainable=True)
         policy.model = without_dropout(adapted(policy.model, self.loading))
         self._started = self._started or policy
         return self._counted(policy)
@@ -87,7 +88,7 @@ class Context:
             off = AdapterOff(started.model)
             return ModelPolicy(off, started.tokenizer, sampler=self.loading.sampler)
         policy = ModelPolicy.load(self.sft, self.device)
-        policy.sampler = self.loading.sampler
+        policy.engines.sampler = self.loading.sampler
         policy.model.requires_grad_(False)
         return self._counted(policy)
 
@@ -98,14 +99,12 @@ class Context:
             start: "reward_model" starts from the reward model, if it has the policy's vocabulary.
                 "zero", and any other reward model, starts from the SFT policy with a head of zeros.
         """
-        from transformers import AutoModelForSequenceClassification
-
+        options = self.loading.options(self.device)
         from_reward = start == "reward_model" and self._reward_shares_tokens()
-        model = AutoModelForSequenceClassification.from_pretrained(
-            self.reward_folder if from_reward else self.sft,
-            num_labels=1,
-            **self.loading.options(self.device),
-        )
+        if from_reward and self.reward_folder:
+            model = load_classifier(self.reward_folder, num_labels=1, **options)
+        else:
+            model = load_classifier(self.sft, new_head=True, num_labels=1, **options)
         if not from_reward:
             model.score.weight.data.zero_()
         model = without_dropout(adapted(model.eval(), self.loading, head="score"))

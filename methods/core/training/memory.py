@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import MOST_TOKENS
-from methods.core.models.loading import Loading
-from methods.core.training.trainer import use_bf16
+from methods.core.models.loading import Loading, use_bf16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

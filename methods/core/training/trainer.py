@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
-from methods.core.models.loading import Loading
+from methods.core.models.loading import Loading, use_bf16
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
-# Smaller models lose precision in bf16 and gain no time.
-BF16_FROM_PARAMETERS = 50_000_000
 LOGGING_STEPS = 10
 
 
@@ -76,14 +74,6 @@ def whole_batches(wanted: int, budget: int, size: int) -> int:
     if budget and count < size:
         raise ValueError(f"{count} examples or episodes are too few for a batch of {size}")
     return count // size
-
-
-def use_bf16(model: PreTrainedModel, device: str) -> bool:
-    """Return whether the model trains in bf16 on this device."""
-    import torch
-
-    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
-    return large and device.startswith("cuda") and torch.cuda.is_bf16_supported()
 
 
 def trainer_arguments(

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import derive_seed
-from methods.core.models.text import Turns, decode_responses, to_prompt, to_turns
+from methods.core.models.text import (
+    Turns,
+    decode_responses,
+    end_token_ids,
+    to_prompt,
+    to_turns,
+)
 from methods.core.online.rewards import finite_rewards
 from methods.core.online.rollout import draw_prompts
 from methods.core.training.context import Context
@@ -140,16 +146,18 @@ def text_reward(context: Context, tokenizer: PreTrainedTokenizerBase) -> Callabl
     def reward(
         prompts: Sequence[Turns], completion_ids: Sequence[list[int]], **_: Any
     ) -> list[float]:
-        sampled = [up_to_end(ids, tokenizer.eos_token_id) for ids in completion_ids]
+        ends = end_token_ids(tokenizer)
+        sampled = [up_to_end(ids, ends) for ids in completion_ids]
         texts = [to_prompt(turns) for turns in prompts]
         return finite_rewards(context, texts, decode_responses(tokenizer, sampled))
 
     return reward
 
 
-def up_to_end(ids: list[int], end: int) -> list[int]:
-    """Return the tokens up to and including the end token, or all if there is none."""
-    return ids[: ids.index(end) + 1] if end in ids else ids
+def up_to_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+    """Return the tokens up to and including the first end token, or all if there is none."""
+    places = [place for place, token in enumerate(ids) if token in ends]
+    return ids[: places[0] + 1] if places else ids
 
 
 def _check_loss(entry: dict[str, float]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from bench.pipeline.stages.training.models import PIECE_POSITIONS, make_model
@@ -13,8 +14,7 @@ from bench.tasks.sizes import SIZES
 from methods.core.feedback import responses_of
 from methods.core.models import distributed
 from methods.core.models.loading import Loading, adapted, merged
-from methods.core.models.reward import with_end
-from methods.core.models.text import encode_prompts, encode_responses, render_prompt
+from methods.core.models.text import encode_prompts, encode_responses, render_prompt, with_end
 from methods.core.training.length_batching import IN_ORDER, in_order
 from methods.core.training.memory import accumulation, micro_batch_tokens
 from methods.core.training.trainer import train_quietly, trainer_arguments
@@ -91,13 +91,27 @@ def pretrain_on_labels(
     model = make_model(SIZES[size].architecture, tokenizer, 0, PIECE_POSITIONS, tied=True)
     end = str(tokenizer.eos_token)
     texts = [
-        Example(label.prompt, with_end(response, pipeline.end, end))
+        Example(label.prompt, with_end(response, [pipeline.end], end))
         for label in pipeline.labels("train", pipeline.feedback_kind)
         for response in responses_of(label)
-    ][: task.pretraining.examples]
+    ]
+    examples = some(texts, task.pretraining.examples, stage)
     train = partial(pretrain, loading=task.loading)
-    pipeline.fit(stage, train, model, tokenizer, texts, task.pretraining, seed=0)
+    pipeline.fit(stage, train, model, tokenizer, examples, task.pretraining, seed=0)
     return model
+
+
+def some(examples: Sequence[Example], most: int, purpose: str) -> Sequence[Example]:
+    """Return at most so many examples, drawn at random: a file may be sorted.
+
+    Args:
+        examples: All of them.
+        most: How many are wanted.
+        purpose: What they are for. The same examples are drawn at every seed.
+    """
+    if len(examples) <= most:
+        return examples
+    return Random(f"examples {purpose}").sample(examples, most)
 
 
 def fine_tune(

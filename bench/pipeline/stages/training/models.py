@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.tasks.base import Architecture
+from methods.core.models.pretrained import load_causal_model, vocabulary_size
+from methods.core.models.text import end_token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+# Embeddings with room for new tokens get a multiple of so many rows: other sizes slow a GPU down.
+ROWS_MULTIPLE = 64
 # The longest texts that new models take, in tokens: of whole words, and of byte pairs.
 WORD_POSITIONS, PIECE_POSITIONS = 128, 2048
 
@@ -57,26 +61,32 @@ def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> 
 
     Args:
         folder: With safetensors; code in it is not run.
-        tokenizer: Its special tokens become the model's.
+        tokenizer: Its special tokens become the model's, its end tokens included.
         dtype: Of the weights, such as "float32".
 
     Raises:
         UserError: The folder has no such model.
     """
-    from transformers import AutoModelForCausalLM
+    import torch
+    from transformers import GenerationConfig
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, dtype=dtype, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
+        model = load_causal_model(folder, dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder}: no causal language model: {reason}") from None
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        model.resize_token_embeddings(len(tokenizer))
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    tokens = vocabulary_size(tokenizer)
+    if tokens > model.get_input_embeddings().weight.shape[0]:
+        # The new rows are drawn at random.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model.resize_token_embeddings(tokens, pad_to_multiple_of=ROWS_MULTIPLE)
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    model.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=end_token_ids(tokenizer),
+    )
     return model
 
 

@@ -11,6 +11,7 @@ from methods.core.feedback import Choice, Unpaired, responses_of
 from methods.core.models import distributed
 from methods.core.models.batch import by_length, make_batch
 from methods.core.models.loading import Loading, adapted, merged
+from methods.core.models.pretrained import load_classifier
 from methods.core.models.reward import RewardModel, positions_of
 from methods.core.models.text import encode_prompts, encode_responses
 from methods.core.training.length_batching import IN_ORDER, in_order
@@ -187,15 +188,18 @@ def new_reward_model(
         device: Where a quantized model is put.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
+    config = AutoConfig.from_pretrained(sft, num_labels=1)
+    body = config.get_text_config()
+    if layers is not None:
+        body.num_hidden_layers = layers
+        if getattr(body, "layer_types", None):
+            body.layer_types = body.layer_types[:layers]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        depth = {} if layers is None else {"num_hidden_layers": layers}
-        model = AutoModelForSequenceClassification.from_pretrained(
-            sft, num_labels=1, **loading.options(device), **depth
-        )
-        torch.nn.init.normal_(model.score.weight, std=(model.config.hidden_size + 1) ** -0.5)
+        model = load_classifier(sft, new_head=True, config=config, **loading.options(device))
+        torch.nn.init.normal_(model.score.weight, std=(body.hidden_size + 1) ** -0.5)
     return model
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.tasks.base import END, PAD, TAGS, UNKNOWN
+from methods.core.models.chat_template import TemplateValue, fix_chat_template
+from methods.core.models.pretrained import GENERATION_FILE, read_generation_config
+from methods.core.models.text import END_TOKENS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -42,6 +45,8 @@ PLAIN_TEMPLATE = (
     "{% for turn in messages %}{{ turn.content }}{% endfor %}"
 )
 NEW_PAD = "<|pad|>"
+# Tokens that their makers left for such uses, the best first.
+SPARE_TOKENS = ("finetune_right_pad", "pad", "reserved", "unused")
 
 
 def make_tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
@@ -92,13 +97,16 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, plain: bool) -> PreTr
     )
 
 
-def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
-    """Return a model's own tokenizer, with a separate pad token and a chat template.
+def load_tokenizer(
+    folder: Path, plain: bool, values: Mapping[str, TemplateValue] | None = None
+) -> PreTrainedTokenizerBase:
+    """Return a model's own tokenizer, with end tokens, a separate pad token and a chat template.
 
     Args:
         folder: The model's.
         plain: Whether responses continue the prompt's text. If not, the tokenizer's own template is
             kept where it has one.
+        values: Values of the variables of the tokenizer's own template.
 
     Raises:
         UserError: The tokenizer cannot be loaded, or has no end token.
@@ -110,12 +118,16 @@ def load_tokenizer(folder: Path, plain: bool) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
-    if not plain and tokenizer.chat_template and (end := end_of_turn(tokenizer)):
-        tokenizer.eos_token = end
+    ends = _end_tokens(folder, tokenizer)
+    if not plain and tokenizer.chat_template:
+        fix_chat_template(tokenizer, values)
+        if end := end_of_turn(tokenizer):
+            tokenizer.eos_token = end
     if tokenizer.eos_token_id is None:
         raise UserError(f"{folder}: its tokenizer has no end token (eos_token)")
+    tokenizer.init_kwargs[END_TOKENS] = list(dict.fromkeys([str(tokenizer.eos_token), *ends]))
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
-        tokenizer.add_special_tokens({"pad_token": NEW_PAD})
+        tokenizer.add_special_tokens({"pad_token": _spare_token(tokenizer) or NEW_PAD})
     if plain or not tokenizer.chat_template:
         template = PLAIN_TEMPLATE if plain else DIALOGUE_TEMPLATE
         starts = tokenizer.bos_token_id is not None and _adds_bos(tokenizer)
@@ -136,6 +148,37 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
     after = text.rpartition(answer)[2].strip()
     special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
     return next((str(token) for token in special if token and after.startswith(str(token))), None)
+
+
+def _end_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return the tokens that end a response by the tokenizer and the model's configurations."""
+    from transformers import AutoConfig
+
+    generation = read_generation_config(folder / GENERATION_FILE) or {}
+    ids: Any = generation.get("eos_token_id")
+    if ids is None:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        ids = getattr(config.get_text_config(), "eos_token_id", None)
+    # A configuration may be another tokenizer's, so ordinary tokens are not believed to be ends.
+    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    known = [id_ for id_ in (ids if isinstance(ids, list) else [ids]) if id_ in special]
+    if tokenizer.eos_token_id is not None:
+        known.append(tokenizer.eos_token_id)
+    ends: list[str] = tokenizer.convert_ids_to_tokens(known)
+    return ends
+
+
+def _spare_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return a token that nothing uses and that can be the pad token, or None without one."""
+    names = ("bos_token", "unk_token", "sep_token", "cls_token", "mask_token")
+    used = {*(getattr(tokenizer, name) for name in names), *tokenizer.init_kwargs[END_TOKENS]}
+    template = str(tokenizer.chat_template)
+    spare = [
+        token
+        for token in sorted(tokenizer.get_added_vocab(), key=tokenizer.convert_tokens_to_ids)
+        if token not in used and token not in template
+    ]
+    return next((token for name in SPARE_TOKENS for token in spare if name in token.lower()), None)
 
 
 def _adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -20,7 +20,7 @@ def test_a_classifier_scores_as_transformers_does(tmp_path: Path) -> None:
     prompts, answers = ["lamp door", "cup"], ["Yes boat</s>", "No hat key map"]
     texts = [p + a.removesuffix("</s>") for p, a in zip(prompts, answers, strict=True)]
     plain = model(**tokenizer(texts, return_tensors="pt", padding=True)).logits.softmax(-1)[:, 1]
-    settings: dict[str, Any] = {"end": "</s>", "label": "good"}
+    settings: dict[str, Any] = {"ends": ["</s>"], "label": "good"}
     ours = Classifier.load(folder, "cpu", **settings, plain=True, probability=True)
     assert ours(prompts, answers) == pytest.approx(plain.tolist(), abs=1e-5)
     two = [a.removesuffix("</s>") for a in answers]
@@ -39,4 +39,4 @@ def test_a_classifier_scores_as_transformers_does(tmp_path: Path) -> None:
         odds.tolist(), abs=1e-4
     )
     with pytest.raises(ValueError, match="label 'great' is none of the classifier's: bad, good"):
-        Classifier.load(folder, "cpu", end="</s>", label="great")
+        Classifier.load(folder, "cpu", ends=["</s>"], label="great")

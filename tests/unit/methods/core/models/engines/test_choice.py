@@ -59,15 +59,15 @@ def test_on_a_gpu_size_and_libraries_decide(
 
 def test_on_a_cpu_it_is_the_loop(reference: ModelPolicy) -> None:
     assert choice.choose(reference.model, "auto", LONG) is None
-    assert reference.sampler == "auto" and reference.engine(LONG) is None
+    assert reference.engines.sampler == "auto" and reference.engine(LONG) is None
 
 
 def test_the_sampler_is_saved_with_the_policy(reference: ModelPolicy, tmp_path: Any) -> None:
     for sampler in ("auto", "static"):
         policy = ModelPolicy(reference.model, reference.tokenizer, sampler=sampler)  # type: ignore[arg-type]
         policy.save(tmp_path / sampler)
-        assert ModelPolicy.load(tmp_path / sampler, "cpu").sampler == sampler
-    with policy.sampled_by_loop():
+        assert ModelPolicy.load(tmp_path / sampler, "cpu").engines.sampler == sampler
+    with policy.engines.only_loop():
         assert policy.engine(LONG) is None
     assert policy.engine(LONG) is not None
 

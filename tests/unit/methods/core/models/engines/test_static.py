@@ -116,9 +116,9 @@ def test_adapters_are_sampled_with_the_model(make_context: object) -> None:
     assert_equal(first, second, PROMPTS * 5, 0, LONG)
     references = [context.reference for context in contexts]
     assert_equal(references[0], references[1], PROMPTS * 5, 0, LONG)
-    texts = [first.generate(PROMPTS * 5, 0, LONG), references[0].generate(PROMPTS * 5, 0, LONG)]
-    assert texts[0] != texts[1]
     assert contexts[0].usage.responses_sampled == contexts[1].usage.responses_sampled > 0
+    texts = [policy.generate(PROMPTS * 5, 0, LONG) for policy in (first, references[0])]
+    assert texts[0] != texts[1]
 
 
 def test_the_precision_of_the_training_holds(policy: ModelPolicy) -> None:

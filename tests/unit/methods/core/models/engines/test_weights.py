@@ -16,7 +16,7 @@ def test_adapters_are_added_as_peft_adds_them(make_context: object) -> None:
     before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
     ours = dict(merged_weights(inner(policy.model)))
     with policy.model.disable_adapter():
-        off = dict(merged_weights(inner(policy.model)))
+        off = {name: weight.clone() for name, weight in merged_weights(inner(policy.model))}
     assert all(torch.equal(before[n], w) for n, w in policy.model.state_dict().items())
     theirs = dict(merged(policy.model).named_parameters())
     assert ours.keys() == theirs.keys() == off.keys()
