@@ -145,7 +145,7 @@ def sampling_gap(sampled: Tensor, scored: Tensor, mask: Tensor) -> SamplingGap:
         scored: Those under the model as it is trained, [B, T] (nats).
         mask: Where the response tokens are, [B, T].
     """
-    gaps = (scored.detach().float() - sampled.float()).abs()[mask]
+    gaps = (scored.detach().float() - sampled.detach().float()).abs()[mask]
     local = (float(gaps.double().sum()), len(gaps), float(gaps.max()))
     sums, counts, largest = zip(*distributed.all_gather(local), strict=True)
     # The largest of numbers and nan depends on their order.
