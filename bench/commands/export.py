@@ -11,7 +11,7 @@ from bench.analysis.selection import of_selected
 from bench.cache.files import write_text
 from bench.errors import UserError
 from bench.results.loading import Results, load_results
-from methods.core.models.text import in_words
+from methods.core.models.text import in_words, with_end
 
 FORMATS = ("alpaca_eval",)
 
@@ -42,7 +42,7 @@ def export(folder: Path, *, method: str, task: str, seed: int | None, form: str)
         {
             "dataset": str(row["task"]),
             "instruction": in_words(row["prompt"]),
-            "output": row["response"].removesuffix(results.end(row["task"])).rstrip(),
+            "output": with_end(row["response"], results.ends(row["task"]), "").rstrip(),
             "generator": f"prefrontier-{method}",
         }
         for _, row in samples.drop_duplicates("prompt").iterrows()

@@ -63,7 +63,7 @@ def _describe_task(pipeline: Pipeline) -> dict[str, Any]:
         "about": (type(task).__doc__ or pipeline.name).splitlines()[0],
         "enumerable": task.enumerable,
         "reward_source": task.reward_source,
-        "end": pipeline.end,
+        "ends": pipeline.ends,
         "options": dataclasses.asdict(task),
         **pipeline.describe(),
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.config.llm_judge import LLMJudge
 from bench.errors import UserError
 from bench.judging.template import fill
+from methods.core.models.text import with_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,15 +92,15 @@ def matches(results: Results, pairs: pd.DataFrame, judge: LLMJudge) -> Iterator[
     _check_methods(results, judge)
     samples = results.samples[results.samples["split"] == "test"]
     for task in results.tasks:
-        end = results.end(task)
+        ends = results.ends(task)
         task_pairs = pairs[pairs["task"] == task]
-        chosen = first_responses(task_pairs, CHOSEN, end)
+        chosen = first_responses(task_pairs, CHOSEN, ends)
         selected = of_selected(samples, results.runs, task)
         for seed in sorted(set(selected["seed"].astype(int))):
             rows = selected[selected["seed"] == seed]
-            yield from _seed_matches(task, seed, rows, chosen, end, judge)
+            yield from _seed_matches(task, seed, rows, chosen, ends, judge)
         if len(task_pairs):
-            labeled = labeled_pairs(task_pairs, end, judge.prompts)
+            labeled = labeled_pairs(task_pairs, ends, judge.prompts)
             yield Match(task, CHOSEN, "", None, REJECTED, labeled)
 
 
@@ -108,12 +109,12 @@ def _seed_matches(
     seed: int,
     rows: pd.DataFrame,
     chosen: Mapping[str, str],
-    end: str,
+    ends: Sequence[str],
     judge: LLMJudge,
 ) -> Iterator[Match]:
     """Yield each method's matches from the samples of a task and seed."""
     by_method = {
-        str(method): (str(group["params"].iloc[0]), first_responses(group, "response", end))
+        str(method): (str(group["params"].iloc[0]), first_responses(group, "response", ends))
         for method, group in rows.groupby("method", sort=False)
     }
     _, sft = by_method.get("sft", ("", {}))
@@ -127,7 +128,7 @@ def _seed_matches(
                 yield Match(task, method, params, seed, opponent, comparisons)
 
 
-def labeled_pairs(pairs: pd.DataFrame, end: str, most: int) -> list[Comparison]:
+def labeled_pairs(pairs: pd.DataFrame, ends: Sequence[str], most: int) -> list[Comparison]:
     """Return the first pairs that people labeled, with the chosen response as ours.
 
     Args:
@@ -138,7 +139,7 @@ def labeled_pairs(pairs: pd.DataFrame, end: str, most: int) -> list[Comparison]:
     # One pair for each prompt: several would not be independent.
     first = pairs.drop_duplicates("prompt").head(most)
     return [
-        _comparison(str(prompt), shown(chosen, end), shown(rejected, end))
+        _comparison(str(prompt), shown(chosen, ends), shown(rejected, ends))
         for prompt, chosen, rejected in zip(
             first["prompt"], first[CHOSEN], first[REJECTED], strict=True
         )
@@ -156,18 +157,18 @@ def _comparison(prompt: str, ours: str, theirs: str) -> Comparison:
     return Comparison(in_words(prompt), ours, theirs)
 
 
-def first_responses(rows: pd.DataFrame, column: str, end: str) -> dict[str, str]:
+def first_responses(rows: pd.DataFrame, column: str, ends: Sequence[str]) -> dict[str, str]:
     """Return the first response to each prompt, as the judge sees it."""
     first = rows.drop_duplicates("prompt")
     return {
-        str(prompt): shown(text, end)
+        str(prompt): shown(text, ends)
         for prompt, text in zip(first["prompt"], first[column], strict=True)
     }
 
 
-def shown(response: str, end: str) -> str:
+def shown(response: str, ends: Sequence[str]) -> str:
     """Return a response without its end token and surrounding spaces."""
-    return response.strip().removesuffix(end).strip()
+    return with_end(response.strip(), ends, "").strip()
 
 
 def _check_methods(results: Results, judge: LLMJudge) -> None:

@@ -168,7 +168,26 @@ class RecordedPipeline(Pipeline):
 
     def read_data(self) -> list[str]:
         self.make("feedback")
+        self._check_models()
         return recorded_summary(self.task, self.metrics("feedback"))
+
+    def _check_models(self) -> None:
+        """Load the models that the task names, before a training that they would make useless.
+
+        Raises:
+            UserError: A model cannot be loaded.
+        """
+        task, sources, missing = self.task, self.sources, self.missing()
+        if sources.model.folder:
+            self.make("base_model")
+        if "judge" in missing and sources.judge_model.folder:
+            judge.load_start(self)
+        for stage, option, source in (
+            ("judge", task.judge_classifier, sources.judge_classifier),
+            ("reward_model", task.reward_classifier, sources.reward_classifier),
+        ):
+            if stage in missing and source.folder:
+                reward_model.load_classifier(self, option, source, "cpu")
 
     def describe(self) -> dict[str, Any]:
         metrics = self.metrics("feedback")

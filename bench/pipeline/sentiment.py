@@ -125,4 +125,5 @@ class SentimentPipeline(SimulatedPipeline):
 
     def read_data(self) -> list[str]:
         self.make("texts")
+        self.make("base_model")
         return sentiment_summary(self.task, self.metrics("texts"))

@@ -80,9 +80,9 @@ class Results:
         """Tasks without a gold reward."""
         return [task for task in self.tasks if self.reward_source(task) == "judge"]
 
-    def end(self, task: str) -> str:
-        """Return the end token of a task's policies, as text."""
-        return str(self.described("tasks").get(task, {}).get("end") or END)
+    def ends(self, task: str) -> list[str]:
+        """Return the end tokens of a task's policies, as text."""
+        return list(self.described("tasks").get(task, {}).get("ends") or [END])
 
     def task_title(self, task: str) -> str:
         """Return a task's title, or its name."""

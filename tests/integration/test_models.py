@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from helpers.preferences import experiment_file, make_folder, pairs, write_rows
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench.commands.run import built_in, fit_options, run_bench
@@ -112,6 +113,31 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
                 device="cpu",
                 out=tmp_path / "out",
             )
+        assert "\n" not in str(caught.value)
+
+
+def test_models_whose_weights_do_not_fit_are_refused_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFRONTIER_CACHE", str(tmp_path / "cache"))
+    data = write_rows(tmp_path / "prefs.jsonl", pairs(60))
+    whole = make_folder("qwen2", tmp_path / "whole")
+    broken = make_folder("qwen2", tmp_path / "broken")
+    weights = load_file(broken / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    for options, why in (
+        ({"model": str(broken)}, "no causal language model: .*model.norm.weight missing"),
+        ({"judge_model": str(broken)}, "no causal language model: .*model.norm.weight missing"),
+        # A causal model is no classifier: its head would be random.
+        ({"judge_classifier": {"model": str(whole)}}, "no sequence classifier: .*score.weight"),
+        ({"reward_classifier": {"model": str(whole)}}, "no sequence classifier: .*score.weight"),
+    ):
+        settings: dict[str, Any] = {"model": str(whole), **options}
+        experiment = experiment_file(tmp_path, data, **settings)
+        quiet: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1}
+        with pytest.raises(UserError, match=why) as caught:
+            run_bench(str(experiment), **quiet, device="cpu", out=tmp_path / "out")
         assert "\n" not in str(caught.value)
 
 

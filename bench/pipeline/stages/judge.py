@@ -23,6 +23,8 @@ from methods.core.models.reward import TextReward
 from methods.core.models.text import with_end
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from bench.pipeline.recorded import RecordedPipeline
 
 
@@ -36,7 +38,7 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     judge: TextReward
     if task.judge_classifier.model:
         source = pipeline.sources.judge_classifier
-        judge = load_classifier(pipeline, task.judge_classifier, source)
+        judge = load_classifier(pipeline, task.judge_classifier, source, pipeline.device)
     else:
         judge = _trained(pipeline)
     judge.save(folder)
@@ -65,23 +67,32 @@ def _start(pipeline: RecordedPipeline) -> Path:
     task, source = pipeline.task, pipeline.sources.judge_model.folder
     if not task.judge_model or task.judge_model == task.model:
         return pipeline.folder("base_model")
-    plain = task.text == "plain"
     if source:
-        tokenizer = load_tokenizer(Path(source), plain, task.loading.chat_template_kwargs)
-        model = load_model(Path(source), tokenizer, "float32")
+        model, tokenizer = load_start(pipeline)
     else:
         texts = (
             text
             for label in pipeline.labels("train", pipeline.feedback_kind)
             for text in (label.prompt, *responses_of(label))
         )
-        tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, plain)
+        tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, task.text == "plain")
         model = pretrain_on_labels(pipeline, "judge", task.judge_model, tokenizer)
     start = pipeline.store.workdir(_workdir_name(pipeline))
     if distributed.is_main():
         ModelPolicy(model, tokenizer).save(start)
     distributed.all_gather(None)
     return start
+
+
+def load_start(pipeline: RecordedPipeline) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model that the task names for its judge to start from, and its tokenizer.
+
+    Raises:
+        UserError: The model cannot be loaded.
+    """
+    task, source = pipeline.task, Path(pipeline.sources.judge_model.folder)
+    tokenizer = load_tokenizer(source, task.text == "plain", task.loading.chat_template_kwargs)
+    return load_model(source, tokenizer, "float32"), tokenizer
 
 
 def _workdir_name(pipeline: RecordedPipeline) -> str:

@@ -58,7 +58,7 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     reward: TextReward
     if task.reward_classifier.model:
         source = pipeline.sources.reward_classifier
-        reward = load_classifier(pipeline, task.reward_classifier, source)
+        reward = load_classifier(pipeline, task.reward_classifier, source, pipeline.device)
     else:
         labels = trainable(pipeline.labels("train", pipeline.feedback_kind))
         train = partial(train_reward_model, loading=task.loading)
@@ -75,14 +75,15 @@ def trainable(labels: Sequence[Label]) -> Any:
 
 
 def load_classifier(
-    pipeline: RecordedPipeline, option: ClassifierOption, source: Source
+    pipeline: RecordedPipeline, option: ClassifierOption, source: Source, device: str
 ) -> Classifier:
     """Return a sequence classifier that is used as a reward as it is.
 
     Args:
-        pipeline: Sets the device, the end token, and whether prompts are plain text.
+        pipeline: Sets the end tokens, and whether prompts are plain text.
         option: The task's option: which label's logit or probability is the reward.
         source: Where the classifier lies.
+        device: Where to put it.
 
     Raises:
         UserError: The folder has no such classifier.
@@ -90,7 +91,7 @@ def load_classifier(
     try:
         return Classifier.load(
             Path(source.folder),
-            pipeline.device,
+            device,
             ends=pipeline.ends,
             label=option.label,
             plain=pipeline.task.text == "plain",

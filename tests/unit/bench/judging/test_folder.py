@@ -173,7 +173,7 @@ def test_every_task_and_seed_has_its_rows_and_is_asked_once(
     tmp_path: Path, server: JudgeServer
 ) -> None:
     folder = write_folder(tmp_path / "run", tasks=("polite", "exact"), seeds=2)
-    manifest = {"tasks": {"exact": {"end": "word </answer>"}}}
+    manifest = {"tasks": {"exact": {"ends": ["word </answer>"]}}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     judged = JudgedFolder(folder, tmp_path / "cache", server.url)
     assert judged.judge() == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.models import PROMPTS, SAMPLING
 
-from methods.core.models.loading import Loading, Lora
+from methods.core.models.loading import Loading, Lora, adapted, inner, merged
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.training.context import Context
@@ -112,3 +112,48 @@ def test_ppo_resumes_with_adapters(make_context: MakeContext, tmp_path: Path) ->
     )
     # The weights under the adapters are not saved.
     assert all("lora" in name for name in calls[0]["policy"])
+
+
+def test_small_changes_survive_a_merge_into_weights_in_bf16(sft_folder: Path) -> None:
+    policy = ModelPolicy.load(sft_folder, "cpu", Loading(lora=Lora(rank=4), dtype="bfloat16"))
+    model = adapted(policy.model, LORA)
+    torch.manual_seed(0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data = 1e-4 * torch.randn_like(weight)
+    layer = inner(model).model.layers[0].mlp.up_proj
+    before, change = layer.weight.detach().float(), layer.get_delta_weight("default").detach()
+    assert (before.bfloat16() + change.bfloat16() == before.bfloat16()).float().mean() > 0.3
+    whole = merged(model)
+    assert type(whole).__name__ == "LlamaForCausalLM"
+    after = whole.model.layers[0].mlp.up_proj.weight
+    assert after.dtype == torch.float32
+    assert torch.allclose(after - before, change, rtol=1e-2, atol=1e-7)
+
+
+def test_merged_adapters_compute_what_they_did_unmerged(sft_folder: Path) -> None:
+    policy = ModelPolicy.load(sft_folder, "cpu")
+    policy.model = adapted(policy.model, LORA)
+    torch.manual_seed(0)
+    for name, weight in policy.model.named_parameters():
+        if "lora_B" in name:
+            weight.data = 0.1 * torch.randn_like(weight)
+    texts = policy.generate(PROMPTS, 1, SAMPLING)
+    expected = policy.logprobs(PROMPTS, texts, SAMPLING)
+    policy.model = merged(policy.model)
+    assert policy.logprobs(PROMPTS, texts, SAMPLING) == pytest.approx(expected, abs=1e-4)
+    assert not any("lora" in name for name, _ in policy.model.named_parameters())
+
+
+def test_adapters_are_evaluated_on_the_weights_they_were_trained_on(
+    make_context: MakeContext, tmp_path: Path
+) -> None:
+    context = lora_context(make_context)
+    context.loading = Loading(lora=Lora(rank=4), dtype="bfloat16")
+    policy = context.start()
+    texts = policy.generate(PROMPTS, 1, SAMPLING)
+    policy.save(tmp_path / "saved")
+    loaded: Any = load_policy(tmp_path / "saved", "cpu")
+    weights = {p.dtype for n, p in loaded.model.named_parameters() if "lora" not in n}
+    assert weights == {torch.bfloat16}
+    assert loaded.logprobs(PROMPTS, texts, SAMPLING) == policy.logprobs(PROMPTS, texts, SAMPLING)
