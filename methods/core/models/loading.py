@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt
 
 from methods.core.models.chat_template import TemplateValue, check_name
 from methods.core.models.engines.choice import Sampler
-from methods.core.models.engines.vllm import check_installed
 from methods.core.models.pretrained import HEADS, load_causal_model
 
 if TYPE_CHECKING:
@@ -76,8 +75,6 @@ class Loading:
         if self.dtype == "bfloat16" and not self.lora.rank:
             # bf16 is so coarse that small steps of the optimizer would be rounded away.
             raise ValueError("loading.dtype bfloat16 needs adapters: set loading.lora.rank")
-        if self.sampler == "vllm":
-            check_installed()
 
     @property
     def adapters(self) -> bool:

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 
 from methods.core.models.batch import Batch, make_batch
 from methods.core.models.engines.base import Delegate, Engine, Request
+from methods.core.models.pretrained import vocabulary_size
 from methods.core.models.text import distinct, end_token_ids
 
 if TYPE_CHECKING:
@@ -111,9 +112,19 @@ def sample(
     loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
     if engine is not None:
         own_seed = derive_seed("engine", seed, batch_slice.first)
-        mask = prompt_batch.mask
-        request = Request(prompts, mask, sampling, tuple(ends), batch_slice, own_seed, draw)
-        loop = Delegate(engine, request)
+        loop = Delegate(
+            engine,
+            Request(
+                prompts=prompts,
+                mask=prompt_batch.mask,
+                sampling=sampling,
+                ends=tuple(ends),
+                batch_slice=batch_slice,
+                vocabulary=vocabulary_size(tokenizer),
+                seed=own_seed,
+                draw=draw,
+            ),
+        )
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)

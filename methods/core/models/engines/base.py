@@ -25,6 +25,7 @@ class Request(NamedTuple):
         sampling: How to sample.
         ends: The tokens that end a response.
         batch_slice: Which rows of a larger batch the prompts are.
+        vocabulary: How many token ids text can hold. A model may have more embedding rows.
         seed: For an engine with random numbers of its own. No two processes share it.
         draw: Samples a token for each row from logits [B, V] and uniform numbers [B], and returns
             the tokens [B] and their log-probabilities [B] (nats).
@@ -35,6 +36,7 @@ class Request(NamedTuple):
     sampling: SamplingParams
     ends: tuple[int, ...]
     batch_slice: BatchSlice
+    vocabulary: int
     seed: int
     draw: Callable[[Tensor, Tensor, SamplingParams], tuple[Tensor, Tensor]]
 

@@ -78,9 +78,12 @@ def choose(model: PreTrainedModel, sampler: Sampler, sampling: SamplingParams) -
 
     Raises:
         ValueError: The engine does not work with this model.
+        ModuleNotFoundError: Its library is not installed.
     """
     if sampler == "auto":
         sampler = automatic(model, sampling)
+    if sampler == "vllm":
+        vllm.check_installed()
     if sampler == "static" and not static.supports(model):
         raise ValueError(
             f"loading.sampler static does not work with {type(model).__name__}, which has no cache "

@@ -100,6 +100,9 @@ def _copied(model: PreTrainedModel) -> PreTrainedModel:
             dtype=torch.bfloat16 if on_gpu else model.dtype,
             attn_implementation="flash_attention_2" if on_gpu and is_fast(model) else "sdpa",
         )
+    # They keep embedding rows that belong to no token from being sampled.
+    for hook in model.get_output_embeddings()._forward_hooks.values():
+        copy.get_output_embeddings().register_forward_hook(hook)
     return copy.eval().requires_grad_(False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -181,7 +182,7 @@ def _without_kept_weights(device: torch.device) -> Any:
 
 
 def _captured(step: Callable[[], None], restart: Callable[[], None]) -> Callable[[], None]:
-    """Capture a step as a CUDA graph, and return what replays it.
+    """Capture a step as a CUDA graph, and return what replays it, or the step if that fails.
 
     Args:
         step: Launches kernels on tensors that stay where they are.
@@ -199,6 +200,10 @@ def _captured(step: Callable[[], None], restart: Callable[[], None]) -> Callable
     torch.cuda.current_stream().wait_stream(stream)
     restart()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        step()
+    try:
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            step()
+    except RuntimeError as error:
+        warnings.warn(f"decoding without a CUDA graph, because of: {error}", stacklevel=2)
+        return step
     return graph.replay

@@ -13,20 +13,26 @@ MOST_ROWS = 1024
 # What sampling a token takes: logits, log-probabilities and probabilities in float32, and their
 # cumulative sum in float64, with a copy of each (bytes for each token of the vocabulary and row).
 BYTES_PER_LOGIT = 40
-# On a CPU. On a GPU, an eighth of its memory: the rest is for training and other models.
-CACHE_BYTES, LOGITS_BYTES = 4 * GIB, 4 * GIB
+# On a CPU (bytes). On a GPU, shares of its memory: the rest is for training and other models.
+CACHE_BYTES, LOGITS_BYTES = GIB, GIB
+CACHE_SHARE, LOGITS_SHARE = 8, 16
 
 
-def cache_bytes(device: torch.device) -> int:
-    """Return how much memory keys and values may take (bytes).
+def _budget(device: torch.device, on_cpu: int, share: int) -> int:
+    """Return how much memory there is for something (bytes).
 
     It depends on the device alone, and not on what is free: batches decide the random numbers.
     """
     import torch
 
     if device.type != "cuda":
-        return CACHE_BYTES
-    return int(torch.cuda.get_device_properties(device).total_memory) // 8
+        return on_cpu
+    return int(torch.cuda.get_device_properties(device).total_memory) // share
+
+
+def cache_bytes(device: torch.device) -> int:
+    """Return how much memory keys and values may take (bytes)."""
+    return _budget(device, CACHE_BYTES, CACHE_SHARE)
 
 
 def token_bytes(config: Any) -> int:
@@ -45,6 +51,7 @@ def rows_that_fit(model: PreTrainedModel, length: int) -> int:
         length: Tokens of the longest row, its response included.
     """
     vocabulary = model.config.get_text_config(decoder=True).vocab_size
-    by_logits = LOGITS_BYTES // (BYTES_PER_LOGIT * vocabulary)
+    logits_bytes = _budget(model.device, LOGITS_BYTES, LOGITS_SHARE)
+    by_logits = logits_bytes // (BYTES_PER_LOGIT * vocabulary)
     by_cache = cache_bytes(model.device) // (token_bytes(model.config) * length)
     return max(1, min(MOST_ROWS, by_logits, by_cache))

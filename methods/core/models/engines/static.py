@@ -71,7 +71,9 @@ def supports(model: PreTrainedModel) -> bool:
 
     if not getattr(model, "_can_compile_fullgraph", False):
         return False
-    if model.config._attn_implementation not in ("sdpa", "eager"):
+    # Other attention, and rotary embeddings that depend on the length, ask the device.
+    rope = str(getattr(model.config, "rope_parameters", None))
+    if model.config._attn_implementation != "sdpa" or "dynamic" in rope or "longrope" in rope:
         return False
     layers = StaticCache(config=model.config, max_cache_len=2).layers
     return all(type(layer) is StaticLayer for layer in layers)

@@ -6,6 +6,7 @@ emptied with them. Its sleep mode stays off: it drops the weights.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Of the memory that is free when vLLM starts. The optimizer and the activations need the rest.
 SHARE_OF_FREE = 0.4
+MISSING = "loading.sampler vllm needs vLLM: pip install 'prefrontier[vllm]'"
+# Those that run, by the architecture of their model. Each batch brings its weights.
+_LLMS: dict[str, Any] = {}
 # The longest row is at least this long (tokens), so that later prompts may be longer.
 LENGTH = 4096
 
@@ -38,13 +42,13 @@ class VLLM(Engine):
         import torch
 
         length = max(map(len, request.prompts)) + request.sampling.max_new_tokens
-        self._llm = self._llm or _started(model, length)
+        self._llm = self._llm or _running(model, length)
         _load_weights(self._llm, model)
         # vLLM draws from the random state of this process.
         torch.manual_seed(request.seed)
         outputs = self._llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in request.prompts],
-            sampling_params=_sampling_params(request),
+            sampling_params=_sampling_params(model, request),
             use_tqdm=False,
         )
         sampled = [output.outputs[0] for output in outputs]
@@ -70,9 +74,9 @@ def is_installed() -> bool:
 
 
 def check_installed() -> None:
-    """Raise ValueError if vLLM is not installed."""
+    """Raise ModuleNotFoundError, with what to do, if vLLM is not installed."""
     if not is_installed():
-        raise ValueError("loading.sampler vllm needs vLLM: pip install 'prefrontier[vllm]'")
+        raise ModuleNotFoundError(MISSING, name="vllm")
 
 
 def memory_share(free: int, total: int) -> float:
@@ -85,6 +89,21 @@ def memory_share(free: int, total: int) -> float:
     return round(SHARE_OF_FREE * free / total, 3)
 
 
+def _running(model: PreTrainedModel, length: int) -> Any:
+    """Return vLLM with the model's architecture, started once for all policies of this process.
+
+    Args:
+        model: The model, loaded from a folder.
+        length: Tokens of the longest row.
+    """
+    settings = {name: str(value) for name, value in model.config.to_dict().items()}
+    settings.pop("_name_or_path", None)
+    architecture = json.dumps(settings, sort_keys=True)
+    if architecture not in _LLMS:
+        _LLMS[architecture] = _started(model, length)
+    return _LLMS[architecture]
+
+
 def _started(model: PreTrainedModel, length: int) -> Any:
     """Return vLLM with the model's architecture.
 
@@ -93,7 +112,7 @@ def _started(model: PreTrainedModel, length: int) -> Any:
         length: Tokens of the longest row.
 
     Raises:
-        ValueError: vLLM is not installed.
+        ModuleNotFoundError: vLLM is not installed.
     """
     import torch
 
@@ -142,10 +161,10 @@ def _load_weights(llm: Any, model: PreTrainedModel) -> None:
     llm.reset_prefix_cache()
 
 
-def _sampling_params(request: Request) -> Any:
+def _sampling_params(model: PreTrainedModel, request: Request) -> Any:
     from vllm import SamplingParams
 
-    sampling = request.sampling
+    sampling, rows = request.sampling, model.get_output_embeddings().weight.shape[0]
     return SamplingParams(
         n=1,
         temperature=sampling.temperature,
@@ -155,6 +174,7 @@ def _sampling_params(request: Request) -> Any:
         # The end tokens are ours alone, and not the model's own.
         stop_token_ids=list(request.ends),
         ignore_eos=True,
+        allowed_token_ids=list(range(request.vocabulary)) if rows > request.vocabulary else None,
         # That of the sampled token, and of no others.
         logprobs=0,
         detokenize=False,

@@ -99,6 +99,6 @@ def test_rows_are_as_many_as_memory_holds(reference: ModelPolicy) -> None:
     model: Any = SimpleNamespace(config=config(152_000, 24), device=torch.device("cpu"))
     # 2 (keys and values) x 4 bytes x 24 layers x 2 heads x 64.
     assert memory.token_bytes(model.config) == 24_576
-    assert memory.rows_that_fit(model, 128) == (4 << 30) // (40 * 152_000) == 706
-    assert memory.rows_that_fit(model, 4096) == (4 << 30) // (24_576 * 4096) == 42
+    assert memory.rows_that_fit(model, 128) == (1 << 30) // (40 * 152_000) == 176
+    assert memory.rows_that_fit(model, 4096) == (1 << 30) // (24_576 * 4096) == 10
     assert memory.rows_that_fit(model, 10**9) == 1

@@ -73,6 +73,14 @@ def test_samples_follow_the_probabilities(policy: ModelPolicy) -> None:
     assert bool(((shares - expected).abs() <= 4 * (expected / 600).sqrt() + 1e-3).all())
 
 
+def test_rows_of_no_token_are_not_sampled(policy: ModelPolicy) -> None:
+    """The loader keeps a model from sampling them by a hook, which its copy has too."""
+    head = policy.model.get_output_embeddings()
+    head.register_forward_hook(lambda _, __, logits: logits.index_fill(-1, torch.tensor(3), -1e4))
+    batch, _ = policy.sample(PROMPTS * 15, 0, LONG)
+    assert not bool((batch.responses[batch.response_mask] == 3).any())
+
+
 def test_adapters_and_usage(make_context: object) -> None:
     context = make_context(sampling=LONG, loading=Loading(Lora(rank=2), sampler="continuous"))  # type: ignore[operator]
     policy = context.start()

@@ -14,6 +14,7 @@ import torch
 from helpers.models import PROMPTS
 
 from methods.core.models.engines import vllm
+from methods.core.models.engines.choice import EngineChoice
 from methods.core.models.loading import Loading
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
@@ -33,6 +34,7 @@ class TheirSamplingParams:
     max_tokens: int
     stop_token_ids: list[int]
     ignore_eos: bool
+    allowed_token_ids: list[int] | None
     logprobs: int
     detokenize: bool
 
@@ -103,6 +105,7 @@ def policy(sft_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModelPolicy:
     module.LLM, module.SamplingParams = TheirLLM, TheirSamplingParams  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vllm", module)
     monkeypatch.setattr(vllm, "is_installed", lambda: True)
+    monkeypatch.setattr(vllm, "_LLMS", {})
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         # Whatever is set in a test is taken back.
         monkeypatch.setenv(name, "0")
@@ -130,6 +133,15 @@ def test_all_prompts_are_one_batch(policy: ModelPolicy) -> None:
     assert len(list(policy.sampled(PROMPTS * 700, 0, SamplingParams(max_new_tokens=1)))) == 1
 
 
+def test_policies_of_one_architecture_share_it(policy: ModelPolicy, sft_folder: Path) -> None:
+    other = ModelPolicy.load(sft_folder, "cpu", Loading(sampler="vllm"))
+    for weight in other.model.parameters():
+        weight.data *= 1.2
+    texts = [assert_scored(policy, 0), assert_scored(other, 0)]
+    assert texts[0] == assert_scored(policy, 0) != texts[1]
+    assert len(vllm._LLMS) == 1
+
+
 def test_the_settings_are_safe(policy: ModelPolicy) -> None:
     policy.sample(PROMPTS, 0, LONG)
     engine = policy.engine(LONG)
@@ -140,6 +152,6 @@ def test_the_settings_are_safe(policy: ModelPolicy) -> None:
     assert vllm.memory_share(60, 80) == 0.3
 
 
-def test_without_vllm_the_message_says_what_to_install() -> None:
-    with pytest.raises(ValueError, match=r"pip install 'prefrontier\[vllm\]'"):
-        Loading(sampler="vllm")
+def test_without_vllm_the_message_says_what_to_install(reference: ModelPolicy) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'prefrontier\[vllm\]'"):
+        EngineChoice("vllm").chosen(reference.model, LONG)
