@@ -17,6 +17,8 @@ from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import BatchSlice, SamplingParams
 
 LONG = SamplingParams(max_new_tokens=40)
+# On a GPU, steps are CUDA graphs.
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
 @pytest.fixture
@@ -77,6 +79,18 @@ def test_the_present_weights_are_sampled(policy: ModelPolicy, loop: ModelPolicy)
         for weight in model.parameters():
             weight.data = weight.data * 0.8
     assert_equal(policy, loop, PROMPTS * 9, 0, LONG)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_log_probabilities_are_those_of_scoring(sft_folder: Path, device: str) -> None:
+    policy = ModelPolicy.load(sft_folder, device, Loading(sampler="static"))
+    for seed in range(3):
+        batch, logprobs = policy.sample(PROMPTS * 9, seed, LONG)
+        with torch.no_grad():
+            scored = token_logprobs(policy.model, batch, LONG)
+            for weight in policy.model.parameters():
+                weight *= 1.1
+        assert torch.allclose(logprobs, scored, atol=1e-3)
 
 
 def test_few_shapes_keep_their_memory(policy: ModelPolicy) -> None:
