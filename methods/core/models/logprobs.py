@@ -71,7 +71,7 @@ def over_vocabulary(
             logits = (_head(model, state) for model, state in zip(models, states, strict=True))
             return statistics(*(vocabulary_logprobs(part, sampling) for part in logits), tokens)
 
-        options = {"use_reentrant": False, "preserve_rng_state": False}
+        options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
         parts = zip(tokens.split(size), *(state.split(size) for state in hidden), strict=True)
         values = torch.cat([checkpoint(compute, *part, **options) for part in parts])
     return [on_batch(column, batch) for column in values.unbind(1)]

@@ -278,5 +278,8 @@ def check_start(rollout: Rollout, logprobs: Tensor, tolerance: float) -> None:
     if max(ratio, kl) > tolerance:
         raise RuntimeError(
             f"before the first update a token's log-probability is {ratio:.2g} nats from that "
-            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ"
+            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ. "
+            "Rounding can cause it: set loading.dtype to float32. If it stays, this model gives "
+            "other probabilities token by token than in one pass, and only methods that do not "
+            "sample, such as dpo, can train it"
         )

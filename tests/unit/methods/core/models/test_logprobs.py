@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.models import PROMPTS
@@ -22,6 +27,7 @@ from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import encode_prompts, encode_responses
 
 PLAIN = SamplingParams()
+TESTS = Path(__file__).parents[4]
 
 
 def some_batch(policy: ModelPolicy) -> Batch:
@@ -168,3 +174,21 @@ def test_logits_in_parts_give_the_same_logprobs_and_gradients(
             assert torch.allclose(part_gradients[name], gradient, atol=1e-6 * scale), name
     monkeypatch.setattr(logprobs, "LOGITS", 2**25)
     assert torch.equal(token_logprobs(model, batch, parameters), whole)
+
+
+def peak_memory(*batches: tuple[int, int]) -> list[int]:
+    module = [sys.executable, "-m", "helpers.peak_memory"]
+    command = [*module, *(f"{logits}:{size}" for logits, size in batches)]
+    # What is freed goes back to the system at once, so that only what is in use counts.
+    environment = {"PYTHONPATH": str(TESTS), "MALLOC_MMAP_THRESHOLD_": "1000000"}
+    output = subprocess.run(
+        command, env=os.environ | environment, check=True, capture_output=True, text=True
+    ).stdout
+    return [int(line) for line in output.splitlines()]
+
+
+def test_memory_does_not_grow_with_batch_and_vocabulary() -> None:
+    """In MiB. Three copies of all logits take 55 for 1 response, and 879 for 16."""
+    one, sixteen, whole = peak_memory((2**22, 1), (2**22, 16), (2**30, 16))
+    assert sixteen - one < 30
+    assert whole - one > 600
