@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from bench.cache.files import check_writable
 from bench.config.catalog import ALL, not_in_all
@@ -47,6 +48,7 @@ def run_bench(
     jobs: int | None,
     device: str,
     out: Path | None,
+    keep: str = "",
 ) -> int:
     """Run an experiment and write its results.
 
@@ -61,6 +63,7 @@ def run_bench(
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
         out: The results folder; None for results/NAME.
+        keep: Which policies stay on disk; "" for what the experiment says.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -71,7 +74,7 @@ def run_bench(
     experiment = load_experiment(source or built_in(data, model), data=data, model=model)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
-    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds, keep=keep)
     experiment = declare(experiment, contrasts, methods)
     for name, reason in not_in_all(methods).items():
         print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
@@ -128,7 +131,7 @@ def _run(
     from bench.execution.jobs import execute
     from bench.execution.plan import Plan
     from bench.execution.progress import Progress
-    from bench.execution.writing import write_results
+    from bench.execution.writing import drop_policies, write_results
 
     silence_libraries()
     distributed.initialize(device)
@@ -148,10 +151,11 @@ def _run(
         console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
+    small = all(task.has_small_model for task in experiment.task_objects.values())
     executor: LocalExecutor | DistributedExecutor = (
         DistributedExecutor()
         if distributed.is_distributed()
-        else LocalExecutor(jobs or experiment.jobs or default_jobs(device))
+        else LocalExecutor(jobs or experiment.jobs or default_jobs(device, small))
     )
     # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)
@@ -168,7 +172,8 @@ def _run(
     distributed.finalize()
     if not distributed.is_main():
         return 1 if problems else 0
-    write_results(plan, problems, folder, started, command_line())
+    kept = write_results(plan, problems, folder, started, command_line())
+    drop_policies(plan, kept)
     judge_status = run_llm_judge(experiment, folder, store.root, console)
     return max(show(folder, console, len(problems)), judge_status)
 
@@ -229,15 +234,16 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its main tables; return the exit status (1 if a run failed)."""
+    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
     from bench.report.build import build_report
-    from bench.report.terminal import terminal_tables
+    from bench.report.terminal import terminal_report
 
     report = build_report(folder)
-    for table in terminal_tables(folder):
-        console.print(table)
+    for shown in terminal_report(folder):
+        console.print(shown, soft_wrap=isinstance(shown, Text))
     if failures:
-        console.print(f"[red]{failures} runs failed[/]: the report lists them with the reasons")
+        runs = "1 run" if failures == 1 else f"{failures} runs"
+        console.print(f"[red]{runs} failed[/]: the report lists all with their errors")
     console.print(f"report: {report}", soft_wrap=True)
     return 1 if failures else 0
 

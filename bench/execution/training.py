@@ -72,7 +72,10 @@ def train_policy(
         ValueError: The method does not train in several processes, and there are several.
     """
     if distributed.is_distributed() and not method.distributed:
-        raise ValueError("this method trains in one process, not in a distributed run")
+        raise ValueError(
+            "this method trains in one process, not in a distributed run: leave it out, or run it "
+            "without accelerate"
+        )
     importlib.import_module("transformers").set_seed(pipeline.seed)
     context = Context(
         sft=pipeline.folder("sft"),

@@ -60,9 +60,22 @@ class Results:
         """Return the kind of feedback that a method takes, "" where that is not known."""
         return str(self.described("methods").get(method, {}).get("feedback") or "")
 
-    def marked(self, method: str) -> str:
-        """Return a method's name, marked where it was given the gold reward."""
-        return f"{method} (privileged)" if method in self.privileged else method
+    def failed(self, task: str = "") -> list[str]:
+        """Return the methods without a finished run on a task, or on any where none is named."""
+        runs = self.runs[self.runs["task"] == task] if task else self.runs
+        finished = set(runs.loc[runs["status"] == "ok", "method"])
+        return [method for method in method_order(runs) if method not in finished]
+
+    def marked(self, method: str, task: str = "") -> str:
+        """Return a method's name, marked where it was given the gold reward or has no result.
+
+        Args:
+            method: The method's name.
+            task: The task whose results are meant; all tasks where none is named.
+        """
+        marks = ["privileged"] * (method in self.privileged)
+        marks += ["failed"] * (method in self.failed(task))
+        return f"{method} ({', '.join(marks)})" if marks else method
 
     def reward_source(self, task: str) -> str:
         """Return what gives a task's reward, gold or judge."""

@@ -12,7 +12,6 @@ from bench.analysis.regret import selected_regrets
 from bench.analysis.selection import (
     lost_more_seeds,
     order_by_validation,
-    seeds_lost,
     select_settings,
     selected_rows,
 )
@@ -26,6 +25,8 @@ from bench.report.content.effort import (
     one_setting_each,
     usage_sentence,
 )
+from bench.report.content.failures import failure_statement, failure_warnings
+from bench.report.content.responses import cut_warnings
 from bench.report.content.section import Part, Section
 from bench.report.sections.contrasts import unreachable_verdict_warnings, verdict_statement
 from bench.report.sections.judge import judge_sentence, judge_warnings
@@ -50,8 +51,8 @@ DECLARED_NOTE = (
 )
 PRIMARY_NOTE = (
     "No contrast is declared, so one comparison for each task receives a verdict: the best method "
-    "against the second best, as ordered on validation prompts, without the methods that were "
-    f"given the gold reward. {TEST} With one contrast, p needs no correction. {SEEDS}"
+    "against the second best, as ordered on validation prompts, privileged "
+    f"methods aside. {TEST} With one contrast, p needs no correction. {SEEDS}"
 )
 # A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02
@@ -88,16 +89,18 @@ def answer(results: Results, task: str) -> Part:
     order = order_by_validation(results.runs, task, results.privileged)
     title = results.task_title(task)
     warnings = (
+        *failure_warnings(results, task),
         *judge_warnings(results, task),
         *unreachable_verdict_warnings(results, task),
-        *_run_warnings(results, task),
         *effort_warnings(results, task),
         *edge_warnings(results, task),
+        *cut_warnings(results, task),
         *_efficiency_warnings(rows),
     )
+    failed = failure_statement(results, task)
     if not order:
-        statement = "No verdict: no run of a method that is not privileged finished with a reward."
-        return Part(title, statement, warnings)
+        without = "No contender finished a run."
+        return Part(title, f"No verdict. {failed or without}", warnings)
     sentences = (
         judge_sentence(results, task),
         _reward_sentence(results, task, rows, order),
@@ -107,7 +110,7 @@ def answer(results: Results, task: str) -> Part:
         _regret_sentence(results, task, order),
         *_privileged_sentences(results, rows),
     )
-    statement = verdict_statement(results, task)
+    statement = f"{failed} {verdict_statement(results, task)}".strip()
     return Part(title, statement, warnings, tuple(filter(None, sentences)))
 
 
@@ -115,9 +118,10 @@ def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: lis
     best = order[0]
     params = select_settings(results.runs, task)[best]
     at = f" (at {setting(params)})" if params != "{}" else ""
-    late = lost_more_seeds(results.runs, task, results.privileged)
+    late = lost_more_seeds(results.runs, task, results.privileged).intersection(order)
     conditions = [] if task in results.judged else ["were not given it"]
     conditions += ["lost the fewest seeds"] if late else []
+    conditions += ["finished"] if results.failed(task) else []
     among = f" of the methods that {listed(conditions)}" if conditions else ""
     text = (
         f"On validation prompts, {best}{at} has the highest {results.reward_source(task)} "
@@ -198,28 +202,6 @@ def _reward_model_regret(regret: pd.Series) -> str:
     return (
         f" plus {number(regret['reward_model_error'])} reward-model error {sign} "
         f"{number(abs(interaction))} interaction"
-    )
-
-
-def _run_warnings(results: Results, task: str) -> list[str]:
-    """Warn of runs that failed or diverged on any split."""
-    runs, key = results.runs[results.runs["task"] == task], ["method", "params", "seed"]
-    total = len(runs.drop_duplicates(key))
-    lost = runs[runs["status"] != "ok"].drop_duplicates(key)
-    warnings = [_lost_runs(str(status), rows, total) for status, rows in lost.groupby("status")]
-    if not warnings:
-        return []
-    lost_seeds = seeds_lost(results.runs, task)
-    unranked = [m for m, n in lost_seeds.items() if n and m not in results.privileged]
-    ranks = f" No rank for {listed(unranked)}, which lost seeds that others finished."
-    return [*warnings[:-1], warnings[-1] + (ranks if unranked else "")]
-
-
-def _lost_runs(status: str, lost: pd.DataFrame, total: int) -> str:
-    by_method = [f"{n} of {method}" for method, n in lost["method"].value_counts().items()]
-    return (
-        f"{len(lost)} of {total} runs {status}: {listed(by_method)}. Their seeds are missing from "
-        "the numbers below."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.analysis.contrasts import Comparison, exploratory, with_verdict
 from bench.analysis.selection import order_by_validation
 from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, seeds_for_verdict
-from bench.report.content.display import MISSING, number, percent, signed
+from bench.report.content.display import MISSING, listed, number, percent, signed
 from bench.report.content.section import FOLDED, Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -47,6 +47,8 @@ def verdict_statement(results: Results, task: str) -> str:
     comparisons = with_verdict(results, task)
     if not comparisons:
         [only, *_] = order_by_validation(results.runs, task, results.privileged)
+        if set(results.failed(task)) - results.privileged:
+            return f"No verdict: only {only} finished."
         return f"No verdict: there is no other method to compare {only} with."
     return " ".join(_sentence(results, c, len(comparisons)) for c in comparisons)
 
@@ -82,6 +84,12 @@ def _row(comparison: Comparison) -> dict[str, str]:
 def _sentence(results: Results, comparison: Comparison, contrasts: int) -> str:
     first, second = (results.marked(m) for m in (comparison.method, comparison.other))
     seeds, verdict = comparison.contrast.difference.n, comparison.verdict
+    if unfinished := _unfinished(comparison):
+        have = "has" if len(unfinished) == 1 else "have"
+        return (
+            f"No verdict on {comparison.method} and {comparison.other}: {listed(unfinished)} "
+            f"{have} no result."
+        )
     if verdict == "too few seeds":
         return (
             f"Too few seeds for a verdict: {first} and {second} share {seeds}, and "
@@ -103,7 +111,16 @@ def _sentence(results: Results, comparison: Comparison, contrasts: int) -> str:
     return f"{better} is better than {worse} ({test})."
 
 
+def _unfinished(comparison: Comparison) -> list[str]:
+    """Return which of the two methods finished no seed."""
+    both, (lost, other_lost) = comparison.contrast.difference.n, comparison.contrast.lost
+    finished = {comparison.method: both + other_lost, comparison.other: both + lost}
+    return [method for method, seeds in finished.items() if not seeds]
+
+
 def _short_verdict(comparison: Comparison) -> str:
+    if comparison.kind != "exploratory" and (unfinished := _unfinished(comparison)):
+        return f"{listed(unfinished)} failed"
     match comparison.verdict:
         case "better":
             return f"{comparison.method} is better"

@@ -21,6 +21,7 @@ from bench.analysis.usage import (
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
 from bench.report.content.display import MISSING, count, metric_label, metric_value
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.metrics import USAGE, shown_in
@@ -95,7 +96,8 @@ def usage_table(results: Results, task: str) -> Table:
     ]
     columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
     method = Column("method", "method", "text")
-    return Table.of([method, TRAINED_ON, *columns, SPEED, SAVED], rows)
+    columns = [method, TRAINED_ON, *columns, SPEED, SAVED]
+    return Table.of(columns, [*rows, *failed_rows(results, task, columns)])
 
 
 def savings(results: Results, task: str) -> list[str]:

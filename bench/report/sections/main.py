@@ -10,6 +10,7 @@ from bench.analysis.selection import seed_counts, select_settings, selected_rows
 from bench.analysis.statistics import mean_interval
 from bench.report.content.display import (
     MISSING,
+    metric_help,
     metric_label,
     metric_value,
     plus_minus,
@@ -55,7 +56,7 @@ def main_table(results: Results, task: str) -> Table:
         finished, started = seed_counts(runs, task, method, params)
         lines.append(
             {
-                "method": results.marked(method),
+                "method": results.marked(method, task),
                 "setting": MISSING if params is None else setting(params),
                 **{metric.name: metric_cell(metric, own_rows[metric.name]) for metric in metrics},
                 "gain": MISSING if method == "sft" else signed(gain),
@@ -63,7 +64,9 @@ def main_table(results: Results, task: str) -> Table:
             }
         )
     source = results.reward_source(task)
-    columns = [Column(m.name, metric_label(m, source), help=m.help) for m in metrics]
+    columns = [
+        Column(m.name, metric_label(m, source), help=metric_help(m, source)) for m in metrics
+    ]
     columns.insert(1 + [metric.name for metric in metrics].index("reward"), GAIN)
     return Table.of([METHOD, SETTING, *columns, SEEDS], lines)
 

@@ -18,6 +18,7 @@ from bench.analysis.ranking import (
     places,
     seed_ranks,
 )
+from bench.analysis.selection import seeds_lost
 from bench.analysis.statistics import Interval
 from bench.report.charts.style import BACKGROUND, INK, SOFT, ZERO_COLOR, looks, panels
 from bench.report.content.display import MISSING, number, percent
@@ -101,10 +102,20 @@ def ranking_table(results: Results) -> Table:
         }
         for place, method in zip(places(ranked), ranked, strict=True)
     ]
-    dashes = dict.fromkeys(rows[0], MISSING)
-    unranked = [method for method in results.methods if method not in contenders(results)]
-    rows += [dashes | _gain_cells(results, gains, method) for method in unranked]
+    dashes, ranking = dict.fromkeys(rows[0], MISSING), contenders(results)
+    for method in results.methods:
+        if method not in ranking:
+            cells = _gain_cells(results, gains, method)
+            rows.append(dashes | {"rank": _why_unranked(results, method)} | cells)
     return Table.of(columns, rows)
+
+
+def _why_unranked(results: Results, method: str) -> str:
+    """Return why a method has no rank, in the rank's cell."""
+    if method in results.failed():
+        return "failed"
+    lost = any(seeds_lost(results.runs, task).get(method) for task in results.tasks)
+    return "lost seeds" if lost and method not in results.privileged else MISSING
 
 
 def contrasts_over_tasks(results: Results) -> Table:
