@@ -235,6 +235,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
     unsuited = {}
     by_task = {pipeline.name: pipeline for pipeline in plan.pipelines}
     for name, pipeline in by_task.items():
+        pipeline.check_sampler()
         for line in pipeline.read_data():
             console.print(f"  {line}", soft_wrap=True, markup=False)
         if pipeline.task.feedback_kinds() is not None:
