@@ -124,9 +124,9 @@ class Agreement:
         engine = self._policy.engine(self._sampling)
         if engine is None:
             remedy = (
-                "rounding can cause it: set loading.dtype to float32. If it stays, this model gives "
-                "other probabilities token by token than in one pass, and only methods that do not "
-                "sample, such as dpo, can train it"
+                "rounding can cause it: set loading.dtype to float32. If it stays, this model "
+                "gives other probabilities token by token than in one pass, and only methods that "
+                "do not sample, such as dpo, can train it"
             )
         else:
             name = type(engine).__name__

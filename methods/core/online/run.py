@@ -176,9 +176,9 @@ class OnlineRun:
         """
         if self.critic is None:
             raise ValueError("this run has no critic")
-        critic, placeholder = self.critic, part.values[:, :-1]
+        critic = self.critic
         return self._learning.computed(
-            lambda: token_values(critic, part.batch)[:, :-1], placeholder
+            lambda: token_values(critic, part.batch)[:, :-1], part.values[:, :-1]
         )
 
     def backward(self, loss: Tensor, **metrics: Tensor) -> None:
