@@ -108,6 +108,9 @@ def test_the_report_says_what_the_judge_was_and_how_good(finished: Finished) -> 
     assert "that nothing else saw" in report and "held-out preferences" in report
     assert "judge reward" in report and "gold reward of the methods" not in report
     assert "win rate vs chosen" in report and "implicit accuracy" in report
+    samples = pd.read_parquet(finished.out / "samples.parquet")
+    prompts = samples.loc[samples["split"] == "test", "prompt"].nunique()
+    assert f"Intervals are over {prompts} test prompts, for this one training" in report
 
 
 def test_a_language_model_judges_at_the_end_of_a_run(finished: Finished) -> None:
