@@ -199,7 +199,8 @@ def contrasts_line(experiment: Experiment) -> str:
     from bench.analysis.statistics import seeds_for_verdict
 
     pairs = [" vs ".join(pair) for pair in experiment.contrasts]
-    needed = seeds_for_verdict(len(pairs))
+    # Holm corrects for the contrasts of all tasks together.
+    needed = seeds_for_verdict(len(pairs) * len(experiment.tasks))
     too_few = f"; a verdict needs {needed} seeds, not {experiment.seeds}"
     return f"contrasts: {', '.join(pairs)}{too_few if experiment.seeds < needed else ''}"
 
@@ -234,6 +235,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
     unsuited = {}
     by_task = {pipeline.name: pipeline for pipeline in plan.pipelines}
     for name, pipeline in by_task.items():
+        pipeline.check_sampler()
         for line in pipeline.read_data():
             console.print(f"  {line}", soft_wrap=True, markup=False)
         if pipeline.task.feedback_kinds() is not None:

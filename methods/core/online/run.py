@@ -12,11 +12,11 @@ from methods.core.models.batch import by_length
 from methods.core.models.loading import use_bf16
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.sampling import SamplingParams, derive_seed
+from methods.core.online.agreement import Agreement, weighted
 from methods.core.online.critic import token_values
 from methods.core.online.rewards import gather_rewards
 from methods.core.online.rollout import (
     Rollout,
-    check_start,
     collect,
     draw_prompts,
     gather,
@@ -70,7 +70,9 @@ class OnlineRun:
             epsilon=1e-5,
         )
         self.update = 0
-        self._weight, self._first, self._fits = 1.0, True, True
+        self._weight, self._fits = 1.0, True
+        bf16 = use_bf16(self.policy.model, context.device)
+        self._agreement = Agreement(self.policy, context.sampling, bf16=bf16)
         self._recorded: list[tuple[float, dict[str, Tensor]]] = []
         self._rollout: Rollout | None = None
         self._started = self._sampled = time.perf_counter()
@@ -108,6 +110,7 @@ class OnlineRun:
         # Sampled at the precision of the training, so that the ratios start at 1.
         with self._optimization.autocast(), torch.no_grad():
             rollout = collect(self.context, self.policy, repeated, self.seed())
+            self._agreement.check_rollout(rollout, self.update)
             if self.critic is not None:
                 rollout = replace(
                     rollout, values=in_parts(token_values, self.critic, rollout.batch, 1)
@@ -154,6 +157,7 @@ class OnlineRun:
         import torch
 
         self._sampled = time.perf_counter()
+        rollout = weighted(rollout)
         order = torch.Generator().manual_seed(self.seed())
         groups = torch.arange(len(rollout.rewards)).view(-1, group)
         world_size, count = distributed.world_size(), min(self.settings.minibatches, len(groups))
@@ -229,10 +233,8 @@ class OnlineRun:
             lambda: token_logprobs(self.policy.model, part.batch, self.context.sampling),
             part.logprobs,
         )
-        if self.update == 0 and self._first:
-            bf16 = use_bf16(self.policy.model, self.context.device)
-            check_start(part, logprobs, tolerance=0.5 if bf16 else 1e-2)
-            self._first = False
+        if self.update == 0 and self._fits:
+            self._agreement.check_start(part, logprobs)
         return logprobs
 
     def values(self, part: Rollout) -> Tensor:
@@ -302,6 +304,7 @@ class OnlineRun:
         self.context.log(
             self.update * size,
             **rollout_metrics,
+            **self._agreement.take_metrics(),
             **self._means(),
             **{name: float(metric) for name, metric in metrics.items()},
             **norms,
