@@ -1,9 +1,14 @@
-"""Peak memory of a piece of work: what it adds to the process, or to the allocator of a GPU."""
+"""Memory of a piece of work: what it adds to what is in use, and giving it back afterwards."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 import threading
 from types import TracebackType
+
+from bench.pipeline.base import load_shared_policy, load_shared_reward
 
 
 class PeakMemory:
@@ -67,3 +72,21 @@ def resident() -> float:
     import psutil
 
     return float(psutil.Process().memory_info().rss / 2**20)
+
+
+def release_memory() -> None:
+    """Drop the models of what has just been done, and give their memory back.
+
+    Models, optimizers and trainers refer to each other in cycles, which keep them in memory until
+    they are collected.
+    """
+    load_shared_policy.cache_clear()
+    load_shared_reward.cache_clear()
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    # Only glibc keeps what is freed, and only it has this function.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

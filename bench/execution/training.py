@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
-from bench.execution.memory import PeakMemory
-from bench.execution.release import release_memory
+from bench.execution.memory import PeakMemory, release_memory
 from bench.pipeline.base import Pipeline
 from methods.base import Context, Method
 from methods.core.feedback import Label

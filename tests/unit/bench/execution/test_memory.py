@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.execution.memory import PeakMemory
-from bench.execution.release import release_memory
+from bench.execution.memory import PeakMemory, release_memory
 
 MEGABYTES = 2**20
 
