@@ -13,7 +13,7 @@ from bench.results.loading import Results
 # More reasons than this are only counted.
 MOST_REASONS = 4
 # Of kinds of errors that tell a reader nothing.
-PLAIN = re.compile(r"\b(RuntimeError|ValueError|Diverged): ")
+PLAIN = re.compile(r"\b(RuntimeError|ValueError|Diverged|StepTooLargeError): ")
 
 
 def failure_statement(results: Results, task: str) -> str:
