@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work: of the process on a CPU, of the allocator on a GPU."""
+"""Peak memory of a piece of work: what it adds to the process, or to the allocator of a GPU."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from types import TracebackType
 
 
 class PeakMemory:
-    """A context manager that watches memory while its block runs.
+    """A context manager that watches how much memory its block adds to what is in use.
+
+    On a CPU this is the process's resident memory, looked at ten times a second. Freed memory that
+    the process keeps hides what the block takes: call `release_memory` first. Libraries that the
+    block loads, and gaps in the memory that it frees, count too: some tens of MB.
 
     Attributes:
         device: "cpu" watches the process's resident memory, "cuda" torch's allocator.
         interval: Time between two samples of the process's memory (s).
-        megabytes: The most memory that was in use (MiB).
+        megabytes: The most memory that was in use above that at the start (MiB).
     """
 
     def __init__(self, device: str, interval: float = 0.1) -> None:
         self.device, self.interval = device, interval
         self.megabytes = 0.0
+        self._before = 0.0
         self._done = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -26,8 +31,9 @@ class PeakMemory:
             import torch
 
             torch.cuda.reset_peak_memory_stats(self.device)
+            self._before = torch.cuda.memory_allocated(self.device) / 2**20
         else:
-            self._sample()
+            self._before = resident()
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
         return self
@@ -45,13 +51,19 @@ class PeakMemory:
         else:
             import torch
 
-            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 2**20
+            peak = torch.cuda.max_memory_allocated(self.device) / 2**20
+            self.megabytes = max(0.0, peak - self._before)
 
     def _watch(self) -> None:
         while not self._done.wait(self.interval):
             self._sample()
 
     def _sample(self) -> None:
-        import psutil
+        self.megabytes = max(self.megabytes, resident() - self._before)
 
-        self.megabytes = max(self.megabytes, psutil.Process().memory_info().rss / 2**20)
+
+def resident() -> float:
+    """Return the process's resident memory (MiB)."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss / 2**20)
