@@ -54,7 +54,9 @@ class Agreement:
     """
 
     def __init__(self, policy: ModelPolicy, sampling: SamplingParams, *, bf16: bool) -> None:
-        self._policy, self._sampling, self._bf16 = policy, sampling, bf16
+        dtypes = {str(weight.dtype) for weight in policy.model.parameters()}
+        self._policy, self._sampling = policy, sampling
+        self._bf16 = bf16 or "torch.bfloat16" in dtypes
         self._is_started = False
         self.metrics: dict[str, float] = {}
 
