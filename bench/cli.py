@@ -62,6 +62,13 @@ def bench(
     keep: Annotated[
         str, typer.Option(help="The trained policies that stay on disk: all, selected or none.")
     ] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only print what large models take: memory, time, disk."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even what does not seem to fit into memory.")
+    ] = False,
 ) -> None:
     """Run a comparison and write its report. Finished runs are not repeated."""
     from bench.commands.run import run_bench
@@ -78,6 +85,8 @@ def bench(
         device=device,
         out=out,
         keep=keep,
+        dry_run=dry_run,
+        force=force,
     )
     raise typer.Exit(status)
 

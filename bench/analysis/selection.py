@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from bench.results.loading import method_order
+from bench.results.loading import Results, method_order
 
 RUN_KEY = ["task", "method", "params", "seed"]
 
@@ -27,6 +27,19 @@ class Edge(NamedTuple):
     field: str
     value: float
     side: Literal["smallest", "largest"]
+
+
+class SelectedRewards(NamedTuple):
+    """Rewards of the selected settings on a task's test prompts.
+
+    Attributes:
+        by_seed: A row for each seed and a column for each method.
+        by_prompt: For each method, a row for each seed and a column for each prompt; None where the
+            prompts are not a sample, so that a result need not hold for others.
+    """
+
+    by_seed: pd.DataFrame
+    by_prompt: dict[str, pd.DataFrame] | None
 
 
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
@@ -152,6 +165,19 @@ def numbers_in(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         return {}
     return {name: value for name, value in values.items() if type(value) in (int, float)}
+
+
+def selected_rewards(results: Results, task: str) -> SelectedRewards:
+    """Return the rewards of the selected settings on a task's test prompts."""
+    by_seed = reward_by_seed(selected_rows(results.runs, task))
+    if not results.has_sampled_prompts(task):
+        return SelectedRewards(by_seed, None)
+    rows = of_selected(results.prompt_rewards, ok_rows(results.runs), task)
+    by_prompt = {
+        str(method): group.pivot(index="seed", columns="prompt", values="reward")
+        for method, group in rows.groupby("method", sort=False)
+    }
+    return SelectedRewards(by_seed, by_prompt)
 
 
 def reward_by_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -138,10 +138,12 @@ def default_jobs(device: str, small_models: bool = True) -> int:
     """
     if device != "cpu" and not small_models:
         return 1
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return cores if device == "cpu" else min(cores, GPU_JOBS)
+    return core_count() if device == "cpu" else min(core_count(), GPU_JOBS)
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(count: int) -> Any:

@@ -11,9 +11,9 @@ from bench.evaluation.pooled_samples import PooledSamples
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
 from bench.execution.failures import error_text
+from bench.execution.memory import release_memory
 from bench.execution.plan import Work
 from bench.execution.progress import Progress
-from bench.execution.release import release_memory
 from bench.execution.run import Run, attempt
 from bench.pipeline.base import Pipeline
 from methods.core.models import distributed

@@ -23,7 +23,7 @@ from bench.execution.measuring import (
     read_json,
     read_measured,
 )
-from bench.execution.release import release_memory
+from bench.execution.memory import release_memory
 from bench.execution.training import CURVES_FILE, USAGE_FILE, train_policy
 from bench.pipeline.base import Pipeline
 from methods.base import Diverged, Method

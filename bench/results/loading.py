@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.results import schema
-from bench.tasks.base import END
+from bench.tasks import TASKS
+from bench.tasks.base import END, Embedded
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that analyses of the same results can be cached.
+@dataclass(frozen=True, eq=False)
 class Results:
     """What a run left. Text that is missing is "", a number that is missing is nan.
 
@@ -96,6 +99,27 @@ class Results:
     def ends(self, task: str) -> list[str]:
         """Return the end tokens of a task's policies, as text."""
         return list(self.described("tasks").get(task, {}).get("ends") or [END])
+
+    def has_sampled_prompts(self, task: str) -> bool:
+        """Return whether a task's test prompts are a sample from data, which all seeds share.
+
+        An embedded task's prompts are the task's own: there are no others to generalize to.
+        """
+        kind = TASKS.get(str(self.described("tasks").get(task, {}).get("task")))
+        if kind is None:
+            return self.reward_source(task) == "judge"
+        return not issubclass(kind, Embedded)
+
+    @cached_property
+    def prompt_rewards(self) -> pd.DataFrame:
+        """Mean reward on each test prompt, with task, method, params, seed and prompt.
+
+        Only of tasks whose prompts are a sample.
+        """
+        tasks = [task for task in self.tasks if self.has_sampled_prompts(task)]
+        rows = self.samples[self.samples["task"].isin(tasks) & (self.samples["split"] == "test")]
+        key = ["task", "method", "params", "seed", "prompt"]
+        return rows.groupby(key, sort=False)["reward"].mean().reset_index()
 
     def task_title(self, task: str) -> str:
         """Return a task's title, or its name."""

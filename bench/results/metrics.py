@@ -157,7 +157,8 @@ USAGE = (
     Metric(
         "peak_memory_mb",
         "peak memory",
-        "Peak memory during training: of the process on a CPU, of the allocator on a GPU.",
+        "The most memory that the training added, with all models that it loads: to the process "
+        "on a CPU (to some tens of MB), to the allocator on a GPU.",
         unit="MB",
         format="count",
         higher_is_better=False,

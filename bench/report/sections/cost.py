@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.contrasts import contrast_of
-from bench.analysis.selection import reward_by_seed, selected_rows
+from bench.analysis.contrasts import contrast
+from bench.analysis.selection import selected_rewards, selected_rows
 from bench.analysis.statistics import Interval
 from bench.analysis.usage import (
     TOKENS_PER_SECOND,
@@ -206,9 +206,9 @@ def _gain_label(results: Results, task: str) -> str:
 def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
     """Return the selected settings' rows, and each method's gain over SFT."""
     rows = selected_rows(results.runs, task)
-    rewards = reward_by_seed(rows)
+    rewards = selected_rewards(results, task)
     others = [method for method in results.methods if method != "sft"]
-    return rows, {method: contrast_of(rewards, method, "sft").difference for method in others}
+    return rows, {method: contrast(rewards, method, "sft").difference for method in others}
 
 
 def half_width(interval: Interval) -> float:

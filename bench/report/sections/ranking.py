@@ -16,6 +16,7 @@ from bench.analysis.ranking import (
     normalized_gain,
     normalized_gains,
     places,
+    prompt_rewards,
     seed_ranks,
 )
 from bench.analysis.selection import seeds_lost
@@ -48,6 +49,10 @@ GAIN_NOTE = (
     "frontier are left out. Brackets hold 95% bootstrap intervals over the seeds of each task. "
     "The column pipelines shows how many the method finished, out of all."
 )
+PROMPTS_NOTE = (
+    "Where all seeds share a sample of prompts, the prompts are resampled too for mean ranks; the "
+    "intervals of normalized gains and of probabilities of improvement are for these prompts."
+)
 CONTRAST_COLUMNS = (
     Column("contrast", "contrast", "text"),
     Column("improvement", "probability of improvement"),
@@ -70,13 +75,22 @@ def ranking_section(results: Results) -> Section | None:
             Part(tables=(table,)),
             Part("All tasks together: declared contrasts", tables=(contrasts_over_tasks(results),)),
         ),
-        notes=(GAIN_NOTE,),
+        notes=(GAIN_NOTE, *([PROMPTS_NOTE] if _any_sampled_prompts(results) else [])),
     )
+
+
+def _any_sampled_prompts(results: Results) -> bool:
+    return any(results.has_sampled_prompts(task) for task in results.tasks)
+
+
+def _ranked(results: Results) -> list[Ranked]:
+    ranks = seed_ranks(results)
+    return mean_ranks(ranks, prompt_rewards(results, ranks))
 
 
 def ranking_table(results: Results) -> Table:
     """Return the methods in order, unranked ones last; empty with fewer than two."""
-    ranked = mean_ranks(seed_ranks(results))
+    ranked = _ranked(results)
     by_task = results.tasks if ranked and len(ranked[0].by_task) > 1 else []
     by_task = [task for task in by_task if task in ranked[0].by_task]
     columns = (
@@ -153,7 +167,7 @@ def _with_interval(interval: Interval, show: Callable[[float], str]) -> str:
 
 def _figure(results: Results) -> Figure | None:
     """Draw mean ranks with their intervals, best on top; behind them, thin, those on each task."""
-    ranked = mean_ranks(seed_ranks(results))
+    ranked = _ranked(results)
     if len(ranked) < METHODS_TO_DRAW:
         return None
     figure, [[ax]] = panels(1, 1, 8.4, 0.27 * len(ranked) + 0.9)

@@ -85,8 +85,10 @@ class Context:
         """The frozen SFT policy. Where adapters are trained, it is the model under them."""
         if self.loading.adapters:
             started = self._started or self.start()
-            return ModelPolicy(AdapterOff(started.model), started.tokenizer)
+            off = AdapterOff(started.model)
+            return ModelPolicy(off, started.tokenizer, sampler=self.loading.sampler)
         policy = ModelPolicy.load(self.sft, self.device)
+        policy.engines.sampler = self.loading.sampler
         policy.model.requires_grad_(False)
         return self._counted(policy)
 
