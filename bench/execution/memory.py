@@ -1,4 +1,4 @@
-"""Memory of a piece of work: what it adds to what is in use, and giving it back afterwards."""
+"""Memory of a piece of work: the most that it adds, and giving it back afterwards."""
 
 from __future__ import annotations
 

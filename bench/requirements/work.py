@@ -22,9 +22,8 @@ from bench.requirements.texts import Texts
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
 from methods.core.models.batch import MOST_TOKENS
-from methods.core.models.loading import Loading
+from methods.core.models.loading import BF16_FROM_PARAMETERS, Loading
 from methods.core.training.memory import CPU_ACTIVATIONS, GPU_SHARE, activation_bytes
-from methods.core.training.trainer import BF16_FROM_PARAMETERS
 
 # Most rows that a policy samples or scores at once, and what bounds them by the vocabulary.
 MOST_ROWS, VOCABULARY_ROWS = 1024, 6_000_000

@@ -117,6 +117,9 @@ def test_the_report_says_what_the_judge_was_and_how_good(finished: Finished) -> 
     assert "errors of judge and reward model" in report
     assert "judge reward" in report
     assert "win rate vs chosen" in report and "implicit accuracy" in report
+    samples = pd.read_parquet(finished.out / "samples.parquet")
+    prompts = samples.loc[samples["split"] == "test", "prompt"].nunique()
+    assert f"Intervals are over {prompts} test prompts, for this one training" in report
 
 
 def test_a_report_without_a_gold_reward_does_not_speak_of_one(finished: Finished) -> None:

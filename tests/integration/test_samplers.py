@@ -17,7 +17,7 @@ def run(folder: Path, sampler: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataF
     monkeypatch.setenv("PREFRONTIER_CACHE", str(folder / "cache"))
     model = make_folder("qwen2", folder / "qwen2")
     data = write_rows(folder / "prefs.jsonl", pairs(120))
-    loading = {"sampler": sampler}
+    loading = {"lora": {"rank": 4}, "sampler": sampler}
     experiment = experiment_file(folder, data, model=str(model), loading=loading)
     status = run_bench(
         str(experiment), methods=[], tasks=[], seeds=None, jobs=1, device="cpu", out=folder / "out"

@@ -69,7 +69,7 @@ def crossed_mean(values: ndarray) -> CrossedMean:
 
     The error over both takes its degrees of freedom from Satterthwaite (1946), and a component of
     variance below 0 counts as 0. With two to four seeds those degrees are too many where seeds
-    dominate: such intervals covered 88% to 94% where 95% is claimed, and the widest of the three
+    dominate: such intervals covered 88% to 93% where 95% is claimed, and the widest of the three
     at least 94%. With one seed the error is that over prompts.
 
     Args:

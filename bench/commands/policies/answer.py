@@ -16,7 +16,7 @@ from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.commands.run import resolve_device
 from bench.errors import UserError
 from bench.execution.executors import silence_libraries
-from methods.core.models.policy import ModelPolicy
+from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.reward import load_reward
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import to_turns
@@ -122,7 +122,7 @@ def respond(
     responses = {}
     for policy in selected:
         assert policy.folder is not None
-        responder = Responder(policy.folder, sft, device)
+        responder = Responder(load_policy(policy.folder, device), sft)
         drawn = derive_seed("answer", sampling_seed)
         responses[policy.method] = responder.respond(texts, drawn, sampling)
     for stage, name in REWARDS.items():

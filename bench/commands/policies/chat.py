@@ -18,7 +18,7 @@ from bench.commands.policies.selected import TaskPolicies
 from bench.commands.run import resolve_device
 from bench.errors import UserError
 from bench.execution.executors import silence_libraries
-from methods.core.models.policy import ModelPolicy
+from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import Turns, to_prompt
 
@@ -65,15 +65,16 @@ def run_chat(
     silence_libraries()
     sft_folder, device = policies.sft(policy.seed), resolve_device(device)
     sft = ModelPolicy.load(sft_folder, device)
-    responders = {"sft": Responder(sft_folder, sft, device)}
+    responders = {"sft": Responder(sft, sft)}
     if method != "sft" and policy.folder is not None:
-        responders[method] = Responder(policy.folder, sft, device)
+        responders[method] = Responder(load_policy(policy.folder, device), sft)
     chat = Chat(responders, sampling, sampling_seed, turns=turns)
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     if sys.stdin.isatty():
-        console.print(
-            f"{method} on {policy.task}, seed {policy.seed}; {NEW}, {QUIT[0]}", markup=False
+        commands = (
+            f"{NEW} begins a new conversation, {QUIT[0]} ends" if turns else f"{QUIT[0]} ends"
         )
+        console.print(f"{method} on {policy.task}, seed {policy.seed}; {commands}", markup=False)
     try:
         for line in lines(console):
             if not chat.answer(line, console):

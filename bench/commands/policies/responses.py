@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.evaluation.kl import model_kl
-from methods.core.models.policy import ModelPolicy, Policy, load_policy
+from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.reward import positions_of
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import encode_prompts, has_ended
@@ -38,18 +37,17 @@ class Response:
     rewards: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Responder:
     """A policy beside the SFT policy of its seed.
 
-    Args:
-        folder: Of the policy.
+    Attributes:
+        policy: Any policy.
         sft: The SFT policy.
-        device: "cpu" or "cuda".
     """
 
-    def __init__(self, folder: Path, sft: ModelPolicy, device: str) -> None:
-        self.policy: Policy = load_policy(folder, device)
-        self.sft = sft
+    policy: Policy
+    sft: ModelPolicy
 
     def respond(
         self, prompts: Sequence[str], seed: int, sampling: SamplingParams

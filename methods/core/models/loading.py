@@ -118,14 +118,19 @@ def loading_options(
 ADAPTER_FILE = "adapter_config.json"
 
 
-def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreTrainedModel:
+def adapted(
+    model: PreTrainedModel, loading: Loading, *, head: str = "", seed: int | None = None
+) -> PreTrainedModel:
     """Return the model ready for training, with adapters and checkpointing as `loading` says.
 
     Args:
         model: The model to train.
         loading: How models are loaded.
         head: Name of a classifier's output layer, which is trained whole. Empty for causal models.
+        seed: Of the adapters' first weights. By default they depend on the global random state.
     """
+    import torch
+
     if loading.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if not loading.adapters:
@@ -146,7 +151,11 @@ def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreT
         target_modules=list(lora.targets) or "all-linear",
         modules_to_save=[head] if head else None,
     )
-    wrapped: PreTrainedModel = get_peft_model(model, config)
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        wrapped: PreTrainedModel = get_peft_model(model, config)
     for weight in wrapped.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()

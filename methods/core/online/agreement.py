@@ -54,7 +54,9 @@ class Agreement:
     """
 
     def __init__(self, policy: ModelPolicy, sampling: SamplingParams, *, bf16: bool) -> None:
-        self._policy, self._sampling, self._bf16 = policy, sampling, bf16
+        dtypes = {str(weight.dtype) for weight in policy.model.parameters()}
+        self._policy, self._sampling = policy, sampling
+        self._bf16 = bf16 or "torch.bfloat16" in dtypes
         self._is_started = False
         self.metrics: dict[str, float] = {}
 
@@ -124,9 +126,9 @@ class Agreement:
         engine = self._policy.engine(self._sampling)
         if engine is None:
             remedy = (
-                "rounding can cause it: set loading.dtype to float32. If it stays, this model gives "
-                "other probabilities token by token than in one pass, and only methods that do not "
-                "sample, such as dpo, can train it"
+                "rounding can cause it: set loading.dtype to float32. If it stays, this model "
+                "gives other probabilities token by token than in one pass, and only methods that "
+                "do not sample, such as dpo, can train it"
             )
         else:
             name = type(engine).__name__

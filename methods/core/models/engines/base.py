@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from methods.core.models.sampling import BatchSlice, SamplingParams
 
-# An engine that schedules its rows itself takes any number of them.
-NO_LIMIT = 1 << 30
+# An engine that schedules its rows itself gets so many at once.
+QUEUED_ROWS = 16_384
 
 
 class Request(NamedTuple):

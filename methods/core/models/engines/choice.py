@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from methods.core.models.engines import continuous, static, vllm
-from methods.core.models.engines.base import NO_LIMIT, Engine
+from methods.core.models.engines.base import QUEUED_ROWS, Engine
 from methods.core.models.engines.memory import MOST_ROWS, rows_that_fit
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class EngineChoice:
         """Return the most rows of a batch, and how many fit by the length of the longest."""
         engine = self.chosen(model, sampling)
         if engine is not None and engine.schedules:
-            return NO_LIMIT, lambda _: NO_LIMIT
+            return QUEUED_ROWS, lambda _: QUEUED_ROWS
         return MOST_ROWS, partial(rows_that_fit, model)
 
     def settings(self) -> dict[str, Any]:

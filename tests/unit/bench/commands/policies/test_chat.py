@@ -28,13 +28,9 @@ def output(console: Console) -> str:
 
 
 @pytest.fixture
-def chat(sft_folder: Path, other: ModelPolicy, tmp_path: Path) -> Chat:
+def chat(sft_folder: Path, other: ModelPolicy) -> Chat:
     sft = ModelPolicy.load(sft_folder, "cpu")
-    other.save(tmp_path / "other")
-    responders = {
-        "sft": Responder(sft_folder, sft, "cpu"),
-        "dpo": Responder(tmp_path / "other", sft, "cpu"),
-    }
+    responders = {"sft": Responder(sft, sft), "dpo": Responder(other, sft)}
     return Chat(responders, SAMPLING, 0, turns=True)
 
 

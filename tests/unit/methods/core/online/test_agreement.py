@@ -15,7 +15,7 @@ from helpers.online import starts_with_a
 from methods.base import Context
 from methods.core.models.engines.base import Engine, Request
 from methods.core.models.engines.static import Static
-from methods.core.models.loading import Loading
+from methods.core.models.loading import Loading, Lora
 from methods.core.models.sampling import SamplingParams
 from methods.core.online.agreement import CAP, importance_weights, sampling_gap, weighted
 from methods.core.online.run import OnlineRun
@@ -80,6 +80,13 @@ def test_the_loop_is_checked_before_the_first_update(make_context: MakeContext) 
     with pytest.raises(RuntimeError, match="Sampling and scoring differ"):
         next_part = next(run.minibatches(replace(rollout, logprobs=rollout.logprobs + 0.01)))
         run.logprobs(next_part)
+
+
+def test_weights_in_bf16_are_rounded_more(make_context: MakeContext) -> None:
+    loading = Loading(Lora(rank=2), dtype="bfloat16")
+    run = OnlineRun(make_context(sampling=LONG, loading=loading), DrGRPO(batch_size=24))
+    run.logprobs(next(run.minibatches(run.collect())))
+    assert 1e-3 < run._agreement.metrics["sampling_gap_mean"] < 0.1
 
 
 def test_the_policy_must_start_at_the_reference(make_context: MakeContext) -> None:

@@ -129,7 +129,7 @@ def test_the_present_weights_are_loaded_before_each_batch(policy: ModelPolicy) -
     assert first != assert_scored(policy, 0)
 
 
-def test_all_prompts_are_one_batch(policy: ModelPolicy) -> None:
+def test_thousands_of_prompts_are_one_batch(policy: ModelPolicy) -> None:
     assert len(list(policy.sampled(PROMPTS * 700, 0, SamplingParams(max_new_tokens=1)))) == 1
 
 
