@@ -14,7 +14,7 @@ from bench.analysis.selection import ok_rows
 from bench.analysis.statistics import mean_interval
 from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.data.reading import HUB
-from bench.report.content.display import MISSING, metric_label, metric_value
+from bench.report.content.display import MISSING, metric_help, metric_label, metric_value
 from bench.report.content.section import Column, Table
 from bench.report.render import fenced, markdown_table, markdown_text
 from bench.report.sections.judge import judge_sentence, judge_warnings
@@ -129,8 +129,8 @@ def _use(policies: TaskPolicies, exported: Exported) -> str:
     lines.append(
         f"The metrics below are those of sampling with temperature {sampling.temperature:g}, "
         f"top_k {sampling.top_k or 'off'}, top_p {sampling.top_p:g} and at most "
-        f"{sampling.max_new_tokens} new tokens. generation_config.json may say otherwise: it is "
-        "that of the base model."
+        f"{sampling.max_new_tokens} new tokens. generation_config.json may say otherwise: the "
+        "comparison does not use it."
     )
     return markdown_text(" ".join(lines))
 
@@ -154,10 +154,12 @@ def shown_source(name: str) -> str:
 
 
 def _without_paths(text: str, about: Mapping[str, Any]) -> str:
-    """Return a text with the sources that the task's options name as `shown_source` shows them."""
+    """Return a text with the models that the task's options name as `shown_source` shows them."""
     options = about.get("options") or {}
-    for name in ("judge_model", "model"):
-        if source := str(options.get(name) or ""):
+    classifiers = (options.get(name) or {} for name in ("judge_classifier", "reward_classifier"))
+    names = [options.get("judge_model"), options.get("model"), *(c.get("model") for c in classifiers)]
+    for source in map(str, filter(None, names)):
+        if "/" in source:
             text = text.replace(source, shown_source(source))
     return text
 
@@ -200,25 +202,26 @@ def _metrics(policies: TaskPolicies, policy: Selected) -> str:
             "here": _with_error(metric, here),
             "seeds": _over_seeds(metric, own[metric.name]),
             "sft": _with_error(metric, sft),
-            "help": metric.help,
+            "help": metric_help(metric, source),
         }
         for metric in (*MEASURED, *OF_PEOPLE)
         if here[metric.name].notna().any()
     ]
     reward = {
         "gold": "The reward is the gold reward: a program that no method sees.",
-        "judge": _without_paths(judge_sentence(results, task), policies.described),
+        "judge": judge_sentence(results, task),
     }[source]
+    seeds = own["seed"].nunique()
+    over_seeds = f", and over {seeds} seeds for the mean (a t-interval)" if seeds > 1 else ""
     lines = [
-        "Measured on test prompts that nothing was trained on or selected by.",
+        "Measured on test prompts, which served neither training nor selection.",
         reward,
         *judge_warnings(results, task),
         "Intervals are 95%: over prompts for this policy (1.96 standard errors, clustered by "
-        f"prompt), over {own['seed'].nunique()} seeds for the mean (a t-interval).",
+        f"prompt){over_seeds}.",
     ]
-    return (
-        f"{markdown_text(' '.join(lines))}\n\n{markdown_table(Table(METRIC_COLUMNS, tuple(rows)))}"
-    )
+    text = _without_paths(" ".join(lines), policies.described)
+    return f"{markdown_text(text)}\n\n{markdown_table(Table(METRIC_COLUMNS, tuple(rows)))}"
 
 
 def _with_error(metric: Metric, rows: pd.DataFrame) -> str:
