@@ -41,14 +41,14 @@ def check_requirements(
     Raises:
         UserError: Something does not seem to fit.
     """
-    for name, task in experiment.task_objects.items():
-        model = getattr(task, "model", "")
-        if model and parameters_of(model) is None:
-            line = f"{name}: what it takes is not known: the config of {model} cannot be had"
-            console.print(f"  {line}", soft_wrap=True, markup=False)
+    models = {name: getattr(task, "model", "") for name, task in experiment.task_objects.items()}
+    unknown = {name: model for name, model in models.items() if model and not parameters_of(model)}
+    for name, model in unknown.items():
+        line = f"{name}: memory and time are not known: the config of {model} cannot be read"
+        console.print(f"  {line}", soft_wrap=True, markup=False)
     # A machine is measured only if that matters.
     if not large_tasks(experiment):
-        if table:
+        if table and not unknown:
             console.print("nothing to estimate: models below 50M parameters take little")
         return []
     found = estimates(experiment, this_machine(device, cache), jobs)

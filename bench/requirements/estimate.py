@@ -57,10 +57,19 @@ class Estimate:
         return sum(need.seconds * need.times for need in self.needs)
 
     @property
+    def fits_in_memory(self) -> bool:
+        """Whether the memory suffices."""
+        return self.memory <= self.work.machine.memory
+
+    @property
+    def fits_on_disk(self) -> bool:
+        """Whether the disk suffices."""
+        return self.saved <= self.work.machine.disk
+
+    @property
     def fits(self) -> bool:
-        """Whether memory and disk suffice."""
-        machine = self.work.machine
-        return self.memory <= machine.memory and self.saved <= machine.disk
+        """Whether both suffice."""
+        return self.fits_in_memory and self.fits_on_disk
 
 
 # A change that saves memory: a function of an estimate.
@@ -91,22 +100,22 @@ def estimates(experiment: Experiment, machine: Machine, jobs: int) -> list[Estim
 
 
 def remedies(estimate: Estimate) -> list[tuple[str, Estimate]]:
-    """Return changes with which a task fits, in words, with what it then takes.
+    """Return changes with which a task fits in memory, in words, with what it then takes.
 
     These are all single changes that suffice. If none does, it is a series of changes of which none
     can be left out, and nothing if all together do not suffice.
     """
     changes = list(_changes(estimate))
     single = [(words, change(estimate)) for words, change in changes]
-    if enough := [(words, after) for words, after in single if after.fits]:
+    if enough := [(words, after) for words, after in single if after.fits_in_memory]:
         return enough
     needed = changes
     for change in changes:
         without = [other for other in needed if other is not change]
-        if _after(estimate, without).fits:
+        if _after(estimate, without).fits_in_memory:
             needed = without
     after = _after(estimate, needed)
-    return [(" and ".join(words for words, _ in needed), after)] if after.fits else []
+    return [(" and ".join(words for words, _ in needed), after)] if after.fits_in_memory else []
 
 
 def _after(estimate: Estimate, changes: Sequence[tuple[str, Change]]) -> Estimate:

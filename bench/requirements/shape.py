@@ -47,7 +47,7 @@ class Shape:
 
 @lru_cache(maxsize=8)
 def parameters_of(name: str) -> int | None:
-    """Return a model's number of parameters; None if its config cannot be had or built.
+    """Return a model's number of parameters; None if its config cannot be read or built.
 
     Args:
         name: An embedded size, a folder, or a hub id.
@@ -58,7 +58,7 @@ def parameters_of(name: str) -> int | None:
 
 @lru_cache(maxsize=8)
 def shape_of(name: str) -> Shape | None:
-    """Return the shape of a model; None if its config cannot be had or built.
+    """Return the shape of a model; None if its config cannot be read or built.
 
     Args:
         name: An embedded size, a folder, or a hub id.

@@ -34,6 +34,7 @@ class Texts(NamedTuple):
         response: Mean length of a response (tokens).
         longest_prompt: Length of the longest prompt (tokens).
         longest_response: Length of the longest response (tokens).
+        assumed: Whether the data was not read, so that these are guesses.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class Texts(NamedTuple):
     response: float
     longest_prompt: int
     longest_response: int
+    assumed: bool = False
 
     @property
     def mean(self) -> float:
@@ -70,7 +72,7 @@ def texts_of(task: Recorded, positions: int) -> Texts:
     if not kept:
         longest = min(limit, HUB_LONGEST_PROMPT)
         rows = task.rows or HUB_ROWS
-        return Texts(rows, 2, min(HUB_PROMPT, longest), response, longest, response)
+        return Texts(rows, 2, min(HUB_PROMPT, longest), response, longest, response, True)
     lengths = [
         min(len(text) // CHARACTERS + 1, response) for i in kept for text in responses_of(labels[i])
     ]

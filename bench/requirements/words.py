@@ -16,12 +16,19 @@ def summary(estimate: Estimate) -> str:
     """Return what a task takes and what the machine has, in a line."""
     machine = estimate.work.machine
     place = "memory" if machine.device == "cpu" else f"memory of {machine.name}"
-    close = estimate.fits and estimate.memory * (1 + TOLERANCE) > machine.memory
+    texts = estimate.work.texts
+    assumed = (
+        f"; assumed of data that is not read: {texts.rows:,} preferences, prompts of "
+        f"{texts.prompt:.0f} tokens"
+        if texts.assumed
+        else ""
+    )
+    close = estimate.fits_in_memory and estimate.memory * (1 + TOLERANCE) > machine.memory
     return (
         f"{estimate.name}: about {gigabytes(estimate.memory)} of {gigabytes(machine.memory)} of "
         f"free {place} ({estimate.largest.name}){', which is close' if close else ''}; "
         f"{duration(estimate.seconds)}; {gigabytes(estimate.saved)} of "
-        f"{gigabytes(machine.disk)} of disk"
+        f"{gigabytes(machine.disk)} of disk{assumed}"
     )
 
 
@@ -51,19 +58,19 @@ def needs_table(estimate: Estimate) -> Table:
 
 def does_not_fit(estimate: Estimate) -> str:
     """Return what does not fit, and what would, in a line."""
-    machine = estimate.work.machine
-    if estimate.memory <= machine.memory:
-        return (
-            f"tasks.{estimate.name}: the models take {gigabytes(estimate.saved)} of disk, and "
-            f"{gigabytes(machine.disk)} are free; use fewer seeds or settings, or set "
-            "PREFRONTIER_CACHE to a larger disk; --force runs it anyway"
+    machine, problems = estimate.work.machine, []
+    if not estimate.fits_in_memory:
+        jobs = f" with {estimate.jobs} jobs" if estimate.jobs > 1 else ""
+        problems.append(
+            f"{estimate.largest.name} takes about {gigabytes(estimate.memory)} of memory{jobs}, "
+            f"and {gigabytes(machine.memory)} are free; {_remedies(remedies(estimate))}"
         )
-    jobs = f" with {estimate.jobs} jobs" if estimate.jobs > 1 else ""
-    return (
-        f"tasks.{estimate.name}: {estimate.largest.name} takes about "
-        f"{gigabytes(estimate.memory)} of memory{jobs}, and {gigabytes(machine.memory)} are free; "
-        f"{_remedies(remedies(estimate))}; --force runs it anyway"
-    )
+    if not estimate.fits_on_disk:
+        problems.append(
+            f"the models take {gigabytes(estimate.saved)} of disk, and {gigabytes(machine.disk)} "
+            "are free; use fewer seeds or settings, or set PREFRONTIER_CACHE to a larger disk"
+        )
+    return f"tasks.{estimate.name}: {'; '.join(problems)}; --force runs it anyway"
 
 
 def _remedies(found: Sequence[tuple[str, Estimate]]) -> str:

@@ -27,9 +27,6 @@ from methods.core.training.memory import CPU_ACTIVATIONS, GPU_SHARE, activation_
 
 # Most rows that a policy samples or scores at once, and what bounds them by the vocabulary.
 MOST_ROWS, VOCABULARY_ROWS = 1024, 6_000_000
-# Held-out pairs that are scored for each policy and split, and reference samples of a validation
-# prompt, as the evaluation has them.
-HELD_OUT_PAIRS, VALIDATION_SAMPLES = 512, 256
 
 
 class Need(NamedTuple):
@@ -75,7 +72,7 @@ class Work:
         """The shape of the policies' model."""
         shape = shape_of(self.task.model)
         if shape is None:
-            raise ValueError(f"the config of {self.task.model} cannot be had")
+            raise ValueError(f"the config of {self.task.model} cannot be read")
         return shape
 
     @property
@@ -174,16 +171,20 @@ class Work:
         return memory, seconds
 
     def _reference_samples(self, policy: Model) -> tuple[Memory, float]:
+        from bench.evaluation.reference_samples import POOL
+
         samples = self.evaluation.frontier_samples
-        count = self.task.eval_prompts * (samples + min(samples, VALIDATION_SAMPLES))
+        count = self.task.eval_prompts * (samples + min(samples, POOL))
         memory = self._evaluating(policy, models=3)
         seconds = self._sample_seconds(policy, count, self._rows(policy))
         return memory, seconds + self._read_seconds(policy, 2 * count)
 
     def _measuring(self, policy: Model) -> tuple[Memory, float]:
+        from bench.evaluation.measure import MOST_PAIRS
+
         count = 2 * self.task.eval_prompts * self.evaluation.responses_per_prompt
         held_out = self.task.shares.validation + self.task.shares.test
-        pairs = min(2 * HELD_OUT_PAIRS, round(held_out * self.texts.rows))
+        pairs = min(2 * MOST_PAIRS, round(held_out * self.texts.rows))
         seconds = self._sample_seconds(policy, count, self._rows(policy))
         # The policy and the reference for the KL, the judge, and the reward model.
         return (

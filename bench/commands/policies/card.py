@@ -157,7 +157,11 @@ def _without_paths(text: str, about: Mapping[str, Any]) -> str:
     """Return a text with the models that the task's options name as `shown_source` shows them."""
     options = about.get("options") or {}
     classifiers = (options.get(name) or {} for name in ("judge_classifier", "reward_classifier"))
-    names = [options.get("judge_model"), options.get("model"), *(c.get("model") for c in classifiers)]
+    names = [
+        options.get("judge_model"),
+        options.get("model"),
+        *(c.get("model") for c in classifiers),
+    ]
     for source in map(str, filter(None, names)):
         if "/" in source:
             text = text.replace(source, shown_source(source))

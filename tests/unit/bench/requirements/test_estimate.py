@@ -131,6 +131,20 @@ def test_what_fills_the_disk_is_said(models: Path, data: str) -> None:
     assert not estimate.fits and "disk" in does_not_fit(estimate)
 
 
+def test_a_full_disk_leaves_the_remedies_for_memory(models: Path, data: str) -> None:
+    folder = config_folder(models, "SmolLM2-135M")
+    asked = experiment("pretrained_100M", data, folder)
+    one = only(estimates(asked, cpu(1000), 1))
+    message = does_not_fit(only(estimates(asked, cpu(one.memory / 1e9 + 1, disk=1e9), 3)))
+    assert "it would fit with jobs: 1" in message and "of disk" in message and "\n" not in message
+
+
+def test_what_is_assumed_of_data_on_the_hub_is_said(models: Path) -> None:
+    folder = config_folder(models, "SmolLM2-135M")
+    line = summary(only(estimates(experiment("pretrained_100M", "owner/name", folder), cpu(64), 1)))
+    assert "assumed of data that is not read: 50,000 preferences" in line
+
+
 def test_the_summary_is_one_line_with_memory_time_and_disk(models: Path, data: str) -> None:
     asked = experiment("pretrained_cpu", data, config_folder(models, "SmolLM2-135M"))
     line = summary(only(estimates(asked, cpu(64), 1)))
