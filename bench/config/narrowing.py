@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from bench.config.catalog import ALL, expand_all, find_method
-from bench.config.experiment import Experiment, validated
+from bench.config.experiment import Experiment, Keep, validated
+from bench.errors import UserError
 
 
 def narrow(
@@ -51,6 +52,8 @@ def narrow(
     if seeds is not None:
         content["seeds"] = seeds
     if keep:
+        if keep not in get_args(Keep):
+            raise UserError(f"--keep: must be all, selected or none, not '{keep}'")
         content["keep"] = keep
     return validated(content, "options")
 

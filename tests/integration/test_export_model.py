@@ -118,6 +118,8 @@ def test_a_whole_model_is_the_policy(whole: Path, cache: Path) -> None:
     assert plain_logprobs(out) == pytest.approx(expected, abs=1e-5)
     assert expected != pytest.approx(policy_logprobs(whole, "sft"), abs=0.1)
     check_no_traces(out, cache)
+    # Another user's server can read the weights.
+    assert (out / "model.safetensors").stat().st_mode & 0o044 == 0o044
     # The class of the tokenizer is one that older versions of transformers know too.
     config = json.loads((out / "tokenizer_config.json").read_text())
     assert config["tokenizer_class"] == "PreTrainedTokenizerFast"

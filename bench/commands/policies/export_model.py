@@ -96,6 +96,9 @@ def export_model(
     partial = _partial(out)
     try:
         exported = _write(policies, policy, partial, merge=merge, base_model=base_model)
+        # safetensors writes files that only their owner can read.
+        for file in partial.rglob("*.safetensors"):
+            file.chmod(0o644)
         (partial / "README.md").write_text(model_card(policies, policy, exported), encoding="utf-8")
         if out.exists():
             out.rmdir()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from helpers.experiments import changed, write
 
 from bench.config.catalog import catalog
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
+from bench.errors import UserError
 
 
 def test_narrowing_keeps_sft() -> None:
@@ -43,3 +45,9 @@ def test_narrowing_removes_the_contrasts_of_removed_methods() -> None:
     assert narrow(content, methods=["ppo", "dpo"]).contrasts == [("dpo", "ppo")]
     assert narrow(content, methods=["ppo", "best_of_n"]).contrasts == []
     assert narrow(content, seeds=1).contrasts == [("dpo", "ppo")]
+
+
+def test_what_to_keep_is_named_by_its_option() -> None:
+    assert narrow(load_experiment("default"), keep="selected").keep == "selected"
+    with pytest.raises(UserError, match="^--keep: must be all, selected or none, not 'some'$"):
+        narrow(load_experiment("default"), keep="some")
