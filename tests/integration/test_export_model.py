@@ -196,6 +196,10 @@ def test_adapters_are_the_policy_on_the_sft_policy_beside_them(adapted: Path, ca
     named = export_model(adapted, method="dpo", base_model="me/sft", out=adapted / "named")
     config = json.loads((named / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "me/sft" and "base_model" not in names(named)
+    local = export_model(adapted, method="dpo", base_model=str(adapted), out=adapted / "local")
+    on_hub, in_folder = ((out / "README.md").read_text() for out in (named, local))
+    assert "adapter_config" in in_folder and "adapter_config" not in on_hub
+    assert adapted.parent.name not in in_folder
     # The SFT policy itself needs no adapters.
     sft = export_model(adapted, method="sft")
     assert plain_logprobs(sft) == pytest.approx(policy_logprobs(adapted, "sft"), abs=1e-5)

@@ -116,12 +116,13 @@ def _use(policies: TaskPolicies, exported: Exported) -> str:
     sampling = policies.sampling
     lines = []
     if exported.form == "adapters":
-        base = exported.base or f"the SFT policy in the folder {BASE_FOLDER}"
+        name = shown_source(exported.base)
+        base = f"the model {name}" if name else f"the SFT policy in the folder {BASE_FOLDER}"
         lines.append(f"These are LoRA adapters (peft). They belong to {base}.")
-        if exported.writes_base:
+        if not hub_id(exported.base):
             lines.append(
-                "If you move or publish the folder, change base_model_name_or_path in "
-                "adapter_config.json to where that model is then."
+                "If that model moves or is published, change base_model_name_or_path in "
+                "adapter_config.json to where it is then."
             )
     elif exported.form == "merged":
         lines.append("LoRA adapters are merged into the weights, in float32.")
@@ -267,7 +268,10 @@ def _without_folders(value: Any) -> Any:
         return {name: _without_folders(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_without_folders(inner) for inner in value]
-    is_path = isinstance(value, str) and "/" in value and Path(value).exists()
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    # Results may have come from another machine, whose folders are not here.
+    is_path = value.startswith(("/", "~", ".")) or Path(value).exists()
     return Path(value).name if is_path else value
 
 
