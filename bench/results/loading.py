@@ -139,11 +139,11 @@ def load_results(folder: Path) -> Results:
     """Read a results folder.
 
     Raises:
-        UserError: The folder has no runs.csv.
+        UserError: The folder has no runs.csv, or its manifest cannot be read.
     """
     if not (folder / schema.RUNS.file).is_file():
         raise UserError(f"{folder}: no results folder: it has no {schema.RUNS.file}")
-    manifest, experiment = folder / "manifest.json", folder / "experiment.yaml"
+    experiment = folder / "experiment.yaml"
     return Results(
         runs=schema.RUNS.read(folder),
         frontier=schema.FRONTIER.read(folder),
@@ -157,6 +157,16 @@ def load_results(folder: Path) -> Results:
         method_settings=schema.METHODS.read(folder),
         llm_judge=schema.LLM_JUDGE.read(folder),
         samples=schema.SAMPLES.read(folder),
-        manifest=json.loads(manifest.read_text("utf-8")) if manifest.exists() else {},
+        manifest=_manifest(folder / "manifest.json"),
         experiment=experiment.read_text("utf-8") if experiment.exists() else "",
     )
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file}: not readable as JSON: {error}") from None
+    return content

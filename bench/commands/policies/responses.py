@@ -85,14 +85,20 @@ def check_prompt(policy: ModelPolicy, prompt: str, sampling: SamplingParams) -> 
     """Check that a policy can respond to a prompt.
 
     Raises:
-        UserError: The chat template refuses it, or it is too long for the model.
+        UserError: The chat template refuses it, or it or the response is too long for the model.
     """
     try:
         [ids] = encode_prompts(policy.tokenizer, [prompt])
     except Exception as error:  # whatever a template raises
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the chat template refuses the prompt: {reason}") from None
-    room = positions_of(policy.model) - sampling.max_new_tokens
+    positions = positions_of(policy.model)
+    room = positions - sampling.max_new_tokens
+    if room < 1:
+        raise UserError(
+            f"--max-new-tokens: {sampling.max_new_tokens} tokens leave no room for a prompt: the model "
+            f"takes {positions} tokens"
+        )
     if len(ids) > room:
         raise UserError(
             f"the prompt has {len(ids)} tokens; beside {sampling.max_new_tokens} of a response the "

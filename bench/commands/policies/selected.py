@@ -72,6 +72,8 @@ class TaskPolicies:
             UserError: It is no results folder, there is no such task, or the name is missing.
         """
         results = load_results(folder)
+        if not results.tasks:
+            raise UserError(f"{folder}: its runs.csv has no runs")
         known = ", ".join(results.tasks)
         if not task and len(results.tasks) != 1:
             raise UserError(f"--task: {folder} has several tasks; name one of {known}")
@@ -109,7 +111,7 @@ class TaskPolicies:
         if method not in self.settings:
             known = ", ".join(self.settings)
             why = "has no finished run" if method in set(runs["method"]) else "was not compared"
-            raise UserError(f"--method: '{method}' {why} on {self.task}; allowed: {known}")
+            raise UserError(f"method '{method}' {why} on {self.task}; allowed: {known}")
         rows = ok_rows(runs)
         rows = rows[(rows["method"] == method) & (rows["params"] == self.settings[method])]
         rows = rows[rows["split"] == "validation"]

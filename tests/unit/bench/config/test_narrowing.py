@@ -49,5 +49,5 @@ def test_narrowing_removes_the_contrasts_of_removed_methods() -> None:
 
 def test_what_to_keep_is_named_by_its_option() -> None:
     assert narrow(load_experiment("default"), keep="selected").keep == "selected"
-    with pytest.raises(UserError, match="^--keep: must be all, selected or none, not 'some'$"):
+    with pytest.raises(UserError, match=r"^--keep: must be all, selected or none, not 'some'$"):
         narrow(load_experiment("default"), keep="some")

@@ -91,6 +91,9 @@ def test_a_prompt_that_is_too_long_ends_nothing(chat: Chat) -> None:
     assert chat.answer("a b c d a b c d", shown)
     assert "the model takes 6; /new begins a new conversation" in output(shown)
     assert chat.history["sft"] == []
+    chat.responders["sft"].sft.model.config.max_position_embeddings = 6
+    assert chat.answer("a b c d a b c d", shown)
+    assert "--max-new-tokens: 6 tokens leave no room for a prompt: the model takes 6" in output(shown)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,23 @@ def test_a_mistake_is_answered_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("manifest.json", "{", r"manifest\.json: not readable as JSON"),
+        ("runs.csv", "a,b\n", "its runs.csv has no runs"),
+        ("experiment.yaml", "name: [", r"experiment\.yaml: not readable as YAML"),
+    ],
+)
+def test_a_broken_file_is_named_in_one_line(
+    folder: Path, file: str, content: str, message: str
+) -> None:
+    (folder / file).write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        _ = TaskPolicies.of(folder, "polite").sampling
+    assert "\n" not in str(caught.value)
+
+
 def test_a_manifest_leads_to_no_place_outside_the_cache(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     for entry in manifest["policies"]:
