@@ -96,8 +96,8 @@ def check_prompt(policy: ModelPolicy, prompt: str, sampling: SamplingParams) -> 
     room = positions - sampling.max_new_tokens
     if room < 1:
         raise UserError(
-            f"--max-new-tokens: {sampling.max_new_tokens} tokens leave no room for a prompt: the model "
-            f"takes {positions} tokens"
+            f"--max-new-tokens: {sampling.max_new_tokens} tokens leave no room for a prompt: the "
+            f"model takes {positions}"
         )
     if len(ids) > room:
         raise UserError(

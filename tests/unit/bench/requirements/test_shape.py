@@ -36,10 +36,20 @@ def test_embedded_sizes_are_about_as_large_as_their_names_say() -> None:
         assert known_shape(name).parameters == pytest.approx(parameters, rel=0.1)
 
 
-def test_a_model_that_cannot_be_had_has_no_shape(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "no such type"}')
-    for name in (str(tmp_path), str(tmp_path / "missing"), "./a/b/c"):
-        assert parameters_of(name) is None and shape_of(name) is None
+def test_a_model_without_a_valid_config_has_no_shape(tmp_path: Path) -> None:
+    configs = {
+        "type": '{"model_type": "no such type"}',
+        "text": '{"model_type": "llama", "hidden_size": "576"}',
+        "zero": '{"model_type": "llama", "num_attention_heads": 0}',
+        "broken": "{",
+    }
+    for name, config in configs.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+    for name in (*configs, "missing"):
+        folder = str(tmp_path / name)
+        assert parameters_of(folder) is None and shape_of(folder) is None
+    assert parameters_of("./a/b/c") is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -93,7 +93,7 @@ def test_a_prompt_that_is_too_long_ends_nothing(chat: Chat) -> None:
     assert chat.history["sft"] == []
     chat.responders["sft"].sft.model.config.max_position_embeddings = 6
     assert chat.answer("a b c d a b c d", shown)
-    assert "--max-new-tokens: 6 tokens leave no room for a prompt: the model takes 6" in output(shown)
+    assert "--max-new-tokens: 6 tokens leave no room for a prompt" in output(shown)
 
 
 @pytest.mark.parametrize(
