@@ -134,8 +134,15 @@ def _tokenizer(
 ) -> PreTrainedTokenizerBase:
     """Return the model's tokenizer, or one trained on the text of the train split."""
     plain = task.text == "plain"
+    values = task.loading.chat_template_kwargs
     if model_folder:
-        return load_tokenizer(Path(model_folder), plain, task.loading.chat_template_kwargs)
+        tokenizer = load_tokenizer(Path(model_folder), plain, values)
+        if unused := [name for name in values if name not in str(tokenizer.chat_template)]:
+            raise UserError(
+                f"loading.chat_template_kwargs: the chat template of {task.model} has no variable "
+                f"'{unused[0]}'"
+            )
+        return tokenizer
     train = [label for label in labels if split_of(label.prompt, task.shares) == "train"]
     texts = (text for label in train for text in (label.prompt, *responses_of(label)))
     return train_tokenizer(texts, SIZES[task.model].vocabulary, plain)

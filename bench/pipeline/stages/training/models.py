@@ -100,7 +100,7 @@ def positions_of(model_folder: str) -> int:
 
     try:
         config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a config raises that is not valid
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{model_folder}: its configuration cannot be read: {reason}") from None
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**30

@@ -109,19 +109,24 @@ def load_tokenizer(
         values: Values of the variables of the tokenizer's own template.
 
     Raises:
-        UserError: The tokenizer cannot be loaded, or has no end token.
+        UserError: The tokenizer cannot be loaded, or has no end token, or its template fails.
     """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+        ends = _end_tokens(folder, tokenizer)
+    except Exception as error:  # whatever files raise that are not valid
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
-    ends = _end_tokens(folder, tokenizer)
     if not plain and tokenizer.chat_template:
         fix_chat_template(tokenizer, values)
-        if end := end_of_turn(tokenizer):
+        try:
+            end = end_of_turn(tokenizer)
+        except Exception as error:  # whatever a template raises
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{folder}: its chat template fails: {reason}") from None
+        if end:
             tokenizer.eos_token = end
     if tokenizer.eos_token_id is None:
         raise UserError(f"{folder}: its tokenizer has no end token (eos_token)")
