@@ -124,12 +124,12 @@ def selected_runs(runs_table: pd.DataFrame, finished: list[Run]) -> list[Run]:
     """
     runs_table = RUNS.typed(runs_table)
     selected = {task: select_settings(runs_table, task) for task in set(runs_table["task"])}
-    kept = []
+    runs = []
     for run in finished:
         task, method, params, _ = run.identity.values()
         if selected[task].get(method) == params:
-            kept.append(run)
-    return kept
+            runs.append(run)
+    return runs
 
 
 def head_to_head_rows(runs_table: pd.DataFrame, finished: list[Run]) -> Iterator[Row]:

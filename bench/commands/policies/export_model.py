@@ -20,16 +20,11 @@ from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
 from methods.core.models.loading import ADAPTER_FILE
+from methods.core.models.pretrained import GENERATION_FILE, ORIGINAL_GENERATION_FILE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# What the makers of a model said about generation. A policy's own config leaves it out, because
-# the run samples by its own parameters.
-ORIGINAL_GENERATION_FILE, GENERATION_FILE = (
-    "original_generation_config.json",
-    "generation_config.json",
-)
 # The files of a saved model that are of use to others.
 WEIGHTS = (
     "*.safetensors",
