@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tasks.sizes import SIZES
+from methods.core.models.loading import Loading
+from methods.core.training.memory import activation_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,7 +111,7 @@ def token_activations(name: str, tokens: int, *, bf16: bool) -> float:
         longer = _kept_bytes(config, tokens, bf16) - _kept_bytes(config, SHORT_TEXT, bf16)
         return longer / (tokens - SHORT_TEXT)
     except Exception:  # whatever a model raises that looks into its tensors
-        return _llama_activations(config.get_text_config(), bf16)
+        return float(activation_bytes(config, Loading(), 2 if bf16 else 4))
 
 
 def _without_weights(name: str) -> PreTrainedModel | None:
@@ -177,15 +179,3 @@ def _kept_bytes(config: PretrainedConfig, tokens: int, bf16: bool) -> int:
             output = body(input_ids=ids, use_cache=False)
         del output
     return sum(size for size, _ in kept.values())
-
-
-def _llama_activations(config: Any, bf16: bool) -> float:
-    """Return the same for a model like Llama, by counting."""
-    hidden, heads = config.hidden_size, config.num_attention_heads
-    head_width = getattr(config, "head_dim", None) or hidden // heads
-    queries = heads * head_width
-    keys = (getattr(config, "num_key_value_heads", None) or heads) * head_width
-    wide = getattr(config, "intermediate_size", None) or 4 * hidden
-    # Two norms keep their input, and the input divided by its size, both in float32.
-    norms, others = 4 * hidden, 2 * hidden + 3 * queries + 2 * keys + 4 * wide
-    return float(config.num_hidden_layers * (4 * norms + (2 if bf16 else 4) * others))
