@@ -34,10 +34,9 @@ def _what_follows(cut: dict[str, float], many: dict[str, float], has_option: boo
     """Say what cut responses mean: a limit that is too short, or policies that do not end."""
     remedy = "; raise response_tokens" if has_option else ""
     if "sft" in many or "sft" not in cut:
-        return f"Their rewards and lengths are of beginnings{remedy}."
-    trained = (
-        "Training made its responses longer"
-        if len(many) == 1
-        else ("Training made their responses longer")
+        return f"Their rewards and lengths are those of cut texts{remedy}."
+    whose = "its" if len(many) == 1 else "their"
+    return (
+        f"Training made {whose} responses longer: only {percent(cut['sft'])} of the SFT policy's "
+        f"were cut{remedy}."
     )
-    return f"{trained}: of the SFT policy's, {percent(cut['sft'])} were cut{remedy}."

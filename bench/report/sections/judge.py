@@ -103,7 +103,7 @@ def errors_sentence(results: Results, task: str) -> str:
     if not shared.judge_wrong:
         return f"The judge is wrong on none of {pairs} held-out pairs."
     correlations = [
-        f"their {what} correlate by {number(mean)} [{number(low)}, {number(high)}]"
+        f"the correlation of their {what} is {number(mean)} [{number(low)}, {number(high)}]"
         for what, (mean, low, high) in (
             ("errors", shared.errors),
             ("margins", shared.margins),

@@ -68,8 +68,8 @@ def test_the_sentence_says_what_the_judge_is_and_how_good(results: Results) -> N
 def test_shared_errors_are_shown_with_their_intervals(results: Results) -> None:
     sentence = errors_sentence(results, "haiku")
     assert sentence.endswith(
-        "Their errors correlate by 0.47 [0.38, 0.56] and their margins correlate by 0.60 "
-        "[0.52, 0.67] (95% intervals over prompts, 400 held-out pairs)."
+        "The correlation of their errors is 0.47 [0.38, 0.56] and the correlation of their margins "
+        "is 0.60 [0.52, 0.67] (95% intervals over prompts, 400 held-out pairs)."
     )
     unknown = replace(results, stages=results.stages.assign(both_wrong=math.nan))
     assert errors_sentence(unknown, "haiku") == ""
