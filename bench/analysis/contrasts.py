@@ -34,7 +34,7 @@ from bench.errors import UserError
 from bench.results.loading import Results
 
 Kind = Literal["declared", "primary", "exploratory"]
-Said = Verdict | Literal["lost seeds", "no prompts"]
+ContrastVerdict = Verdict | Literal["lost seeds", "no prompts"]
 
 
 class OverPrompts(NamedTuple):
@@ -100,7 +100,7 @@ class Comparison(NamedTuple):
     holm_p: float
 
     @property
-    def verdict(self) -> Said | None:
+    def verdict(self) -> ContrastVerdict | None:
         """What the test says; None where it may not have a verdict.
 
         A method is not better by the seeds that it finished if it lost one that the other did not.
@@ -111,9 +111,9 @@ class Comparison(NamedTuple):
         if contrast.over_prompts and not contrast.over_prompts.prompts:
             enough = len(contrast.differences) >= SEEDS_FOR_VERDICT
             return "no prompts" if enough else "too few seeds"
-        said = verdict(contrast.differences, self.holm_p, contrast.difference)
-        lost_by_winner = dict(zip(("better", "worse"), contrast.lost, strict=True)).get(said)
-        return "lost seeds" if lost_by_winner else said
+        tested = verdict(contrast.differences, self.holm_p, contrast.difference)
+        lost_by_winner = dict(zip(("better", "worse"), contrast.lost, strict=True)).get(tested)
+        return "lost seeds" if lost_by_winner else tested
 
 
 def contrast(rewards: SelectedRewards, method: str, other: str) -> Contrast:

@@ -106,8 +106,8 @@ def _simulate(cell: Cell, comparisons: int) -> Iterator[list[Any]]:
     covered = int((np.abs(crossed.mean) <= crossed.half_width()).sum())
     for difference in DIFFERENCES:
         shifted = crossed._replace(mean=crossed.mean + difference)
-        given = verdicts(seeds + difference, shifted)
-        better, worse = int((given > 0).sum()), int((given < 0).sum())
+        signs = verdicts(seeds + difference, shifted)
+        better, worse = int((signs > 0).sum()), int((signs < 0).sum())
         counts = [better, worse, comparisons - better - worse]
         alone = int((seeds_alone(seeds + difference) != 0).sum())
         yield [*cell, difference, comparisons, *counts, alone, covered]

@@ -61,7 +61,7 @@ def run_answer(
     """
     policies = TaskPolicies.of(folder, task)
     options = policies.described.get("options") or {}
-    asked = read_prompts(prompts, plain=options.get("text") == "plain")
+    user_prompts = read_prompts(prompts, plain=options.get("text") == "plain")
     sampling = changed(policies.sampling, temperature, max_new_tokens)
     out = out or folder / "answers.jsonl"
     page = out.with_suffix(".html")
@@ -70,12 +70,12 @@ def run_answer(
     selected = same_seed(policies, methods, seed)
     silence_libraries()
     responses = respond(
-        policies, selected, asked, prompts, sampling, sampling_seed, resolve_device(device)
+        policies, selected, user_prompts, prompts, sampling, sampling_seed, resolve_device(device)
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, "".join(_lines(asked, responses)))
-        write_text(page, answers_page(policies, selected, asked, responses, sampling))
+        write_text(out, "".join(_lines(user_prompts, responses)))
+        write_text(page, answers_page(policies, selected, user_prompts, responses, sampling))
     except OSError as error:
         raise UserError(f"--out: {out} cannot be written: {error.strerror}") from None
     return out, page
@@ -101,7 +101,7 @@ def same_seed(policies: TaskPolicies, methods: Sequence[str], seed: int | None) 
 def respond(
     policies: TaskPolicies,
     selected: Sequence[Selected],
-    asked: Sequence[Prompt],
+    prompts: Sequence[Prompt],
     source: str,
     sampling: SamplingParams,
     sampling_seed: int,
@@ -112,9 +112,9 @@ def respond(
     Raises:
         UserError: A prompt is not one that the policies take.
     """
-    seed, texts = selected[0].seed, [prompt.text for prompt in asked]
+    seed, texts = selected[0].seed, [prompt.text for prompt in prompts]
     sft = ModelPolicy.load(policies.sft(seed), device)
-    for prompt in asked:
+    for prompt in prompts:
         try:
             check_prompt(sft, prompt.text, sampling)
         except UserError as problem:
@@ -135,7 +135,7 @@ def respond(
     return responses
 
 
-def _lines(asked: Sequence[Prompt], responses: dict[str, list[Response]]) -> list[str]:
+def _lines(prompts: Sequence[Prompt], responses: dict[str, list[Response]]) -> list[str]:
     return [
         json.dumps(
             {
@@ -145,7 +145,7 @@ def _lines(asked: Sequence[Prompt], responses: dict[str, list[Response]]) -> lis
             ensure_ascii=False,
         )
         + "\n"
-        for i, prompt in enumerate(asked)
+        for i, prompt in enumerate(prompts)
     ]
 
 

@@ -27,7 +27,7 @@ NORMAL_95 = 1.96
 FACT_COLUMNS = (Column("name", "name", "text"), Column("value", "value", "long"))
 METRIC_COLUMNS = (
     Column("name", "metric", "text"),
-    Column("here", "this policy"),
+    Column("policy", "this policy"),
     Column("seeds", "mean over seeds"),
     Column("sft", "SFT policy"),
     Column("help", "what it is", "long"),
@@ -198,25 +198,25 @@ def _metrics(policies: TaskPolicies, policy: Selected) -> str:
     source = results.reward_source(task)
     runs = ok_rows(results.runs[results.runs["task"] == task])
     runs = runs[runs["split"] == "test"]
-    own = runs[(runs["method"] == policy.method) & (runs["params"] == policy.params)]
-    here = own[own["seed"] == policy.seed]
+    of_setting = runs[(runs["method"] == policy.method) & (runs["params"] == policy.params)]
+    of_seed = of_setting[of_setting["seed"] == policy.seed]
     sft = runs[(runs["method"] == "sft") & (runs["seed"] == policy.seed)]
     rows = [
         {
             "name": metric_label(metric, source),
-            "here": _with_error(metric, here),
-            "seeds": _over_seeds(metric, own[metric.name]),
+            "policy": _with_error(metric, of_seed),
+            "seeds": _over_seeds(metric, of_setting[metric.name]),
             "sft": _with_error(metric, sft),
             "help": metric_help(metric, source),
         }
         for metric in (*MEASURED, *OF_PEOPLE)
-        if here[metric.name].notna().any()
+        if of_seed[metric.name].notna().any()
     ]
     reward = {
         "gold": "The reward is the gold reward: a program that no method sees.",
         "judge": judge_sentence(results, task),
     }[source]
-    seeds = own["seed"].nunique()
+    seeds = of_setting["seed"].nunique()
     over_seeds = f", and over {seeds} seeds for the mean (a t-interval)" if seeds > 1 else ""
     lines = [
         "Measured on test prompts, which served neither training nor selection.",

@@ -160,19 +160,19 @@ class Chat:
             check_prompt(self.responders[name].sft, prompt, self.sampling)
         seed = derive_seed("chat", self.seed, self.count)
         self.count += 1
-        said = {}
+        responses = {}
         for name, prompt in prompts.items():
             [response] = self.responders[name].respond([prompt], seed, self.sampling)
-            said[name] = response.content + ("" if response.ended else CUT_OFF)
+            responses[name] = response.content + ("" if response.ended else CUT_OFF)
             if self.turns:
                 answer = {"role": "assistant", "content": response.content}
                 self.history[name] += [new, answer]
-        return said
+        return responses
 
 
-def show(said: dict[str, str], console: Console) -> None:
-    """Print what each policy said: side by side where there is room on a terminal."""
-    texts = {name: Text(visible(text)) for name, text in said.items()}
+def show(responses: dict[str, str], console: Console) -> None:
+    """Print what each policy responds: side by side where there is room on a terminal."""
+    texts = {name: Text(visible(text)) for name, text in responses.items()}
     if not console.is_terminal or console.width < SIDE_BY_SIDE:
         for name, text in texts.items():
             console.print(Text(f"{name}: ", style="bold") + text)

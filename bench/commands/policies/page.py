@@ -33,7 +33,7 @@ NOTE = (
 def answers_page(
     policies: TaskPolicies,
     selected: Sequence[Selected],
-    asked: Sequence[Prompt],
+    prompts: Sequence[Prompt],
     responses: Mapping[str, Sequence[Response]],
     sampling: SamplingParams,
 ) -> str:
@@ -42,7 +42,7 @@ def answers_page(
     Args:
         policies: Those of the task.
         selected: The policies that responded.
-        asked: The prompts.
+        prompts: The prompts.
         responses: By method, in the order of the prompts.
         sampling: How they were sampled.
     """
@@ -59,7 +59,7 @@ def answers_page(
         parts=(Part(tables=(_table(policies, selected, responses),)),),
     )
     parts: list[Part] = []
-    for i, prompt in enumerate(asked):
+    for i, prompt in enumerate(prompts):
         parts.append(Part(f"Prompt {i + 1}", texts=(Text("", in_words(prompt.text)),)))
         texts = [_text(results.marked(method), all_[i]) for method, all_ in responses.items()]
         parts.append(Part(texts=tuple(texts)))
@@ -83,16 +83,16 @@ def _table(
 ) -> Table:
     rows = []
     for policy in selected:
-        given = responses[policy.method]
+        answers = responses[policy.method]
         rows.append(
             {
                 "method": policies.results.marked(policy.method),
                 "setting": setting(policy.params),
-                "proxy": _mean([response.rewards.get("proxy") for response in given]),
-                "judge": _mean([response.rewards.get("judge") for response in given]),
-                "kl": _mean([response.kl for response in given]),
-                "words": _mean([float(len(response.content.split())) for response in given], 1),
-                "ended": f"{sum(response.ended for response in given)} of {len(given)}",
+                "proxy": _mean([response.rewards.get("proxy") for response in answers]),
+                "judge": _mean([response.rewards.get("judge") for response in answers]),
+                "kl": _mean([response.kl for response in answers]),
+                "words": _mean([float(len(response.content.split())) for response in answers], 1),
+                "ended": f"{sum(response.ended for response in answers)} of {len(answers)}",
             }
         )
     shown = [c for c in COLUMNS if any(row[c.name] != MISSING for row in rows)]
