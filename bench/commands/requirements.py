@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.config.experiment import Experiment
 from bench.errors import UserError
-from bench.requirements.estimate import Estimate, estimates, large_tasks
+from bench.requirements.estimate import Estimate, estimates, large_tasks, models_of
 from bench.requirements.machine import this_machine
 from bench.requirements.shape import parameters_of
 from bench.requirements.words import does_not_fit, needs_table, summary
@@ -41,9 +41,10 @@ def check_requirements(
     Raises:
         UserError: Something does not seem to fit.
     """
-    models = {name: getattr(task, "model", "") for name, task in experiment.task_objects.items()}
-    unknown = {name: model for name, model in models.items() if model and not parameters_of(model)}
-    for name, model in unknown.items():
+    tasks = experiment.task_objects.items()
+    models = [(name, model) for name, task in tasks for model in models_of(task)]
+    unknown = [(name, model) for name, model in models if not parameters_of(model)]
+    for name, model in unknown:
         line = f"{name}: memory and time are not known: the config of {model} cannot be read"
         console.print(f"  {line}", soft_wrap=True, markup=False)
     # A machine is measured only if that matters.

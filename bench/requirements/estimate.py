@@ -11,6 +11,7 @@ from bench.requirements.machine import Machine
 from bench.requirements.shape import Shape, parameters_of, shape_of
 from bench.requirements.texts import texts_of
 from bench.requirements.work import Need, Work
+from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from methods.core.models.loading import Lora
 
@@ -77,12 +78,23 @@ Change = Callable[[Estimate], Estimate]
 
 
 def large_tasks(experiment: Experiment) -> dict[str, Recorded]:
-    """Return the recorded tasks with models so large that their needs matter, by name."""
+    """Return the recorded tasks with models so large that their needs matter, by name.
+
+    A task whose policies' model is not known is left out.
+    """
     return {
         name: task
         for name, task in experiment.task_objects.items()
-        if isinstance(task, Recorded) and (parameters_of(task.model) or 0) >= LARGE
+        if isinstance(task, Recorded)
+        and parameters_of(task.model)
+        and max(parameters_of(model) or 0 for model in models_of(task)) >= LARGE
     }
+
+
+def models_of(task: Task) -> list[str]:
+    """Return the models that a task names: that of the policies, and that of the judge."""
+    names = (getattr(task, option, "") for option in ("model", "judge_model"))
+    return list(filter(None, names))
 
 
 def estimates(experiment: Experiment, machine: Machine, jobs: int) -> list[Estimate]:

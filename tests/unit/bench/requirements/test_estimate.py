@@ -160,3 +160,9 @@ def test_small_models_are_not_estimated(data: str) -> None:
     assert not large_tasks(load_experiment("default"))
     assert not large_tasks(load_experiment("recorded", data=data))
     assert large_tasks(load_experiment("recorded_gpu", data=data, model="50M"))
+
+
+def test_a_large_judge_of_small_policies_is_estimated(models: Path, data: str) -> None:
+    judge = config_folder(models, "SmolLM2-135M")
+    estimate = only(estimates(experiment("recorded", data, "tiny", judge_model=judge), cpu(64), 1))
+    assert estimate.largest.name == "judge" and memory_of(estimate, "judge") > 4 * 4 * 134e6
