@@ -42,6 +42,23 @@ class Batch:
         response_lengths: list[int] = mask[:, width:].sum(1).tolist()
         return cls(ids, mask, width, prompt_lengths, response_lengths)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Batch]) -> Batch:
+        """Return batches as one. Prompts and responses are padded to the longest."""
+        if len(parts) == 1:
+            return parts[0]
+        import torch
+
+        width = max(part.width for part in parts)
+        length = max(part.responses.shape[1] for part in parts)
+        return cls(
+            torch.cat([padded(part.ids, part.width, width, length) for part in parts]),
+            torch.cat([padded(part.mask, part.width, width, length) for part in parts]),
+            width,
+            [tokens for part in parts for tokens in part.prompt_lengths],
+            [tokens for part in parts for tokens in part.response_lengths],
+        )
+
     @property
     def responses(self) -> torch.Tensor:
         """Token ids of the responses, [B, T]."""
@@ -99,6 +116,13 @@ class Batch:
         return Batch(
             self.ids[:, first:last], self.mask[:, first:last], self.width - first, *lengths
         )
+
+
+def padded(rows: torch.Tensor, start: int, width: int, length: int) -> torch.Tensor:
+    """Return rows [B, start + t] as [B, width + length], with zeros on both sides."""
+    import torch.nn.functional as F
+
+    return F.pad(rows, (width - start, length - (rows.shape[1] - start)))
 
 
 def make_batch(

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models.batch import Batch, batch_places, make_batch
+from methods.core.models.batch import Batch, batch_places, make_batch, padded
 from methods.core.models.engines.base import Engine
 from methods.core.models.engines.choice import EngineChoice, Sampler
 from methods.core.models.loading import (
@@ -168,7 +168,7 @@ class ModelPolicy(Policy):
         sampling: SamplingParams,
         batch_slice: BatchSlice | None = None,
     ) -> tuple[Batch, torch.Tensor]:
-        """Sample a response to each prompt as one batch.
+        """Sample a response to each prompt as one batch, in parts if memory asks for that.
 
         Args:
             prompts: Prompts as text.
@@ -179,9 +179,27 @@ class ModelPolicy(Policy):
         Returns:
             The batch, and the log-probabilities [B, T] of its response tokens (nats).
         """
-        ids = encode_prompts(self.tokenizer, prompts)
-        engine = self.engine(sampling)
-        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice, engine)
+        import torch
+
+        ids, engine = encode_prompts(self.tokenizer, prompts), self.engine(sampling)
+        first, total = batch_slice or BatchSlice(0, len(prompts))
+        most, fit = self.engines.limits(self.model, sampling)
+        size = min(most, fit(max(map(len, ids)) + sampling.max_new_tokens))
+        parts = [
+            sample(
+                self.model,
+                self.tokenizer,
+                ids[start : start + size],
+                sampling,
+                seed,
+                BatchSlice(first + start, total),
+                engine,
+            )
+            for start in range(0, len(ids), size)
+        ]
+        batch = Batch.concatenate([part for part, _ in parts])
+        columns = batch.responses.shape[1]
+        return batch, torch.cat([padded(logprobs, 0, 0, columns) for _, logprobs in parts])
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
