@@ -10,7 +10,7 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 CONFIG ?= $(if $(DATA),,default)
 OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
           $(foreach pair,$(CONTRAST),--contrast '$(pair)') $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
-          $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)')
+          $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)') $(if $(KEEP),--keep '$(KEEP)')
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench quick calibrate test test-all lint docs clean
@@ -29,6 +29,7 @@ help:  ## list the targets and their options
 	@echo '  JOBS=2            processes side by side'
 	@echo '  DEVICE=auto       auto, cpu or cuda'
 	@echo '  OUT=folder        the results folder'
+	@echo '  KEEP=selected     the trained policies that stay on disk: all, selected or none'
 	@echo '  CONFIG=my.yaml    the experiment, of bench only: a file or a built-in name'
 
 install: $(INSTALLED)  ## create .venv and install the pinned dependencies

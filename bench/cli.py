@@ -11,12 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.commands.policies.command_line import app as policy_commands
+
 app = typer.Typer(
     help="Compare ways of aligning language models with preferences.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(policy_commands)
 
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
 Jobs = Annotated[
@@ -56,6 +59,16 @@ def bench(
     jobs: Jobs = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/NAME.")] = None,
+    keep: Annotated[
+        str, typer.Option(help="The trained policies that stay on disk: all, selected or none.")
+    ] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only print what large models take: memory, time, disk."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even what does not seem to fit into memory.")
+    ] = False,
 ) -> None:
     """Run a comparison and write its report. Finished runs are not repeated."""
     from bench.commands.run import run_bench
@@ -71,6 +84,9 @@ def bench(
         jobs=jobs,
         device=device,
         out=out,
+        keep=keep,
+        dry_run=dry_run,
+        force=force,
     )
     raise typer.Exit(status)
 

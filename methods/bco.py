@@ -29,49 +29,44 @@ class BCO(UnpairedLoss):
     grid: ClassVar = {"beta": [0.003, 0.03, 0.1, 0.3, 1.0]}
 
     def train(self, context: Context) -> Policy:
-        shift = RewardShift()
+        shift = RewardShift(self.beta)
+        return fit_unpaired(context, self.loss, self.schedule, shift=shift.update)
 
-        def loss(logprobs: UnpairedLogprobs) -> Tensor:
-            rewards = self.beta * logprobs.ratio
-            return self.loss(logprobs, shift.update(rewards, logprobs.liked))
-
-        return fit_unpaired(context, loss, self.schedule)
-
-    def loss(self, logprobs: UnpairedLogprobs, shift: Tensor | float = 0.0) -> Tensor:
-        """Return the cross-entropy of each response, [B].
-
-        Args:
-            logprobs: Log-probabilities of the responses under policy and reference.
-            shift: What is subtracted from the rewards to give the logits, a scalar.
-        """
+    def loss(self, logprobs: UnpairedLogprobs) -> Tensor:
         from torch.nn.functional import logsigmoid
 
-        logits = self.beta * logprobs.ratio - shift
+        logits = self.beta * logprobs.ratio - logprobs.shift
         return -logsigmoid(logits.where(logprobs.liked, -logits))
 
 
 class RewardShift:
-    """The midpoint between the mean rewards of liked and disliked responses so far."""
+    """The midpoint between the mean implicit rewards of liked and disliked responses so far."""
 
-    def __init__(self) -> None:
-        # Tensors on the device from the first batch on: reading them would make a GPU wait.
-        self._sums: Tensor | float = 0.0
-        self._counts: Tensor | float = 0.0
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+        # Sums and counts of both classes, up to the step before and up to the last one. Tensors on
+        # the device from the first batch on: reading them would make a GPU wait.
+        self._step = 0
+        self._before: Tensor | float = 0.0
+        self._so_far: Tensor | float = 0.0
 
-    def update(self, rewards: Tensor, liked: Tensor) -> Tensor:
-        """Add a batch and return the shift, a scalar without gradient.
+    def update(self, step: int, ratios: Tensor, liked: Tensor) -> Tensor:
+        """Add the batch of a step, in place of an earlier attempt, and return the shift, a scalar.
 
         The mean of a class without responses is taken as 0.
 
         Args:
-            rewards: Implicit rewards, [B].
+            step: The number of the step.
+            ratios: Log-ratios of policy to reference, [B].
             liked: Whether each response was liked, [B].
         """
         import torch
 
+        if step != self._step:
+            self._step, self._before = step, self._so_far
+        rewards = self.beta * ratios
         classes = torch.stack([liked, ~liked]).to(rewards.dtype)
-        batch = torch.stack([classes @ rewards.detach(), classes.sum(1)])
-        sums, counts = distributed.sum_of(batch)
-        sums = self._sums = self._sums + sums
-        counts = self._counts = self._counts + counts
+        batch = torch.stack([classes @ rewards, classes.sum(1)])
+        self._so_far = self._before + distributed.sum_of(batch)
+        sums, counts = self._so_far
         return (sums / counts.clamp(min=1)).mean()

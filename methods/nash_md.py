@@ -44,7 +44,8 @@ class NashMD(PolicyGradient):
     def collect(self, run: OnlineRun) -> Rollout:
         prompts = run.prompts(2)
         rollout = run.collect(prompts=prompts)
-        with mixed_with(run.policy.model, run.context.reference.model, self.mixture):
+        policy, reference = run.policy, run.context.reference.model
+        with policy.engines.only_loop(), mixed_with(policy.model, reference, self.mixture):
             return replace(rollout, baselines=run.baselines(prompts))
 
     def advantages(self, rollout: Rollout) -> Tensor:

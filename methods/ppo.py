@@ -61,7 +61,8 @@ class PPO(Online):
         missing_end_penalty: Subtracted from it likewise.
         max_grad_norm: The gradients of each model are clipped to this norm. None does not clip.
             Usually 1.
-        value_init: Start of the critic: the reward model, or the SFT policy with a head of zeros.
+        value_init: Start of the critic: the reward model, its outputs scaled as the rewards are, or
+            the SFT policy with a head of zeros.
         save_every: Updates between saves for resuming.
     """
 
@@ -98,11 +99,16 @@ class PPO(Online):
             critic = TrainedModel(context.value_model(self.value_init), self.value_learning_rate)
             state = {"kl_coef": self.kl_coef, "shift": 0.0, "scale": 1.0}
             run = OnlineRun(context, self, critic=critic, state=state)
+            predicts_rewards = context.starts_from_reward(self.value_init)
             for update in run.batches():
                 # Collect responses with their rewards, log-probabilities and values.
                 rollout = run.collect()
                 if update == 0:
                     run.state |= self.reward_scale(rollout.rewards.tolist())
+                shift, scale = run.state["shift"], run.state["scale"]
+                if not predicts_rewards:
+                    shift, scale = 0.0, 1.0
+                rollout = replace(rollout, values=(rollout.values - shift) / scale)
                 # Advantages.
                 rewards = self.token_rewards(rollout, **run.state)
                 advantages, returns = gae(
@@ -113,7 +119,7 @@ class PPO(Online):
                 rollout = replace(rollout, advantages=advantages, returns=returns)
                 # Epochs of minibatches.
                 for part in run.minibatches(rollout):
-                    logprobs, values = run.logprobs(part), run.values(part)
+                    logprobs, values = run.logprobs(part), (run.values(part) - shift) / scale
                     policy_losses = clipped_surrogate(
                         logprobs, part.logprobs, part.advantages, self.clip
                     )

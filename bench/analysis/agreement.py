@@ -34,17 +34,79 @@ def stage_agreement(results: Results, task: str, stage: str) -> Agreement:
     return Agreement(*(float(rows[name].mean()) for name in names))
 
 
+class SharedErrors(NamedTuple):
+    """What the errors of judge and reward model have in common, means over seeds.
+
+    Attributes:
+        judge_wrong: Share of held-out pairs on which the judge is wrong.
+        reward_model_wrong: Share on which the reward model is wrong.
+        both_wrong: Share on which both are.
+        errors: Correlation of their errors (phi) with its 95% interval over prompts.
+        margins: Correlation of their margins, likewise.
+        pairs: Number of held-out pairs.
+    """
+
+    judge_wrong: float
+    reward_model_wrong: float
+    both_wrong: float
+    errors: tuple[float, float, float]
+    margins: tuple[float, float, float]
+    pairs: float
+
+    @property
+    def wrong_with_judge(self) -> float:
+        """How often the reward model is wrong where the judge is; nan if the judge never is."""
+        return self.both_wrong / self.judge_wrong if self.judge_wrong else math.nan
+
+
+def shared_errors(results: Results, task: str) -> SharedErrors | None:
+    """Return what the errors of a task's judge and reward model share; None if not known."""
+    stages = results.stages
+    rows = stages[(stages["task"] == task) & (stages["stage"] == "agreement")]
+    rows = rows.dropna(subset="both_wrong")
+    if rows.empty:
+        return None
+    means = rows.drop(columns=["task", "stage"]).mean()
+
+    def with_interval(name: str) -> tuple[float, float, float]:
+        return float(means[name]), float(means[f"{name}_low"]), float(means[f"{name}_high"])
+
+    return SharedErrors(
+        1 - stage_agreement(results, task, "judge").share,
+        1 - stage_agreement(results, task, "reward_model").share,
+        float(means["both_wrong"]),
+        with_interval("error_correlation"),
+        with_interval("margin_correlation"),
+        float(means["pairs"]),
+    )
+
+
 def language_model_agreement(row: pd.Series) -> Agreement:
     """Return how often a language model agrees with people, with a Wilson interval.
 
     Args:
         row: A row of LLM_JUDGE that compares the responses that people chose and rejected.
     """
-    from scipy.stats import binomtest
-
     comparisons = int(row["wins"] + row["ties"] + row["losses"])
-    share = float(row["win_rate"])
     if not comparisons:
         return Agreement(math.nan, math.nan, math.nan, 0)
-    test = binomtest(round(share * comparisons), comparisons).proportion_ci(method="wilson")
-    return Agreement(share, float(test.low), float(test.high), comparisons)
+    share = float(row["win_rate"])
+    return Agreement(share, *wilson_interval(share, comparisons), comparisons)
+
+
+def wilson_interval(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson, 1927).
+
+    Args:
+        share: Of the successes. A tie may count as half a success: it varies less than a whole
+            one, so the interval is on the safe side.
+        count: Number of trials.
+        level: Of the interval.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + level) / 2))
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    spread = (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    half = z * spread / (1 + z**2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
+from numpy import ndarray
 
 from bench.analysis.selection import (
+    SelectedRewards,
     order_by_validation,
-    reward_by_seed,
     select_settings,
-    selected_rows,
+    selected_rewards,
 )
 from bench.analysis.statistics import (
+    SEEDS_FOR_VERDICT,
     Interval,
     Verdict,
+    crossed_interval,
+    crossed_mean,
     holm,
-    paired_interval,
+    mean_interval,
     probability_of_improvement,
     sign_flip_p,
     verdict,
@@ -27,7 +34,23 @@ from bench.errors import UserError
 from bench.results.loading import Results
 
 Kind = Literal["declared", "primary", "exploratory"]
-Said = Verdict | Literal["lost seeds"]
+Said = Verdict | Literal["lost seeds", "no prompts"]
+
+
+class OverPrompts(NamedTuple):
+    """What a contrast owes to the test prompts that its seeds share.
+
+    Attributes:
+        prompts: Number of them; 0 where samples.parquet lacks the rewards on them.
+        p: Of the two-way analysis over seeds and prompts; nan with one seed.
+        from_seeds: The share of the difference's variance that more seeds would reduce.
+        from_prompts: The share that more prompts would reduce.
+    """
+
+    prompts: int
+    p: float
+    from_seeds: float
+    from_prompts: float
 
 
 class Contrast(NamedTuple):
@@ -35,17 +58,27 @@ class Contrast(NamedTuple):
 
     Attributes:
         differences: One for each seed that both finished.
-        difference: Their mean and its t-interval.
-        p: Of the sign-flip test, not corrected.
+        difference: Their mean with its 95% interval: over seeds, or over seeds and prompts where
+            the prompts are a sample.
+        sign_flip_p: Of the sign-flip test over seeds, not corrected.
         improvement: Probability of improvement.
         lost: How many seeds the first method lost that the second finished, and the other way.
+        over_prompts: Of the shared prompts; None where the prompts are not a sample.
     """
 
     differences: list[float]
     difference: Interval
-    p: float
+    sign_flip_p: float
     improvement: float
     lost: tuple[int, int]
+    over_prompts: OverPrompts | None = None
+
+    @property
+    def p(self) -> float:
+        """The largest p of its tests, not corrected; nan where one is not known."""
+        return float(
+            np.maximum(self.sign_flip_p, self.over_prompts.p if self.over_prompts else 0.0)
+        )
 
 
 class Comparison(NamedTuple):
@@ -57,7 +90,7 @@ class Comparison(NamedTuple):
         kind: Declared in the experiment file, the one primary comparison without such, or
             exploratory.
         contrast: Their paired differences.
-        holm_p: The p corrected for the number of contrasts; nan where it is exploratory.
+        holm_p: The p corrected for all contrasts of the experiment; nan where it is exploratory.
     """
 
     method: str
@@ -74,26 +107,54 @@ class Comparison(NamedTuple):
         """
         if self.kind == "exploratory":
             return None
-        said = verdict(self.contrast.differences, self.holm_p)
-        lost_by_winner = dict(zip(("better", "worse"), self.contrast.lost, strict=True)).get(said)
+        contrast = self.contrast
+        if contrast.over_prompts and not contrast.over_prompts.prompts:
+            enough = len(contrast.differences) >= SEEDS_FOR_VERDICT
+            return "no prompts" if enough else "too few seeds"
+        said = verdict(contrast.differences, self.holm_p, contrast.difference)
+        lost_by_winner = dict(zip(("better", "worse"), contrast.lost, strict=True)).get(said)
         return "lost seeds" if lost_by_winner else said
 
 
-def contrast(rows: pd.DataFrame, method: str, other: str) -> Contrast:
-    """Compare two methods over the seeds that both finished; rows are of `selected_rows`."""
-    return contrast_of(reward_by_seed(rows), method, other)
-
-
-def contrast_of(rewards: pd.DataFrame, method: str, other: str) -> Contrast:
-    """Compare two methods over the seeds that both finished; rewards are of `reward_by_seed`."""
-    both = rewards.reindex(columns=[method, other])
-    first, second = both.dropna().to_numpy().T
+def contrast(rewards: SelectedRewards, method: str, other: str) -> Contrast:
+    """Compare two methods over the seeds that both finished."""
+    both = rewards.by_seed.reindex(columns=[method, other])
+    paired = both.dropna()
+    first, second = paired.to_numpy().T
     differences = list(first - second)
     improvement = probability_of_improvement([first], [second]) if differences else float("nan")
-    interval = paired_interval(first.tolist(), second.tolist())
     ours, theirs = both.notna().to_numpy().sum(axis=0).tolist()
     lost = (theirs - len(differences), ours - len(differences))
-    return Contrast(differences, interval, sign_flip_p(differences), improvement, lost)
+    interval, prompts = mean_interval(differences), None
+    if rewards.by_prompt is not None:
+        table = _by_prompt(rewards.by_prompt, method, other, paired.index)
+        unknown = interval._replace(low=float("nan"), high=float("nan"))
+        interval = crossed_interval(table) if table.size else unknown
+        prompts = _over_prompts(table)
+    return Contrast(differences, interval, sign_flip_p(differences), improvement, lost, prompts)
+
+
+def _by_prompt(
+    rewards: Mapping[str, pd.DataFrame], method: str, other: str, seeds: pd.Index
+) -> ndarray:
+    """Return the differences between two methods, [seeds, prompts]; no prompt if not known."""
+    if not {method, other} <= rewards.keys():
+        return np.empty((len(seeds), 0))
+    difference = rewards[method].sub(rewards[other]).reindex(seeds)
+    return difference.dropna(axis="columns").to_numpy()
+
+
+def _over_prompts(table: ndarray) -> OverPrompts:
+    seeds, prompts = table.shape
+    if seeds < 2 or not prompts:
+        return OverPrompts(prompts, *[float("nan")] * 3)
+    found = crossed_mean(table)
+    variance = found.errors[2] ** 2
+    shares = [
+        float(part / variance) if variance > 0 else float("nan")
+        for part in (found.from_seeds, found.from_prompts)
+    ]
+    return OverPrompts(prompts, float(found.p()), *shares)
 
 
 def declared(results: Results) -> list[tuple[str, str]]:
@@ -112,37 +173,54 @@ def declared(results: Results) -> list[tuple[str, str]]:
     return [pair for pair in pairs if set(pair) <= set(results.methods)]
 
 
-def with_verdict(results: Results, task: str) -> list[Comparison]:
-    """Return the comparisons of a task that may have a verdict.
+# Sections of a report ask for it again and again.
+@lru_cache(maxsize=1)
+def all_with_verdict(results: Results) -> dict[str, list[Comparison]]:
+    """Return the comparisons that may have a verdict, by task.
 
-    Without a declared contrast this is the best method against the second best, both without
-    privilege and as ordered on validation prompts.
+    Without a declared contrast these are the best method of each task against the second best, both
+    without privilege and as ordered on validation prompts. Holm's correction is for all of them
+    together, so that the whole experiment has at most one wrong verdict in 20 where no methods
+    differ.
     """
-    rewards = reward_by_seed(selected_rows(results.runs, task))
-    kind: Kind = "declared"
-    pairs = declared(results)
-    if not pairs:
-        kind, order = "primary", order_by_validation(results.runs, task, results.privileged)
-        pairs = [(order[0], order[1])] if len(order) > 1 else []
-    contrasts = {pair: contrast_of(rewards, *pair) for pair in pairs}
-    # A contrast without seeds was declared all the same, and counts.
-    p_values = {
-        " ".join(pair): contrast.p if contrast.differences else 1.0
-        for pair, contrast in contrasts.items()
+    contrasts = {
+        (task, method, other): contrast(rewards, method, other)
+        for task in results.tasks
+        for rewards in [selected_rewards(results, task)]
+        for method, other in _pairs(results, task)
     }
+    # A contrast without seeds was declared all the same, and counts.
+    p_values = {key: c.p if c.p >= 0 else 1.0 for key, c in contrasts.items()}
     corrected = holm(p_values)
-    return [Comparison(*pair, kind, contrasts[pair], corrected[" ".join(pair)]) for pair in pairs]
+    kind: Kind = "declared" if declared(results) else "primary"
+    found: dict[str, list[Comparison]] = {task: [] for task in results.tasks}
+    for key, of_pair in contrasts.items():
+        task, method, other = key
+        found[task].append(Comparison(method, other, kind, of_pair, corrected[key]))
+    return found
+
+
+def _pairs(results: Results, task: str) -> list[tuple[str, str]]:
+    if pairs := declared(results):
+        return pairs
+    order = order_by_validation(results.runs, task, results.privileged)
+    return [(order[0], order[1])] if len(order) > 1 else []
+
+
+def with_verdict(results: Results, task: str) -> list[Comparison]:
+    """Return a task's comparisons that may have a verdict."""
+    return all_with_verdict(results)[task]
 
 
 def exploratory(results: Results, task: str) -> list[Comparison]:
     """Return all other comparisons of a task, those with SFT last."""
-    rewards = reward_by_seed(selected_rows(results.runs, task))
+    rewards = selected_rewards(results, task)
     known = {frozenset((c.method, c.other)) for c in with_verdict(results, task)}
     finished = select_settings(results.runs, task)
     others = [method for method in finished if method != "sft"]
     pairs = [*combinations(others, 2), *((m, "sft") for m in others if "sft" in finished)]
     return [
-        Comparison(*pair, "exploratory", contrast_of(rewards, *pair), float("nan"))
+        Comparison(*pair, "exploratory", contrast(rewards, *pair), float("nan"))
         for pair in pairs
         if frozenset(pair) not in known
     ]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from bench.analysis.selection import reward_by_seed, seeds_lost, selected_rows
+from bench.analysis.selection import reward_by_seed, seeds_lost, selected_rewards, selected_rows
 from bench.analysis.statistics import (
     RESAMPLES,
     Interval,
@@ -73,15 +73,40 @@ def seed_ranks(results: Results) -> dict[str, pd.DataFrame]:
     return {task: table for task, table in ranks.items() if not table.empty}
 
 
+def prompt_rewards(results: Results, ranks: Mapping[str, pd.DataFrame]) -> dict[str, ndarray]:
+    """Return the rewards of each task whose seeds share a sample of prompts.
+
+    Args:
+        results: A run's results.
+        ranks: As `seed_ranks` returns them for these results.
+
+    Returns:
+        [seeds, methods, prompts], in the order of a task's ranks.
+    """
+    rewards = {}
+    for task, table in ranks.items():
+        by_prompt = selected_rewards(results, task).by_prompt or {}
+        if set(table.columns) <= by_prompt.keys():
+            prompts = by_prompt[table.columns[0]].columns
+            tables = [by_prompt[m].reindex(table.index, columns=prompts) for m in table.columns]
+            rewards[task] = np.stack([t.to_numpy() for t in tables], axis=1)
+    return rewards
+
+
 def mean_ranks(
-    ranks: Mapping[str, pd.DataFrame], level: float = 0.95, resamples: int = RESAMPLES
+    ranks: Mapping[str, pd.DataFrame],
+    rewards: Mapping[str, ndarray] | None = None,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
 ) -> list[Ranked]:
     """Return the methods by mean rank, best first, with percentile intervals.
 
     The seeds of each task are resampled, the same for all methods, which share their pipelines.
+    So are prompts that all seeds share, independently of the seeds (Owen, 2007).
 
     Args:
         ranks: As `seed_ranks` returns them.
+        rewards: As `prompt_rewards` returns them.
         level: Of the intervals.
         resamples: How many bootstrap draws.
     """
@@ -92,7 +117,8 @@ def mean_ranks(
     means = np.mean([table.mean(axis=0) for table in tables], axis=0)
     low = high = best = np.full(len(methods), math.nan)
     if min(len(table) for table in tables) > 1:
-        drawn = _bootstrap_means(tables, resamples)
+        by_prompt = [(rewards or {}).get(task) for task in ranks]
+        drawn = _bootstrap_means(tables, by_prompt, resamples)
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
         # Sums of the same ranks in another order differ by rounding; they must count as equal.
         first = np.isclose(drawn, drawn.min(axis=1, keepdims=True))
@@ -123,15 +149,32 @@ def finished_pipelines(results: Results, method: str) -> tuple[int, int]:
     return finished, len(runs.drop_duplicates(["task", "seed"]))
 
 
-def _bootstrap_means(tables: Sequence[ndarray], resamples: int) -> ndarray:
+def _bootstrap_means(
+    tables: Sequence[ndarray], rewards: Sequence[ndarray | None], resamples: int
+) -> ndarray:
     """Return mean ranks [resamples, methods]."""
     random = np.random.default_rng(0)
     drawn = []
-    for table in tables:
+    for table, by_prompt in zip(tables, rewards, strict=True):
         seeds = len(table)
         counts = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-        drawn.append(counts @ table / seeds)
+        if by_prompt is None:
+            drawn.append(counts @ table / seeds)
+        else:
+            ranks = _resampled_ranks(by_prompt, random, resamples)
+            drawn.append(np.einsum("rs,rsm->rm", counts, ranks) / seeds)
     return np.asarray(np.mean(drawn, axis=0))
+
+
+def _resampled_ranks(rewards: ndarray, random: np.random.Generator, resamples: int) -> ndarray:
+    """Return ranks by the rewards on resampled prompts, [resamples, seeds, methods]."""
+    from scipy.stats import rankdata
+
+    prompts = rewards.shape[-1]
+    counts = random.multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples)
+    means = np.einsum("smp,rp->rsm", rewards, counts, optimize=True)
+    # Equal rewards must stay equal when the same numbers are added in another order.
+    return np.asarray(rankdata(-np.round(means, 9), axis=-1))
 
 
 def normalized_gains(results: Results) -> dict[str, pd.DataFrame]:

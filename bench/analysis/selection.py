@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from bench.results.loading import method_order
+from bench.results.loading import Results, method_order
 
 RUN_KEY = ["task", "method", "params", "seed"]
 
@@ -29,6 +29,19 @@ class Edge(NamedTuple):
     side: Literal["smallest", "largest"]
 
 
+class SelectedRewards(NamedTuple):
+    """Rewards of the selected settings on a task's test prompts.
+
+    Attributes:
+        by_seed: A row for each seed and a column for each method.
+        by_prompt: For each method, a row for each seed and a column for each prompt; None where the
+            prompts are not a sample, so that a result need not hold for others.
+    """
+
+    by_seed: pd.DataFrame
+    by_prompt: dict[str, pd.DataFrame] | None
+
+
 def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the runs that finished on every split."""
     ok = runs["status"] == "ok"
@@ -41,18 +54,30 @@ def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
     """Return the params of each method that have the highest mean reward on validation prompts.
 
     One choice serves all seeds. Params with fewer finished seeds than others of the same method
-    are out: a setting must not win by losing its bad seeds. A method without a finished run is
-    absent.
+    are out: a setting must not win by losing its bad seeds. The others are compared on the seeds
+    that all of them finished. A method without a finished run is absent.
     """
     rows = ok_rows(runs[runs["task"] == task])
     rows = rows[rows["split"] == "validation"]
     rows = rows[rows["reward"].notna()]
     selected = {}
     for method in method_order(rows):
-        rewards = rows[rows["method"] == method].groupby("params", sort=False)["reward"]
-        counts = rewards.count()
-        selected[method] = str(rewards.mean()[counts == counts.max()].idxmax())
+        own = rows[rows["method"] == method]
+        counts = own.groupby("params", sort=False)["reward"].count()
+        most = own[own["params"].isin(counts.index[counts == counts.max()])]
+        shared = on_shared_seeds(most, "params")
+        selected[method] = str(shared.groupby("params", sort=False)["reward"].mean().idxmax())
     return selected
+
+
+def on_shared_seeds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows of the seeds that every value of a column has; all rows if no seed is shared.
+
+    Means over other seeds would compare seeds as well as what is to be compared.
+    """
+    having = rows.groupby("seed")[column].transform("nunique")
+    shared = rows[having == rows[column].nunique()]
+    return rows if shared.empty else shared
 
 
 def of_selected(frame: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -79,11 +104,14 @@ def order_by_validation(
     """Return the methods without privilege by reward on validation prompts, best first.
 
     A method that lost more seeds than another comes after all that did not: it must not win by the
-    seeds that it finished.
+    seeds that it finished. The others are compared on the seeds that all of them finished.
     """
-    means = selected_rows(runs, task, "validation").groupby("method")["reward"].mean()
     methods = [method for method in select_settings(runs, task) if method not in privileged]
     late = lost_more_seeds(runs, task, privileged)
+    rows = selected_rows(runs, task, "validation").dropna(subset="reward")
+    first = on_shared_seeds(rows[~rows["method"].isin({*late, *privileged})], "method")
+    means = rows.groupby("method")["reward"].mean()
+    means.update(first.groupby("method")["reward"].mean())
     return sorted(methods, key=lambda method: (method in late, -means[method]))
 
 
@@ -137,6 +165,19 @@ def numbers_in(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         return {}
     return {name: value for name, value in values.items() if type(value) in (int, float)}
+
+
+def selected_rewards(results: Results, task: str) -> SelectedRewards:
+    """Return the rewards of the selected settings on a task's test prompts."""
+    by_seed = reward_by_seed(selected_rows(results.runs, task))
+    if not results.has_sampled_prompts(task):
+        return SelectedRewards(by_seed, None)
+    rows = of_selected(results.prompt_rewards, ok_rows(results.runs), task)
+    by_prompt = {
+        str(method): group.pivot(index="seed", columns="prompt", values="reward")
+        for method, group in rows.groupby("method", sort=False)
+    }
+    return SelectedRewards(by_seed, by_prompt)
 
 
 def reward_by_seed(rows: pd.DataFrame) -> pd.DataFrame:

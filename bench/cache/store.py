@@ -72,6 +72,16 @@ class Store:
         distributed.all_gather(None)
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
+    def drop(self, kind: str, key: str) -> None:
+        """Remove an artifact, if it is there, and its work folder."""
+        folder = self.folder(kind, key)
+        dropped = folder.with_name(f".partial-dropped-{key}")
+        # Renamed first: what is half removed must not pass for an artifact.
+        with suppress(FileNotFoundError):
+            folder.rename(dropped)
+        shutil.rmtree(dropped, ignore_errors=True)
+        shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+
     @contextmanager
     def create(self, kind: str, key: str) -> Iterator[Path]:
         """Give an empty folder to write to; it becomes the artifact if nothing is raised."""

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.analysis.statistics import Interval
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
-from bench.report.content.display import number, percent, signed
+from bench.report.content.display import count, listed, number, percent, signed
 from bench.report.content.section import Column, Table
 from bench.report.render import markdown_table
 from bench.report.sections.calibration import TITLE, calibration_sentences, verdict_table
@@ -64,7 +64,69 @@ def report(pairs: pd.DataFrame, summary: dict[str, Any]) -> str:
             f"{unknown['comparisons']} comparisons are not counted as right or wrong: their pairs "
             "differ too little for all instances together to tell the order."
         )
+    parts += [
+        "## Seeds that share test prompts",
+        shared_prompts_text(summary["shared_prompts"]),
+        markdown_table(shared_prompts_table(summary["shared_prompts"])),
+    ]
     return "\n\n".join([*parts, "## Procedure", PROCEDURE]) + "\n"
+
+
+def shared_prompts_text(shared: dict[str, Any]) -> str:
+    """Say how the comparisons on shared prompts were simulated.
+
+    Args:
+        shared: From `shared_prompts.summarize_shared_prompts`.
+    """
+    comparisons = shared["cells"][0]["false_verdicts"]["of"]
+    return (
+        "On recorded data all seeds answer the same test prompts, and a verdict must hold for "
+        f"other prompts. Each row is {count(comparisons)} simulated comparisons at "
+        f"{shared['seeds']} seeds, without any training: the difference of two methods on a prompt "
+        "is the sum of a true difference and of random effects of the seed, of the prompt "
+        f"(standard deviation {shared['prompt_deviation']:g}), and of the two together "
+        f"({shared['rest_deviation']:g}). Heavy-tailed effects have Student's t distribution with "
+        "3 degrees of freedom, skewed ones a lognormal distribution. Verdicts by seeds alone are "
+        "those that the analysis for embedded tasks would give here. The last columns are right "
+        f"verdicts at true differences of {listed(list(shared['cells'][0]['right']))}."
+    )
+
+
+def shared_prompts_table(shared: dict[str, Any]) -> Table:
+    """Return a row for each cell.
+
+    Args:
+        shared: From `shared_prompts.summarize_shared_prompts`.
+    """
+    cells = shared["cells"]
+    columns = [
+        Column("prompts", "prompts"),
+        Column("deviation", "seed deviation"),
+        Column("effects", "effects", "text"),
+        Column("false", "false verdicts"),
+        Column("alone", "false by seeds alone"),
+        Column("coverage", "intervals with the truth"),
+        *(Column(difference, f"right at {difference}") for difference in cells[0]["right"]),
+    ]
+    rows = [
+        {
+            "prompts": str(cell["prompts"]),
+            "deviation": f"{cell['seed_deviation']:g}",
+            "effects": cell["effects"],
+            "false": interval_text(cell["false_verdicts"]),
+            "alone": percent(cell["seeds_alone"], 1),
+            "coverage": percent(cell["coverage"], 1),
+            **{difference: percent(right, 1) for difference, right in cell["right"].items()},
+        }
+        for cell in cells
+    ]
+    return Table.of(columns, rows)
+
+
+def interval_text(found: dict[str, float]) -> str:
+    """Return a share with its interval."""
+    low, high = percent(found["low"], 1), percent(found["high"], 1)
+    return f"{percent(found['share'], 1)} [{low}, {high}]"
 
 
 def pair_table(pairs: pd.DataFrame) -> Table:

@@ -92,22 +92,45 @@ def write_calibration(
         instances: Number of instances.
         manifest: When, where and how the calibration was made.
     """
-    from bench.cache.files import write_json, write_text
+    from bench.cache.files import write_json
     from bench.calibration.figure import write_figure
-    from bench.calibration.report import report
-    from bench.calibration.summary import summarize
     from bench.calibration.verdicts import judge, pairs
 
     judged = judge(differences)
     paired = pairs(differences, judged)
-    summary = summarize(paired, instances)
-    for name, frame in (("calibration.csv", judged), ("pairs.csv", paired)):
-        write_text(folder / name, frame.to_csv(index=False, float_format="%.8g"))
+    write_frame(folder / "calibration.csv", judged)
+    write_frame(folder / "pairs.csv", paired)
     write_figure(paired, folder)
-    write_text(folder / "report.md", report(paired, summary))
     write_json(folder / "manifest.json", manifest)
+    write_report(folder, paired, instances)
+
+
+def write_report(folder: Path, paired: pd.DataFrame, instances: int) -> None:
+    """Simulate comparisons on shared prompts, and write report and summary of all comparisons.
+
+    Args:
+        folder: Where they are written.
+        paired: From `bench.calibration.verdicts.pairs`.
+        instances: Number of instances.
+    """
+    from bench.cache.files import write_json, write_text
+    from bench.calibration.report import report
+    from bench.calibration.shared_prompts import simulate, summarize_shared_prompts
+    from bench.calibration.summary import summarize
+
+    cells = simulate()
+    write_frame(folder / "shared_prompts.csv", cells)
+    summary = summarize(paired, instances) | {"shared_prompts": summarize_shared_prompts(cells)}
+    write_text(folder / "report.md", report(paired, summary))
     # Last: other reports quote it, and must find it only when everything else is there.
     write_json(folder / "summary.json", summary)
+
+
+def write_frame(file: Path, frame: pd.DataFrame) -> None:
+    """Write a table, numbers to 8 significant digits."""
+    from bench.cache.files import write_text
+
+    write_text(file, frame.to_csv(index=False, float_format="%.8g"))
 
 
 def show(folder: Path, console: Console) -> None:

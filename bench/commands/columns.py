@@ -44,8 +44,10 @@ def _metrics_table(metrics: Iterable[Metric]) -> str:
 
 
 def _metric_row(metric: Metric) -> list[str]:
-    label = metric.label.format(source="gold or judge")
-    return [f"`{metric.name}`", label, metric.unit, BETTER[metric.higher_is_better], metric.help]
+    label, meaning = (
+        text.replace("{source}", "gold or judge") for text in (metric.label, metric.help)
+    )
+    return [f"`{metric.name}`", label, metric.unit, BETTER[metric.higher_is_better], meaning]
 
 
 def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from bench.cache.files import check_writable
+from bench.commands.requirements import check_requirements
 from bench.config.catalog import ALL, not_in_all
 from bench.config.contrasts import declare
 from bench.config.experiment import Experiment
@@ -22,17 +24,12 @@ from bench.config.narrowing import narrow
 from bench.config.settings import check_feedback
 from bench.errors import UserError
 from bench.pipeline.sources import needs_hub
-from bench.tasks.sizes import SIZES
+from bench.requirements.presets import built_in, limited_to_data
 from methods.core.feedback import DERIVABLE
 from methods.core.models import distributed
 
 if TYPE_CHECKING:
     from bench.execution.plan import Plan
-
-# Embedded models that are trained on a GPU, with smaller learning rates.
-GPU_SIZES = ("10M", "50M", "150M")
-# Models whose weights take fewer bytes get the learning rates of embedded models.
-SMALL_MODEL = 20 * 2**20
 
 
 def run_bench(
@@ -47,6 +44,9 @@ def run_bench(
     jobs: int | None,
     device: str,
     out: Path | None,
+    keep: str = "",
+    dry_run: bool = False,
+    force: bool = False,
 ) -> int:
     """Run an experiment and write its results.
 
@@ -61,6 +61,9 @@ def run_bench(
         jobs: Number of parallel worker processes; None for that of the experiment.
         device: "auto", "cpu" or "cuda".
         out: The results folder; None for results/NAME.
+        keep: Which policies stay on disk; "" for what the experiment says.
+        dry_run: Whether to print only what large models take.
+        force: Whether to run what does not seem to fit into memory.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -68,10 +71,13 @@ def run_bench(
     Raises:
         UserError: The input is not valid.
     """
-    experiment = load_experiment(source or built_in(data, model), data=data, model=model)
+    preset = source or built_in(data, model, lambda: resolve_device(device))
+    experiment = load_experiment(preset, data=data, model=model)
+    if not source and preset.startswith("pretrained"):
+        experiment = limited_to_data(experiment)
     check_positive("--seeds", seeds)
     check_positive("--jobs", jobs)
-    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds)
+    experiment = narrow(experiment, tasks=tasks, methods=methods, seeds=seeds, keep=keep)
     experiment = declare(experiment, contrasts, methods)
     for name, reason in not_in_all(methods).items():
         print(f"{name} is left out: it cannot be imported: {reason}", file=sys.stderr)
@@ -79,23 +85,22 @@ def run_bench(
     check_writable(folder)
     if not any(map(needs_hub, experiment.task_objects.values())):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return _run(experiment, folder, resolve_device(device), jobs, ALL in methods)
+    jobs = jobs or experiment.jobs
+    return _run(
+        experiment,
+        folder,
+        resolve_device(device),
+        jobs,
+        ALL in methods,
+        dry_run=dry_run,
+        force=force,
+    )
 
 
 def check_positive(option: str, value: int | None) -> None:
     """Raise UserError if an option is set to a number below 1."""
     if value is not None and value < 1:
         raise UserError(f"{option}: must be 1 or more, not {value}")
-
-
-def built_in(data: str, model: str) -> str:
-    """Return the built-in experiment that suits data and model, mostly by its learning rates."""
-    if not data:
-        return "default"
-    if not model or model in SIZES:
-        return "recorded_gpu" if model in GPU_SIZES else "recorded"
-    weights = [file.stat().st_size for file in Path(model).glob("*.safetensors")]
-    return "recorded" if weights and sum(weights) < SMALL_MODEL else "pretrained"
 
 
 def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
@@ -115,20 +120,28 @@ def fit_options(experiment: Experiment) -> tuple[Experiment, list[str]]:
 
 
 def _run(
-    experiment: Experiment, folder: Path, device: str, jobs: int | None, all_methods: bool
+    experiment: Experiment,
+    folder: Path,
+    device: str,
+    jobs: int | None,
+    all_methods: bool,
+    *,
+    dry_run: bool,
+    force: bool,
 ) -> int:
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.store import default_store
     from bench.execution.executors import (
         DistributedExecutor,
         LocalExecutor,
+        core_count,
         default_jobs,
         silence_libraries,
     )
     from bench.execution.jobs import execute
     from bench.execution.plan import Plan
     from bench.execution.progress import Progress
-    from bench.execution.writing import write_results
+    from bench.execution.writing import drop_policies, write_results
 
     silence_libraries()
     distributed.initialize(device)
@@ -136,10 +149,17 @@ def _run(
     width = None if sys.stdout.isatty() else 140
     console = Console(highlight=False, width=width, quiet=not distributed.is_main())
     started = time.time()
+    small = all(task.has_small_model for task in experiment.task_objects.values())
+    store, workers = default_store(), jobs or default_jobs(device, small)
+    # Before models are downloaded.
+    large = check_requirements(
+        experiment, device, workers, store.root, console, table=dry_run, force=force
+    )
+    if dry_run:
+        return 0
     experiment, lines = fit_options(experiment)
     for line in lines:
         console.print(f"  {line}", soft_wrap=True, markup=False)
-    store = default_store()
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
     if unsuited := read_data(plan, console):
@@ -148,10 +168,10 @@ def _run(
         console.print(f"  left out, because the data lacks their feedback: {', '.join(unsuited)}")
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
+    # Small models are no faster with more threads, and give the same numbers with any `jobs`.
+    threads = max(1, core_count() // workers) if large else 1
     executor: LocalExecutor | DistributedExecutor = (
-        DistributedExecutor()
-        if distributed.is_distributed()
-        else LocalExecutor(jobs or experiment.jobs or default_jobs(device))
+        DistributedExecutor() if distributed.is_distributed() else LocalExecutor(workers, threads)
     )
     # All processes must have looked at the cache before one of them changes it.
     distributed.all_gather(None)
@@ -168,7 +188,8 @@ def _run(
     distributed.finalize()
     if not distributed.is_main():
         return 1 if problems else 0
-    write_results(plan, problems, folder, started, command_line())
+    kept = write_results(plan, problems, folder, started, command_line())
+    drop_policies(plan, kept)
     judge_status = run_llm_judge(experiment, folder, store.root, console)
     return max(show(folder, console, len(problems)), judge_status)
 
@@ -178,7 +199,8 @@ def contrasts_line(experiment: Experiment) -> str:
     from bench.analysis.statistics import seeds_for_verdict
 
     pairs = [" vs ".join(pair) for pair in experiment.contrasts]
-    needed = seeds_for_verdict(len(pairs))
+    # Holm corrects for the contrasts of all tasks together.
+    needed = seeds_for_verdict(len(pairs) * len(experiment.tasks))
     too_few = f"; a verdict needs {needed} seeds, not {experiment.seeds}"
     return f"contrasts: {', '.join(pairs)}{too_few if experiment.seeds < needed else ''}"
 
@@ -213,6 +235,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
     unsuited = {}
     by_task = {pipeline.name: pipeline for pipeline in plan.pipelines}
     for name, pipeline in by_task.items():
+        pipeline.check_sampler()
         for line in pipeline.read_data():
             console.print(f"  {line}", soft_wrap=True, markup=False)
         if pipeline.task.feedback_kinds() is not None:
@@ -228,15 +251,16 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its main tables; return the exit status (1 if a run failed)."""
+    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
     from bench.report.build import build_report
-    from bench.report.terminal import terminal_tables
+    from bench.report.terminal import terminal_report
 
     report = build_report(folder)
-    for table in terminal_tables(folder):
-        console.print(table)
+    for shown in terminal_report(folder):
+        console.print(shown, soft_wrap=isinstance(shown, Text))
     if failures:
-        console.print(f"[red]{failures} runs failed[/]: the report lists them with the reasons")
+        runs = "1 run" if failures == 1 else f"{failures} runs"
+        console.print(f"[red]{runs} failed[/]: the report lists all with their errors")
     console.print(f"report: {report}", soft_wrap=True)
     return 1 if failures else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -18,6 +18,8 @@ from bench.tasks import TASKS
 from bench.tasks.base import Task
 from methods.core.models.sampling import SamplingParams
 
+# Which trained policies stay on disk.
+Keep = Literal["all", "selected", "none"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -80,6 +82,8 @@ class Experiment(Strict):
         contrasts: Pairs of methods that can get a verdict. All other comparisons are exploratory.
         evaluation: How policies are measured.
         llm_judge: A language model that judges the results too.
+        keep: Which trained policies stay on disk once the results are written, with their
+            checkpoints: all, those of the selected settings, or none.
     """
 
     name: Name
@@ -91,6 +95,7 @@ class Experiment(Strict):
     contrasts: list[tuple[str, str]] = []
     evaluation: Evaluation = Evaluation()
     llm_judge: LLMJudge | None = None
+    keep: Keep = "all"
 
     @cached_property
     def task_objects(self) -> dict[str, Task]:

@@ -15,6 +15,7 @@ def narrow(
     tasks: list[str] | None = None,
     methods: list[str] | None = None,
     seeds: int | None = None,
+    keep: str = "",
 ) -> Experiment:
     """Return the experiment with only these tasks and methods, and this many seeds.
 
@@ -28,6 +29,7 @@ def narrow(
         methods: Names of methods; by default all of the experiment. `all` stands for every method;
             where a task has no gold reward, privileged methods are left out.
         seeds: Number of seeds; by default that of the experiment.
+        keep: Which policies stay on disk; "" for what the experiment says.
 
     Raises:
         UserError: A name is unknown, or the result is not valid.
@@ -48,6 +50,8 @@ def narrow(
         entry["methods"] = {n: overrides[n] for n in overrides if n in content["methods"]}
     if seeds is not None:
         content["seeds"] = seeds
+    if keep:
+        content["keep"] = keep
     return validated(content, "options")
 
 

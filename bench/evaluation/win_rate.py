@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -50,13 +51,22 @@ def length_controlled(won: ndarray, longer: ndarray, prompts: Sequence[str]) -> 
     comparisons. Prompts that occur only once have no difficulty: it could not be told from the
     strength. The two sides are treated alike: swapped, they give 1 minus the result.
 
+    Where the length alone decides every comparison, the fit has no finite optimum, and nothing is
+    known of equal lengths.
+
     Args:
         won: Outcome of each comparison, 0 to 1, [n].
         longer: How much longer the response is than the opponent's, in any unit, [n].
         prompts: The prompt of each comparison, [n].
+
+    Returns:
+        The win rate; nan where the length alone decides every comparison.
     """
     from scipy.optimize import minimize
     from scipy.special import expit, log_expit
+
+    if separated_by_length(won, longer) or separated_by_length(won, -longer):
+        return math.nan
 
     spread = float(longer.std(ddof=1)) if len(longer) > 1 else 0.0
     design = [np.ones(len(won)), np.tanh(longer / spread) if spread else np.zeros(len(won))]
@@ -80,3 +90,20 @@ def length_controlled(won: ndarray, longer: ndarray, prompts: Sequence[str]) -> 
     )
     columns[:, 1] = 0
     return float(expit(columns @ optimum.x).mean())
+
+
+def separated_by_length(won: ndarray, longer: ndarray) -> bool:
+    """Return whether wins and losses lie on two sides of some length difference.
+
+    A logistic regression on the length then has no finite optimum (Albert & Anderson, 1984). Only
+    at that difference can wins, ties and losses be mixed; if it is 0, they do give the win rate at
+    equal length.
+
+    Args:
+        won: Outcome of each comparison, 0 to 1, [n].
+        longer: How much longer the response is than the opponent's, [n].
+    """
+    if (won == 0).all() or (won == 1).all():
+        return False
+    low, high = longer[won < 1].max(), longer[won > 0].min()
+    return bool(low <= high) and not low == high == 0

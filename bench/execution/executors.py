@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from bench.execution.failures import death_text
 from methods.core.models import distributed
 
 # Every step of a training takes and frees large blocks. glibc gives them back to the system each
@@ -21,6 +22,8 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+# Small trainings that share a GPU: each has a CUDA context of its own, of half a gigabyte.
+GPU_JOBS = 8
 # Importing torch takes longer than many a pause between two jobs.
 IDLE_SECONDS = 300
 
@@ -97,7 +100,7 @@ class LocalExecutor:
             # Which job killed its worker is not known: each that was running gets one of its own.
             done = self._start(job, 1)
         if isinstance(death := done.exception(), BrokenProcessPool):
-            return Outcome("failed", f"worker died: {' '.join(str(death).split())[:200]}", 0.0)
+            return Outcome("failed", death_text(death), 0.0)
         return done.result()
 
 
@@ -126,10 +129,20 @@ class DistributedExecutor:
             waiting.extend(job.after(outcome))
 
 
-def default_jobs(device: str) -> int:
-    """Return as many workers as the machine has cores for on a CPU, and one on a GPU."""
-    if device != "cpu":
+def default_jobs(device: str, small_models: bool = True) -> int:
+    """Return as many workers as the machine has cores for; on a GPU a few, or one for large models.
+
+    Args:
+        device: "cpu" or "cuda".
+        small_models: Whether no model of the experiment keeps a GPU busy by itself.
+    """
+    if device != "cpu" and not small_models:
         return 1
+    return core_count() if device == "cpu" else min(core_count(), GPU_JOBS)
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

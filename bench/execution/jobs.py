@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from bench.evaluation.pooled_samples import PooledSamples
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
+from bench.execution.failures import error_text
+from bench.execution.memory import release_memory
 from bench.execution.plan import Work
 from bench.execution.progress import Progress
-from bench.execution.release import release_memory
 from bench.execution.run import Run, attempt
 from bench.pipeline.base import Pipeline
+from methods.core.models import distributed
 
 # Status and error of each run that is not ok, by its key.
 Problems = dict[str, tuple[str, str]]
@@ -29,21 +31,24 @@ class Preparation:
 
 
 def _prepare(job: Preparation) -> tuple[str, str, float]:
-    return _timed(job.pipeline.prepare, job.reference_samples.make)
+    make = job.pipeline.make
+    steps: dict[str, Callable[[], None]] = {s: partial(make, s) for s in job.pipeline.stages}
+    return _timed(steps | {"reference_samples": job.reference_samples.make})
 
 
 def _pool(samples: PooledSamples) -> tuple[str, str, float]:
-    return _timed(samples.make)
+    return _timed({"pooled_samples": samples.make})
 
 
-def _timed(*steps: Callable[[], None]) -> tuple[str, str, float]:
-    started = time.perf_counter()
-    try:
-        for step in steps:
+def _timed(steps: Mapping[str, Callable[[], None]]) -> tuple[str, str, float]:
+    """Take steps in order; return status, error with the name of the step, and seconds."""
+    started, status, error = time.perf_counter(), "ok", ""
+    for name, step in steps.items():
+        try:
             step()
-        status, error = "ok", ""
-    except Exception as problem:  # the other pipelines go on
-        status, error = "failed", " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+        except Exception as problem:  # the other pipelines go on
+            status, error = "failed", f"{name}: {error_text(problem)}"
+            break
     release_memory()
     return status, error, time.perf_counter() - started
 
@@ -106,7 +111,7 @@ class Schedule:
         self.progress.advance("shared stages", label, *outcome)
         if outcome.status != "ok":
             for run in self.left[pipeline]:
-                self.problems[run.key] = ("failed", f"shared stage: {outcome.error}")
+                self.problems[run.key] = ("failed", f"shared stage {outcome.error}")
                 self.progress.expect(run.name, self.progress.left[run.name] - 1)
             self.left[pipeline] = []
         others = [self._preparation(other) for other in self.waiting.get(pipeline, [])]
@@ -123,15 +128,34 @@ class Schedule:
         if outcome.status != "ok":
             self.problems[run.key] = (outcome.status, outcome.error)
         self.left[run.pipeline].remove(run)
+        if outcome.status == "ok" and not self.work.keeps_policies:
+            self._drop(run)
         return [] if self.left[run.pipeline] else self._pooling(run.pipeline)
+
+    def _drop(self, run: Run) -> None:
+        """Remove a measured policy, unless a pool may sample it or another run measures it."""
+        waiting = {other.train_key for runs in self.left.values() for other in runs}
+        may_go = run.pipeline not in self.poolable and run.train_key not in waiting
+        if may_go and distributed.is_main():
+            run.drop_policy()
 
     def _pooling(self, pipeline: Pipeline) -> list[Job]:
         pool = self.work.pooled_samples(pipeline)
         if pool is not None and not pool.exists():
+            if dropped := self._dropped(pipeline):
+                self.left[pipeline] = dropped
+                for run in dropped:
+                    self.progress.expect(run.name, self.progress.left[run.name] + 1)
+                return self._runs(pipeline)
             return [Job(_pool, pool, partial(self._after_pooling, pipeline))]
         self.poolable.discard(pipeline)
         self._expect_pools()
         return []
+
+    def _dropped(self, pipeline: Pipeline) -> list[Run]:
+        """Return the runs that must be trained again, because their policies are to be sampled."""
+        runs = self.work.pooled_runs(pipeline)
+        return [run for run in runs if not run.trained() and run.key not in self.problems]
 
     def _after_pooling(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
         # Without it the frontier is what the reference's samples give: no run fails by this.

@@ -23,12 +23,12 @@ from methods.core.models import distributed
 ROOT = Path(__file__).parents[2]
 
 
-def manifest(plan: Plan, finished: list[Run], started: float, command: str) -> dict[str, Any]:
+def manifest(plan: Plan, kept: list[Run], started: float, command: str) -> dict[str, Any]:
     """Return what it takes to assess and repeat a run, and where its models are.
 
     Args:
         plan: What was run.
-        finished: The runs that are ok.
+        kept: The runs whose policies stay on disk.
         started: When the command was started, seconds since the epoch.
         command: The command as the user may repeat it.
     """
@@ -41,7 +41,7 @@ def manifest(plan: Plan, finished: list[Run], started: float, command: str) -> d
         "tasks": {pipeline.name: _describe_task(pipeline) for pipeline in plan.pipelines},
         "methods": {name: describe_method(name) for name in experiment.methods},
         "cache": "PREFRONTIER_CACHE, or .cache where the command was run",
-        "policies": [run.identity | {"folder": f"policy/{run.train_key}"} for run in finished],
+        "policies": [run.identity | {"folder": f"policy/{run.train_key}"} for run in kept],
         "stages": [
             {
                 "task": pipeline.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def measure_policy(
     per_prompt: int,
     temperatures: Sequence[float],
     checkpoints: Path,
+    records: Sequence[Path],
     folder: Path,
 ) -> None:
     """Measure a policy on validation and test prompts and write all that was measured.
@@ -45,12 +47,15 @@ def measure_policy(
         per_prompt: Responses to each prompt.
         temperatures: Other sampling temperatures.
         checkpoints: Folder of the intermediate policies that were kept.
+        records: Files about the training, copied so that the policy itself can be dropped.
         folder: Where everything is written.
 
     Raises:
         Diverged: The reward is not finite.
     """
     pipeline = reference_samples.pipeline
+    for file in records:
+        shutil.copy(file, folder)
     other = at_temperatures(reference_samples, policy, temperatures, AT_TEMPERATURES)
     write_json(folder / TEMPERATURES_FILE, other)
     rows = measure_checkpoints(reference_samples, checkpoints, AT_CHECKPOINTS)
@@ -58,7 +63,9 @@ def measure_policy(
     for split in SPLITS:
         measured = measure(reference_samples, policy, split, per_prompt)
         if not math.isfinite(measured.metrics["reward"]):
-            raise Diverged(f"the {pipeline.task.reward_source} reward is not finite")
+            source = pipeline.task.reward_source
+            remedy = ": lower the judge's learning rate" if source == "judge" else ""
+            raise Diverged(f"the {source} reward is not finite{remedy}")
         if split == "test":
             measured.metrics |= win_rate_chosen(pipeline, measured)
         _write(folder, split, measured)

@@ -30,6 +30,11 @@ class Work:
         """The pipelines, in their order."""
         return list(self.reference_samples)
 
+    @property
+    def keeps_policies(self) -> bool:
+        """Whether any trained policy is needed once it is measured, besides those of the pool."""
+        return True
+
     def unready(self) -> list[Pipeline]:
         """Return the pipelines that lack a stage or their reference samples."""
         samples = self.reference_samples
@@ -44,12 +49,16 @@ class Work:
 
         None where all responses are listed, or no policy moved that could be sampled.
         """
+        samples, moved = self.reference_samples[pipeline], self.pooled_runs(pipeline)
+        return PooledSamples(samples, tuple(run.policy_folder for run in moved)) if moved else None
+
+    def pooled_runs(self, pipeline: Pipeline) -> list[Run]:
+        """Return the runs whose policies are in the pool."""
         samples = self.reference_samples[pipeline]
         if not samples.can_be_pooled:
-            return None
+            return []
         finished = [run for run in self.runs if run.pipeline == pipeline and run.finished()]
-        moved = furthest(finished, samples.frontier_policies)
-        return PooledSamples(samples, tuple(run.policy_folder for run in moved)) if moved else None
+        return furthest(finished, samples.frontier_policies)
 
     def frontiers(self, pipeline: Pipeline) -> Frontiers | None:
         """Return the optimal frontiers that reach furthest; None without reference samples."""
@@ -131,6 +140,10 @@ class Plan(Work):
         cached = sum(run.finished() for run in runs)
         return cls(reference_samples, runs, experiment, device, cached)
 
+    @property
+    def keeps_policies(self) -> bool:
+        return self.experiment.keep != "none"
+
     def lines(self) -> Iterator[str]:
         """Yield the plan in words, a line for each task."""
         unready_samples = [p for p, s in self.reference_samples.items() if not s.exists()]
@@ -139,12 +152,12 @@ class Plan(Work):
             runs = [run for run in self.runs if run.pipeline.name == name]
             stages = sum(len(p.stages) + 1 for p in pipelines)
             to_make = sum(len(p.missing()) + (p in unready_samples) for p in pipelines)
-            trained = sum(run.trained() for run in runs)
-            to_do = sum(not run.finished() for run in runs)
+            unfinished = [run for run in runs if not run.finished()]
+            to_do, trained = len(unfinished), sum(run.trained() for run in unfinished)
             methods = ", ".join(dict.fromkeys(run.name for run in runs))
             yield (
                 f"{name}: {len(pipelines)} seeds of {methods}; "
                 f"shared stages: {stages - to_make} cached, {to_make} to make; "
                 f"runs: {len(runs) - to_do} cached, {to_do} to do"
-                + (f" ({trained - len(runs) + to_do} of them trained)" if to_do else "")
+                + (f" ({trained} of them trained)" if to_do else "")
             )

@@ -15,6 +15,7 @@ from bench.evaluation.draw import Row
 from bench.evaluation.measure import Measured
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.executors import Outcome
+from bench.execution.failures import error_text, one_line
 from bench.execution.measuring import (
     CHECKPOINTS_FILE,
     TEMPERATURES_FILE,
@@ -22,7 +23,7 @@ from bench.execution.measuring import (
     read_json,
     read_measured,
 )
-from bench.execution.release import release_memory
+from bench.execution.memory import release_memory
 from bench.execution.training import CURVES_FILE, USAGE_FILE, train_policy
 from bench.pipeline.base import Pipeline
 from methods.base import Diverged, Method
@@ -157,8 +158,13 @@ class Run:
                 per_prompt=self.per_prompt,
                 temperatures=self.temperatures,
                 checkpoints=self.policy_folder / CHECKPOINTS,
+                records=[self.policy_folder / name for name in (USAGE_FILE, CURVES_FILE)],
                 folder=folder,
             )
+
+    def drop_policy(self) -> None:
+        """Remove the trained policy, its checkpoints, and what is left of its training."""
+        self.pipeline.store.drop(POLICY, self.train_key)
 
     def policy(self) -> Policy:
         """Return the trained policy, loaded from disk."""
@@ -186,11 +192,11 @@ class Run:
 
     def curves(self) -> list[dict[str, float]]:
         """Return the training curves that the method logged."""
-        return list(read_json(self.policy_folder / CURVES_FILE))
+        return list(read_json(self.metrics_folder / CURVES_FILE))
 
     def usage(self) -> Row:
         """Return what training used."""
-        return dict(read_json(self.policy_folder / USAGE_FILE))
+        return dict(read_json(self.metrics_folder / USAGE_FILE))
 
 
 def attempt(run: Run) -> Outcome:
@@ -200,8 +206,8 @@ def attempt(run: Run) -> Outcome:
         run.execute()
         status, error = "ok", ""
     except Diverged as problem:
-        status, error = "diverged", str(problem)
+        status, error = "diverged", one_line(str(problem))
     except (Exception, SystemExit) as problem:  # one failure never takes the others down
-        status, error = "failed", f"{type(problem).__name__}: {problem}"
+        status, error = "failed", error_text(problem)
     release_memory()
-    return Outcome(status, " ".join(error.split())[:500], time.perf_counter() - started)
+    return Outcome(status, error, time.perf_counter() - started)

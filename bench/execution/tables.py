@@ -115,6 +115,23 @@ def stage_rows(plan: Plan) -> Iterator[Row]:
             yield {"task": pipeline.name, "seed": pipeline.seed, **values, "stage": stage}
 
 
+def selected_runs(runs_table: pd.DataFrame, finished: list[Run]) -> list[Run]:
+    """Return the finished runs of the selected settings.
+
+    Args:
+        runs_table: RUNS, by which settings are selected.
+        finished: Runs that are ok.
+    """
+    runs_table = RUNS.typed(runs_table)
+    selected = {task: select_settings(runs_table, task) for task in set(runs_table["task"])}
+    kept = []
+    for run in finished:
+        task, method, params, _ = run.identity.values()
+        if selected[task].get(method) == params:
+            kept.append(run)
+    return kept
+
+
 def head_to_head_rows(runs_table: pd.DataFrame, finished: list[Run]) -> Iterator[Row]:
     """Yield the rows of HEAD_TO_HEAD: selected settings, by seed and prompt.
 
@@ -124,13 +141,9 @@ def head_to_head_rows(runs_table: pd.DataFrame, finished: list[Run]) -> Iterator
         runs_table: RUNS, by which settings are selected.
         finished: Runs that are ok.
     """
-    runs_table = RUNS.typed(runs_table)
-    selected = {task: select_settings(runs_table, task) for task in set(runs_table["task"])}
     groups: dict[tuple[str, int], list[Run]] = {}
-    for run in finished:
-        task, method, params, seed = run.identity.values()
-        if selected[task].get(method) == params:
-            groups.setdefault((task, seed), []).append(run)
+    for run in selected_runs(runs_table, finished):
+        groups.setdefault((run.pipeline.name, run.pipeline.seed), []).append(run)
     for (task, seed), group in groups.items():
         sides: dict[str, Side] = {run.name: side_of(run.measured("test")) for run in group}
         pairs = list(permutations(sides, 2))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
-from bench.execution.memory import PeakMemory
+from bench.execution.memory import PeakMemory, release_memory
 from bench.pipeline.base import Pipeline
 from methods.base import Context, Method
 from methods.core.feedback import Label
@@ -72,23 +72,28 @@ def train_policy(
         ValueError: The method does not train in several processes, and there are several.
     """
     if distributed.is_distributed() and not method.distributed:
-        raise ValueError("this method trains in one process, not in a distributed run")
+        raise ValueError(
+            "this method trains in one process, not in a distributed run: leave it out, or run it "
+            "without accelerate"
+        )
+    # Freed memory that this process keeps would hide what the training takes.
+    release_memory()
     importlib.import_module("transformers").set_seed(pipeline.seed)
-    context = Context(
-        sft=pipeline.folder("sft"),
-        prompts=pipeline.prompts("train"),
-        labels=_labels(method, pipeline),
-        sampling=training_sampling(sampling),
-        budget=budget,
-        seed=pipeline.seed,
-        workdir=workdir,
-        device=pipeline.device,
-        reward_function=_reward(method, pipeline),
-        reward_folder=None if method.privileged else pipeline.folder("reward_model"),
-        checkpoints=checkpoints,
-        loading=pipeline.loading,
-    )
     with PeakMemory(pipeline.device) as memory:
+        context = Context(
+            sft=pipeline.folder("sft"),
+            prompts=pipeline.prompts("train"),
+            labels=_labels(method, pipeline),
+            sampling=training_sampling(sampling),
+            budget=budget,
+            seed=pipeline.seed,
+            workdir=workdir,
+            device=pipeline.device,
+            reward_function=_reward(method, pipeline),
+            reward_folder=None if method.privileged else pipeline.folder("reward_model"),
+            checkpoints=checkpoints,
+            loading=pipeline.loading,
+        )
         policy = method.train(context)
         if isinstance(policy, ModelPolicy):
             check_finite(policy.model)

@@ -1,9 +1,11 @@
-"""Writing the results folder of a finished run."""
+"""Writing the results folder of a finished run, and dropping policies that are not kept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from bench.cache.files import write_json, write_text
@@ -17,7 +19,7 @@ from bench.results import schema
 
 def write_results(
     plan: Plan, problems: Problems, folder: Path, started: float, command: str
-) -> None:
+) -> list[Run]:
     """Write all tables, the manifest and the resolved experiment.
 
     Args:
@@ -26,6 +28,9 @@ def write_results(
         folder: The results folder.
         started: When the command was started, seconds since the epoch.
         command: The command as the user may repeat it.
+
+    Returns:
+        The runs whose policies the manifest names: those that the experiment keeps.
     """
     finished = [run for run in plan.runs if run.key not in problems]
     frontiers = {p: found for p in plan.pipelines if (found := plan.frontiers(p))}
@@ -46,8 +51,10 @@ def write_results(
     _write_samples(plan, finished, folder)
     experiment = yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True)
     write_text(folder / "experiment.yaml", experiment)
-    about = manifest(plan, finished, started, command)
+    kept = kept_runs(plan, runs, problems)
+    about = manifest(plan, kept, started, command)
     write_json(folder / "manifest.json", about | {"calibration": calibration(folder)})
+    return kept
 
 
 def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
@@ -65,3 +72,44 @@ def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
         (folder / schema.PAIRS.file).unlink(missing_ok=True)
     else:
         schema.PAIRS.write(folder, pairs)
+
+
+def kept_runs(plan: Plan, runs_table: pd.DataFrame, problems: Problems) -> list[Run]:
+    """Return the finished runs whose policies stay on disk.
+
+    With `selected`, a method with a failed run on a task keeps all policies there: the run is tried
+    again by the next command, after which another setting may be selected.
+
+    Args:
+        plan: What was run.
+        runs_table: RUNS, by which settings are selected.
+        problems: Status and error of each run that is not ok, by its key.
+    """
+    there = [run for run in plan.runs if run.key not in problems and run.trained()]
+    keep = plan.experiment.keep
+    if keep == "all":
+        return there
+    if keep == "none":
+        return []
+    finished = [run for run in plan.runs if run.key not in problems]
+    selected = {run.key for run in tables.selected_runs(runs_table, finished)}
+    failed = {
+        (run.pipeline.name, run.name)
+        for run in plan.runs
+        if problems.get(run.key, ("ok", ""))[0] == "failed"
+    }
+    return [run for run in there if run.key in selected or (run.pipeline.name, run.name) in failed]
+
+
+def drop_policies(plan: Plan, kept: Sequence[Run]) -> None:
+    """Remove the policies of finished runs that are not kept, with their checkpoints.
+
+    What was measured stays, so no run is repeated. With `keep: all`, nothing is removed.
+    """
+    if plan.experiment.keep == "all":
+        return
+    # Entries of one task under several names may share a training.
+    keys = {run.train_key for run in kept}
+    for run in plan.runs:
+        if run.train_key not in keys and run.finished():
+            run.drop_policy()

@@ -90,19 +90,20 @@ def win_rates(annotations: Sequence[Annotation]) -> Rates:
     """Return output_2's win rates over output_1 in percent, under AlpacaEval's names.
 
     The length-controlled win rate takes a response's length in characters (Dubois et al., 2024);
-    `discrete_win_rate` rounds preferences to win, draw or loss.
+    `discrete_win_rate` rounds preferences to win, draw or loss. Where the length alone decides,
+    there is no length-controlled win rate.
     """
     won = np.array([annotation.won for annotation in annotations])
     lengths = np.array([[len(a.output_1), len(a.output_2)] for a in annotations], dtype=float)
+    equal = length_controlled(
+        won, lengths[:, 1] - lengths[:, 0], [a.instruction for a in annotations]
+    )
     n, wins, draws = len(won), int((won > 0.5).sum()), int((won == 0.5).sum())
     return {
         "win_rate": 100 * float(won.mean()),
         "standard_error": 100 * float(won.std(ddof=1)) / n**0.5 if n > 1 else None,
         "discrete_win_rate": 100 * (wins + draws / 2) / n,
-        "length_controlled_winrate": 100
-        * length_controlled(
-            won, lengths[:, 1] - lengths[:, 0], [a.instruction for a in annotations]
-        ),
+        "length_controlled_winrate": None if math.isnan(equal) else 100 * equal,
         "n_wins": wins,
         "n_draws": draws,
         "n_wins_base": n - wins - draws,

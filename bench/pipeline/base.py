@@ -12,9 +12,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
 from bench.cache.code import code_digest, own_digest
 from bench.cache.keys import digest
 from bench.cache.store import Store
+from bench.errors import UserError
 from bench.pipeline.stages.labels import read_labels
 from bench.tasks.base import Split, Task
 from methods.core.feedback import FeedbackKind, Label, Pair, derive
+from methods.core.models.engines import vllm
 from methods.core.models.loading import Loading
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import TextReward, load_reward
@@ -221,6 +223,11 @@ class Pipeline(ABC):
     def loading(self) -> Loading:
         """How the policies' model is loaded for training."""
         return Loading()
+
+    def check_sampler(self) -> None:
+        """Raise UserError if what the task's policies are sampled by is not installed."""
+        if self.loading.sampler == "vllm" and not vllm.is_installed():
+            raise UserError(f"tasks.{self.name}.options.{vllm.MISSING}")
 
     def read_data(self) -> list[str]:
         """Read the data and return a summary, line by line; none by default.

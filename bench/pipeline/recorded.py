@@ -14,9 +14,9 @@ from bench.data.wording import too_many_bad_rows_text
 from bench.errors import UserError
 from bench.pipeline.base import Pipeline, Stage, load_shared_reward
 from bench.pipeline.sources import Sources, find_model, find_sources
-from bench.pipeline.stages import base_model, judge, recorded_feedback, reward_model, sft
+from bench.pipeline.stages import agreement, base_model, judge, recorded_feedback, reward_model, sft
 from bench.pipeline.stages.training.models import positions_of
-from bench.pipeline.summary import judge_description, recorded_summary
+from bench.pipeline.summary import judge_description, judge_warning, recorded_summary
 from bench.tasks.base import Split
 from bench.tasks.recorded import Recorded
 from methods.core.feedback import FeedbackKind, Label, Pair, derive, prompts_of
@@ -59,6 +59,7 @@ class RecordedPipeline(Pipeline):
         "reward_model": Stage(
             reward_model.make_recorded, ("sft",), ("reward_model", "reward_classifier")
         ),
+        "agreement": Stage(agreement.make_recorded, ("judge", "reward_model")),
     }
 
     task: Recorded
@@ -169,7 +170,9 @@ class RecordedPipeline(Pipeline):
     def read_data(self) -> list[str]:
         self.make("feedback")
         self._check_models()
-        return recorded_summary(self.task, self.metrics("feedback"))
+        warning = judge_warning(self.task, self.sources)
+        summary = recorded_summary(self.task, self.metrics("feedback"))
+        return [*summary, f"warning: {warning}"] if warning else summary
 
     def _check_models(self) -> None:
         """Load the models that the task names, before a training that they would make useless.
@@ -193,5 +196,6 @@ class RecordedPipeline(Pipeline):
         metrics = self.metrics("feedback")
         return {
             "judge": judge_description(self.task, metrics),
+            "judge_warning": judge_warning(self.task, self.sources),
             "data": metrics | {"summary": recorded_summary(self.task, metrics)},
         }

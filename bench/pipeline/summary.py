@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.data.checks import ProblemCount
 from bench.data.wording import problem_lines, used_rows_text
+from bench.pipeline.sources import Sources
 from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
 
@@ -50,6 +51,31 @@ def judge_description(task: Recorded, metrics: Mapping[str, Any]) -> str:
     return (
         f"a reward model that starts from {start}, trained on {metrics['rows']['judge']:,} "
         "preferences that nothing else saw"
+    )
+
+
+def judge_warning(task: Recorded, sources: Sources) -> str:
+    """Return a warning of a judge that has the reward model's weights; nothing for any other.
+
+    Args:
+        task: Recorded preferences.
+        sources: Where its models were found.
+    """
+    judge, reward = sources.judge_classifier, sources.reward_classifier
+    remedy = "set judge_model or judge_classifier, or let a language model judge (llm_judge)"
+    if judge.hash or reward.hash:
+        if judge.hash != reward.hash:
+            return ""
+        return (
+            f"The judge is the reward model itself ({task.judge_classifier.model}), so a response "
+            f"that fools one fools the other: {remedy}."
+        )
+    has_own = task.judge_model not in ("", task.model)
+    if has_own and not (sources.model.hash and sources.judge_model.hash == sources.model.hash):
+        return ""
+    return (
+        f"The judge starts from the same weights as the reward model ({task.model}), so a response "
+        f"that fools one may fool the other: {remedy}."
     )
 
 

@@ -37,8 +37,8 @@ class Metric:
 
     Attributes:
         name: Its name wherever it is measured, and its column.
-        label: Its heading in tables; {source} stands for gold or judge.
-        help: What it means, in a sentence for readers of a report.
+        label: Its heading in tables; {source} stands for what gives the reward, gold or judge.
+        help: What it means, in a sentence for readers of a report, likewise.
         unit: Its unit, empty where it has none.
         format: How tables show it.
         higher_is_better: Whether more is better; None where neither is.
@@ -64,7 +64,7 @@ class Metric:
     def column(self) -> Column:
         """The metric's column."""
         unit = f" Unit: {self.unit}." if self.unit else ""
-        return Column(self.name, f"{self.help}{unit}")
+        return Column(self.name, f"{self.help.replace('{source}', 'gold or judge')}{unit}")
 
     def columns(self) -> list[Column]:
         """Return the metric's column, and that of its standard error."""

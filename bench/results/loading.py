@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.results import schema
-from bench.tasks.base import END
+from bench.tasks import TASKS
+from bench.tasks.base import END, Embedded
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that analyses of the same results can be cached.
+@dataclass(frozen=True, eq=False)
 class Results:
     """What a run left. Text that is missing is "", a number that is missing is nan.
 
@@ -60,9 +63,22 @@ class Results:
         """Return the kind of feedback that a method takes, "" where that is not known."""
         return str(self.described("methods").get(method, {}).get("feedback") or "")
 
-    def marked(self, method: str) -> str:
-        """Return a method's name, marked where it was given the gold reward."""
-        return f"{method} (privileged)" if method in self.privileged else method
+    def failed(self, task: str = "") -> list[str]:
+        """Return the methods without a finished run on a task, or on any where none is named."""
+        runs = self.runs[self.runs["task"] == task] if task else self.runs
+        finished = set(runs.loc[runs["status"] == "ok", "method"])
+        return [method for method in method_order(runs) if method not in finished]
+
+    def marked(self, method: str, task: str = "") -> str:
+        """Return a method's name, marked where it was given the gold reward or has no result.
+
+        Args:
+            method: The method's name.
+            task: The task whose results are meant; all tasks where none is named.
+        """
+        marks = ["privileged"] * (method in self.privileged)
+        marks += ["failed"] * (method in self.failed(task))
+        return f"{method} ({', '.join(marks)})" if marks else method
 
     def reward_source(self, task: str) -> str:
         """Return what gives a task's reward, gold or judge."""
@@ -83,6 +99,27 @@ class Results:
     def ends(self, task: str) -> list[str]:
         """Return the end tokens of a task's policies, as text."""
         return list(self.described("tasks").get(task, {}).get("ends") or [END])
+
+    def has_sampled_prompts(self, task: str) -> bool:
+        """Return whether a task's test prompts are a sample from data, which all seeds share.
+
+        An embedded task's prompts are the task's own: there are no others to generalize to.
+        """
+        kind = TASKS.get(str(self.described("tasks").get(task, {}).get("task")))
+        if kind is None:
+            return self.reward_source(task) == "judge"
+        return not issubclass(kind, Embedded)
+
+    @cached_property
+    def prompt_rewards(self) -> pd.DataFrame:
+        """Mean reward on each test prompt, with task, method, params, seed and prompt.
+
+        Only of tasks whose prompts are a sample.
+        """
+        tasks = [task for task in self.tasks if self.has_sampled_prompts(task)]
+        rows = self.samples[self.samples["task"].isin(tasks) & (self.samples["split"] == "test")]
+        key = ["task", "method", "params", "seed", "prompt"]
+        return rows.groupby(key, sort=False)["reward"].mean().reset_index()
 
     def task_title(self, task: str) -> str:
         """Return a task's title, or its name."""

@@ -12,8 +12,7 @@ MEASURED = (
     Metric(
         "reward",
         "{source} reward",
-        "Mean reward of the responses: the gold reward, or a judge's where there is no gold "
-        "reward.",
+        "Mean {source} reward of the responses.",
         higher_is_better=True,
         shown=("main", "terminal", "checkpoints"),
         has_sem=True,
@@ -109,8 +108,8 @@ USAGE = (
     Metric(
         "labels",
         "labels",
-        "Labels of the annotator that the run learned from. For a privileged method, each gold "
-        "reward counts as one.",
+        "Labels of the annotator that the run learned from. For a privileged method, each "
+        "reward that it was given counts as one.",
         format="count",
         higher_is_better=False,
         shown=("usage",),
@@ -158,7 +157,8 @@ USAGE = (
     Metric(
         "peak_memory_mb",
         "peak memory",
-        "Peak memory during training: of the process on a CPU, of the allocator on a GPU.",
+        "The most memory that the training added, with all models that it loads: to the process "
+        "on a CPU (to some tens of MB), to the allocator on a GPU.",
         unit="MB",
         format="count",
         higher_is_better=False,

@@ -90,8 +90,18 @@ STAGES = Table(
         Column("seconds", "Time to make the stage (s)."),
         Column("reward_accuracy", "How often a reward model agrees with gold, or with people."),
         Column("pairs", "Number of held-out labels of people."),
-        Column("accuracy_low", "Lower end of the 95% interval."),
+        Column("accuracy_low", "Lower end of the accuracy's 95% interval."),
         Column("accuracy_high", "Its upper end."),
+        Column("both_wrong", "Share of held-out pairs that judge and reward model get wrong."),
+        Column("error_correlation", "Correlation of their errors (phi coefficient)."),
+        Column("error_correlation_low", "Lower end of its 95% interval."),
+        Column("error_correlation_high", "Its upper end."),
+        Column(
+            "margin_correlation",
+            "Correlation of their margins between the chosen and the rejected response.",
+        ),
+        Column("margin_correlation_low", "Lower end of its 95% interval."),
+        Column("margin_correlation_high", "Its upper end."),
     ),
 )
 HEAD_TO_HEAD = Table(

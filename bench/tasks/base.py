@@ -175,6 +175,11 @@ class Task(ABC):
     def max_new_tokens(self) -> int:
         """The longest response, in tokens, its end token included."""
 
+    @property
+    def has_small_model(self) -> bool:
+        """Whether several trainings fit onto one GPU side by side, and one alone leaves it idle."""
+        return True
+
     def external_sources(self) -> list[str]:
         """Return the data and models that come from files, folders or the hub, by name."""
         return []

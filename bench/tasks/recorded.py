@@ -97,6 +97,10 @@ class Recorded(Task):
     def max_new_tokens(self) -> int:
         return self.response_tokens
 
+    @property
+    def has_small_model(self) -> bool:
+        return self.model in ("tiny", "1M")
+
     def external_sources(self) -> list[str]:
         classifiers = [self.reward_classifier.model, self.judge_classifier.model]
         return [self.data, *pretrained_elsewhere([self.model, self.judge_model, *classifiers])]

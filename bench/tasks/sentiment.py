@@ -76,5 +76,9 @@ class Sentiment(Simulated):
     def max_new_tokens(self) -> int:
         return self.response_tokens
 
+    @property
+    def has_small_model(self) -> bool:
+        return False
+
     def external_sources(self) -> list[str]:
         return [self.data, *pretrained_elsewhere([self.model, self.classifier.model])]

@@ -33,6 +33,27 @@ TINY = {
     },
     "evaluation": {"responses_per_prompt": 4, "temperatures": [0]},
 }
+# A task whose responses are sampled, not listed.
+SAMPLED = TINY | {
+    "seeds": 1,
+    "tasks": {
+        "polite": {
+            "options": {
+                "labels": 256,
+                "architecture": {"layers": 1, "hidden": 32},
+                "pretraining": {"examples": 8192},
+                "sft": {"examples": 1024},
+                "reward_model": {"epochs": 1},
+            }
+        }
+    },
+    "methods": {
+        "sft": {},
+        "dpo": {"grid": {"beta": [0.1, 0.5]}, "examples": 1024},
+        "best_of_n": {"grid": {"n": [2]}},
+    },
+    "evaluation": {"responses_per_prompt": 4, "frontier_samples": 256, "checkpoints": 0},
+}
 TIMES = ["train_seconds", "peak_memory_mb"]
 
 

@@ -53,8 +53,7 @@ def main() -> None:
     for name, method in METHODS.items():
         workdir = out / f"{name}-{distributed.rank()}"
         workdir.mkdir()
-        # BCO's shift is that of the responses so far, so its batches stay whole.
-        loading = Loading(micro_batch_tokens=10**6 if name == "bco" else 60)
+        loading = Loading(micro_batch_tokens=60)
         labels = some_labels(method.feedback)
         context = small_context(sft, workdir, labels=labels, loading=loading)
         policy = method.train(context)

@@ -11,6 +11,23 @@ import pandas as pd
 from bench.results import schema
 
 RUN = ["method", "params", "seed"]
+# Of errors of 29% and 34%, 20% would make both wrong in 69% of what the judge gets wrong.
+SHARED = {
+    "stage": "agreement",
+    "both_wrong": 0.2,
+    "error_correlation": 0.47,
+    "error_correlation_low": 0.38,
+    "error_correlation_high": 0.56,
+    "margin_correlation": 0.6,
+    "margin_correlation_low": 0.52,
+    "margin_correlation_high": 0.67,
+}
+
+
+def accuracy(stage: str, share: float) -> dict[str, Any]:
+    """Return the metrics of a stage that made a judge or a reward model."""
+    interval = {"accuracy_low": share - 0.05, "accuracy_high": share + 0.05}
+    return {"stage": stage, "reward_accuracy": share, **interval}
 
 
 def add_judges(folder: Path, task: str) -> None:
@@ -22,17 +39,20 @@ def add_judges(folder: Path, task: str) -> None:
     runs.loc[trained, ["win_rate_chosen", "implicit_accuracy"]] = [0.4, 0.6]
     schema.RUNS.write(folder, runs)
     stages = schema.STAGES.read(folder)
-    rows = [
-        (task, seed, stage, 3.5, share, 400, share - 0.05, share + 0.05)
-        for seed in sorted(set(runs.loc[judged, "seed"]))
-        for stage, share in (("judge", 0.71), ("reward_model", 0.66))
-    ]
     stages = stages[(stages["task"] != task) | (stages["stage"] != "reward_model")]
-    added = pd.DataFrame(rows, columns=schema.STAGES.names)
+    added = schema.STAGES.frame(
+        {"task": task, "seed": seed, "seconds": 3.5, "pairs": 400, **metrics}
+        for seed in sorted(set(runs.loc[judged, "seed"]))
+        for metrics in (accuracy("judge", 0.71), accuracy("reward_model", 0.66), SHARED)
+    )
     schema.STAGES.write(folder, pd.concat([stages, added]))
     schema.LLM_JUDGE.write(folder, schema.LLM_JUDGE.frame(_comparisons(runs[judged])))
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["tasks"][task] = {"title": f"{task}: what people prefer", "judge": "a reward model"}
+    manifest["tasks"][task] = {
+        "title": f"{task}: what people prefer",
+        "judge": "a reward model",
+        "judge_warning": "The judge has the same weights.",
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

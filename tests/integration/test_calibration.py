@@ -42,10 +42,13 @@ def test_a_small_calibration_for_real(
     assert summary["false_verdicts"]["of"] == 2
     report = (out / "report.md").read_text()
     assert "ppo vs ppo episodes 128" in report and "calibration.svg" in report
+    assert "## Seeds that share test prompts" in report
+    assert len(summary["shared_prompts"]["cells"]) == 8
     assert (out / "calibration.png").stat().st_size > 0
     assert (out / "calibration.svg").stat().st_size > 0
     assert json.loads((out / "manifest.json").read_text())["failed_runs"] == 0
-    names = ("calibration.csv", "pairs.csv", "summary.json", "report.md", "calibration.svg")
+    tables = ("calibration.csv", "pairs.csv", "shared_prompts.csv")
+    names = (*tables, "summary.json", "report.md", "calibration.svg")
     before = {name: (out / name).read_bytes() for name in names}
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.safetensors")}
     assert "12 instances, 0 to prepare; 72 runs, 0 to do" in calibrate()

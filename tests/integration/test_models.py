@@ -12,7 +12,7 @@ from helpers.preferences import experiment_file, make_folder, pairs, write_rows
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.commands.run import built_in, fit_options, run_bench
+from bench.commands.run import fit_options, run_bench
 from bench.config.files import load_experiment
 from bench.errors import UserError
 from bench.pipeline.stages.training.models import load_model
@@ -139,18 +139,6 @@ def test_models_whose_weights_do_not_fit_are_refused_before_any_training(
         with pytest.raises(UserError, match=why) as caught:
             run_bench(str(experiment), **quiet, device="cpu", out=tmp_path / "out")
         assert "\n" not in str(caught.value)
-
-
-def test_which_settings_are_taken_goes_by_the_models_size(tmp_path: Path) -> None:
-    assert built_in("", "") == "default"
-    assert [built_in("prefs", size) for size in ("", "tiny", "1M")] == ["recorded"] * 3
-    assert [built_in("prefs", size) for size in ("10M", "150M")] == ["recorded_gpu"] * 2
-    assert built_in("prefs", str(make_folder("gpt2", tmp_path / "toy"))) == "recorded"
-    assert built_in("prefs", "owner/name") == "pretrained"
-    (tmp_path / "large").mkdir()
-    with (tmp_path / "large" / "model.safetensors").open("wb") as file:
-        file.truncate(100 * 2**20)
-    assert built_in("prefs", str(tmp_path / "large")) == "pretrained"
 
 
 def test_responses_leave_half_of_a_short_model_to_the_prompt(tmp_path: Path) -> None:

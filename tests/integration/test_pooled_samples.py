@@ -8,33 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.command import TINY, command, finish, metrics
+from helpers.command import SAMPLED, command, finish, metrics
 
 from bench.cache.store import Store
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
 from bench.execution.plan import Plan
-
-SAMPLED = TINY | {
-    "seeds": 1,
-    "tasks": {
-        "polite": {
-            "options": {
-                "labels": 256,
-                "architecture": {"layers": 1, "hidden": 32},
-                "pretraining": {"examples": 8192},
-                "sft": {"examples": 1024},
-                "reward_model": {"epochs": 1},
-            }
-        }
-    },
-    "methods": {
-        "sft": {},
-        "dpo": {"grid": {"beta": [0.1, 0.5]}, "examples": 1024},
-        "best_of_n": {"grid": {"n": [2]}},
-    },
-    "evaluation": {"responses_per_prompt": 4, "frontier_samples": 256, "checkpoints": 0},
-}
 
 
 @pytest.mark.slow

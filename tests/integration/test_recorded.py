@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +27,8 @@ from helpers.preferences import (
 
 from bench.commands.run import run_bench
 from bench.errors import UserError
+from bench.report.terminal import terminal_answer
+from bench.results.loading import load_results
 
 SPLITS = ("train", "judge", "validation", "test")
 LONGER = {"epochs": 12, "batch_size": 8, "learning_rate": 4e-3}
@@ -106,8 +109,27 @@ def test_the_report_says_what_the_judge_was_and_how_good(finished: Finished) -> 
     assert judge["pairs"] == len(pd.read_parquet(finished.out / "pairs.parquet"))
     assert f"{100 * judge['reward_accuracy']:.1f}%" in report
     assert "that nothing else saw" in report and "held-out preferences" in report
-    assert "judge reward" in report and "gold reward of the methods" not in report
+    assert "starts from the same weights as the reward model (tiny)" in report
+    shared = stages.loc["agreement"]
+    assert shared["pairs"] == judge["pairs"]
+    most = 1 - max(judge["reward_accuracy"], stages.loc["reward_model", "reward_accuracy"])
+    assert 0 <= shared["both_wrong"] <= most + 1e-6
+    assert "errors of judge and reward model" in report
+    assert "judge reward" in report
     assert "win rate vs chosen" in report and "implicit accuracy" in report
+    samples = pd.read_parquet(finished.out / "samples.parquet")
+    prompts = samples.loc[samples["split"] == "test", "prompt"].nunique()
+    assert f"Intervals are over {prompts} test prompts, for this one training" in report
+
+
+def test_a_report_without_a_gold_reward_does_not_speak_of_one(finished: Finished) -> None:
+    for name in ("report.md", "report.html"):
+        page = re.sub(r"data:[^\"]*", "", (finished.out / name).read_text())
+        assert "gold" not in page.lower()
+    for figure in (finished.out / "figures").glob("*.svg"):
+        assert "gold" not in figure.read_text().lower()
+    shown = " ".join(map(str, terminal_answer(load_results(finished.out), "recorded")))
+    assert "judge" in shown and "gold" not in shown
 
 
 def test_a_language_model_judges_at_the_end_of_a_run(finished: Finished) -> None:

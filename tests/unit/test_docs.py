@@ -207,7 +207,8 @@ def test_every_key_of_an_experiment_is_described() -> None:
 
 
 def test_every_command_and_option_is_described() -> None:
-    described = code_words("docs/experiments.md") | code_words("docs/data.md")
+    pages = ("docs/experiments.md", "docs/data.md", "docs/use_a_policy.md")
+    described = {word for page in pages for word in code_words(page)}
     for name, command in COMMANDS.commands.items():
         options = {option for parameter in command.params for option in parameter.opts}
         flags = {option for option in options if option.startswith("--")}
@@ -240,6 +241,13 @@ def test_the_quoted_calibration_is_the_committed_one() -> None:
     assert f"({100 * false['share']:.1f}%, 95% interval {low} to {high}" in page
     assert f"Of {total} comparisons of known order, {right:.0%} got the right verdict" in page
     assert sum(kind["wrong"] for kind in known) == 0 and "none a wrong one" in page
+    cells = summary["shared_prompts"]["cells"]
+    false = [f"{100 * cell['false_verdicts']['share']:.1f}%" for cell in cells]
+    alone = [f"{cell['seeds_alone']:.0%}" for cell in cells]
+    assert f"in {false[0]}, {false[1]} and {false[2]} of cases at 64 prompts" in page
+    assert f"in {false[3]}, {false[4]} and {false[5]} at 256" in page
+    assert "been {}, {} and {}, and {}, {} and {}.".format(*alone) in page
+    assert f"no harm ({false[6]})" in page and f"lognormal effects it is {false[7]}" in page
 
 
 def run_example(title: str, tmp_path: Path) -> dict[str, Any]:

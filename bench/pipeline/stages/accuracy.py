@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from methods.core.feedback import Label, Unpaired, derive
+from methods.core.feedback import Label, Pair, Unpaired, derive
 from methods.core.models.reward import RewardModel, TextReward
 
 # Bootstrap samples for the interval of an accuracy.
@@ -49,13 +49,22 @@ def held_out_accuracy(reward: TextReward, labels: Sequence[Label]) -> Accuracy:
         liked = np.array([label.label for label in unpaired])
         return _with_interval(prompts, lambda rows: _roc_area(rewards[rows], liked[rows]))
     pairs: Any = derive(labels, "pairs")
+    right = 1 - wrong(pair_margins(reward, pairs))
+    return _with_interval([pair.prompt for pair in pairs], lambda rows: float(right[rows].mean()))
+
+
+def pair_margins(reward: TextReward, pairs: Sequence[Pair]) -> ndarray:
+    """Return how much more reward the chosen response of each pair has than the rejected, [N]."""
     prompts = [pair.prompt for pair in pairs]
-    margins = np.subtract(
+    return np.subtract(
         reward(prompts, [pair.chosen for pair in pairs]),
         reward(prompts, [pair.rejected for pair in pairs]),
     )
-    right = (margins > 0) + 0.5 * (margins == 0)
-    return _with_interval(prompts, lambda rows: float(right[rows].mean()))
+
+
+def wrong(margins: ndarray) -> ndarray:
+    """Return where a reward with these margins is wrong, [N]: 1, or 0.5 for a tie."""
+    return (margins < 0) + 0.5 * (margins == 0)
 
 
 def _roc_area(rewards: ndarray, liked: ndarray) -> float:
@@ -75,21 +84,36 @@ def _with_interval(prompts: Sequence[str], share: Callable[[ndarray], float]) ->
     """
     if not prompts:
         return Accuracy(math.nan, 0, math.nan, math.nan)
+    low, high = bootstrap_interval(prompts, share)
+    return Accuracy(share(np.arange(len(prompts))), len(prompts), low, high)
+
+
+def bootstrap_interval(
+    prompts: Sequence[str], statistic: Callable[[ndarray], float]
+) -> tuple[float, float]:
+    """Return the 95% percentile bootstrap interval of a statistic, with prompts resampled.
+
+    Args:
+        prompts: The prompt of each row, [N].
+        statistic: Gives the statistic on some rows, from their indices.
+    """
     by_prompt: dict[str, list[int]] = {}
     for row, prompt in enumerate(prompts):
         by_prompt.setdefault(prompt, []).append(row)
     clusters = list(by_prompt.values())
     random = np.random.default_rng(0)
     drawn = [
-        share(
+        statistic(
             np.concatenate(
                 [clusters[i] for i in random.integers(len(clusters), size=len(clusters))]
             )
         )
         for _ in range(RESAMPLES)
     ]
+    if np.isnan(drawn).all():
+        return math.nan, math.nan
     low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Accuracy(share(np.arange(len(prompts))), len(prompts), float(low), float(high))
+    return float(low), float(high)
 
 
 def gold_order_accuracy(

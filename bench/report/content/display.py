@@ -90,6 +90,11 @@ def metric_label(metric: Metric, source: str = "gold") -> str:
     return f"{label} ({metric.unit})" if metric.unit and not label.endswith(metric.unit) else label
 
 
+def metric_help(metric: Metric, source: str = "gold") -> str:
+    """Return what a metric means, with what gives the reward: gold or judge."""
+    return metric.help.replace("{source}", source)
+
+
 def plus_minus(interval: Interval) -> str:
     """Return the mean and half the width of its interval."""
     if not math.isfinite(interval.half_width):

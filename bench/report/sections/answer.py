@@ -7,16 +7,16 @@ import math
 import pandas as pd
 
 from bench.analysis.averages import complete_mean
-from bench.analysis.contrasts import contrast, declared
+from bench.analysis.contrasts import Contrast, contrast, declared
 from bench.analysis.regret import selected_regrets
 from bench.analysis.selection import (
     lost_more_seeds,
     order_by_validation,
-    seeds_lost,
     select_settings,
+    selected_rewards,
     selected_rows,
 )
-from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE, Interval
+from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE
 from bench.report.content.display import listed, number, percent, setting
 from bench.report.content.effort import (
     MOST_NAMES,
@@ -26,14 +26,24 @@ from bench.report.content.effort import (
     one_setting_each,
     usage_sentence,
 )
+from bench.report.content.failures import failure_statement, failure_warnings
+from bench.report.content.responses import cut_warnings
 from bench.report.content.section import Part, Section
-from bench.report.sections.contrasts import unreachable_verdict_warnings, verdict_statement
+from bench.report.sections.contrasts import (
+    rests_on,
+    unreachable_verdict_warnings,
+    verdict_statement,
+)
 from bench.report.sections.judge import judge_sentence, judge_warnings
 from bench.results.loading import Results
 
 TEST = (
     "The test is an exact two-sided sign-flip test on paired test-prompt differences; in "
     "addition, the 95% t-interval must exclude 0."
+)
+SHARED_PROMPTS = (
+    " Where all seeds share a sample of prompts, p is the larger of this test's and that of a "
+    "two-way analysis over seeds and prompts, whose interval must exclude 0."
 )
 SEEDS = (
     f"A verdict needs {SEEDS_FOR_VERDICT} seeds, since p cannot fall below {SIGNIFICANCE} with "
@@ -46,12 +56,15 @@ SELECTED = (
 ONE_SETTING = "Every method was tried at one setting; at another, the order might differ."
 DECLARED_NOTE = (
     "Only declared contrasts receive a verdict: {declared}. "
-    f"{TEST} Its p is corrected for the number of declared contrasts (Holm). {SEEDS}"
+    f"{TEST}{{shared}} Its p is corrected for the number of declared contrasts on all tasks "
+    f"together (Holm). {SEEDS}"
 )
+CORRECTED = "Its p is corrected for the number of tasks (Holm)."
+NOT_CORRECTED = "With one contrast, p needs no correction."
 PRIMARY_NOTE = (
     "No contrast is declared, so one comparison for each task receives a verdict: the best method "
-    "against the second best, as ordered on validation prompts, without the methods that were "
-    f"given the gold reward. {TEST} With one contrast, p needs no correction. {SEEDS}"
+    "against the second best, as ordered on validation prompts, privileged "
+    f"methods aside. {TEST}{{shared}} {{corrected}} {SEEDS}"
 )
 # A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02
@@ -71,11 +84,13 @@ def answer_section(results: Results) -> Section:
 def _verdict_note(results: Results) -> str:
     """Say which comparisons receive a verdict, how many they are, and by which test."""
     pairs = [" vs ".join(pair) for pair in declared(results)]
+    shared = SHARED_PROMPTS if any(map(results.has_sampled_prompts, results.tasks)) else ""
     if not pairs:
-        return PRIMARY_NOTE
+        corrected = CORRECTED if len(results.tasks) > 1 else NOT_CORRECTED
+        return PRIMARY_NOTE.format(shared=shared, corrected=corrected)
     named = listed(pairs) if len(pairs) <= MOST_NAMES else f"{len(pairs)} pairs of methods"
     counted = f"{len(pairs)}, " if 1 < len(pairs) <= MOST_NAMES else ""
-    return DECLARED_NOTE.format(declared=counted + named)
+    return DECLARED_NOTE.format(declared=counted + named, shared=shared)
 
 
 def _selection_note(results: Results) -> str:
@@ -88,16 +103,18 @@ def answer(results: Results, task: str) -> Part:
     order = order_by_validation(results.runs, task, results.privileged)
     title = results.task_title(task)
     warnings = (
+        *failure_warnings(results, task),
         *judge_warnings(results, task),
         *unreachable_verdict_warnings(results, task),
-        *_run_warnings(results, task),
         *effort_warnings(results, task),
         *edge_warnings(results, task),
+        *cut_warnings(results, task),
         *_efficiency_warnings(rows),
     )
+    failed = failure_statement(results, task)
     if not order:
-        statement = "No verdict: no run of a method that is not privileged finished with a reward."
-        return Part(title, statement, warnings)
+        without = "No contender finished a run."
+        return Part(title, f"No verdict. {failed or without}", warnings)
     sentences = (
         judge_sentence(results, task),
         _reward_sentence(results, task, rows, order),
@@ -107,7 +124,7 @@ def answer(results: Results, task: str) -> Part:
         _regret_sentence(results, task, order),
         *_privileged_sentences(results, rows),
     )
-    statement = verdict_statement(results, task)
+    statement = f"{failed} {verdict_statement(results, task)}".strip()
     return Part(title, statement, warnings, tuple(filter(None, sentences)))
 
 
@@ -115,18 +132,20 @@ def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: lis
     best = order[0]
     params = select_settings(results.runs, task)[best]
     at = f" (at {setting(params)})" if params != "{}" else ""
-    late = lost_more_seeds(results.runs, task, results.privileged)
+    late = lost_more_seeds(results.runs, task, results.privileged).intersection(order)
     conditions = [] if task in results.judged else ["were not given it"]
     conditions += ["lost the fewest seeds"] if late else []
+    conditions += ["finished"] if results.failed(task) else []
     among = f" of the methods that {listed(conditions)}" if conditions else ""
     text = (
         f"On validation prompts, {best}{at} has the highest {results.reward_source(task)} "
         f"reward{among}. On test prompts it reaches {_mean(rows, best, 'reward')}"
     )
+    rewards = selected_rewards(results, task)
     others = dict.fromkeys(other for other in ("sft", *order[1:2]) if other in order)
     gains = [
         _gain(
-            contrast(rows, best, other).difference,
+            contrast(rewards, best, other),
             "the SFT policy" if other == "sft" else f"the runner-up {other}",
         )
         for other in others
@@ -135,20 +154,21 @@ def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: lis
     return f"{text}: {listed(gains)}." if gains else f"{text}."
 
 
-def _gain(difference: Interval, other: str) -> str:
+def _gain(contrast: Contrast, other: str) -> str:
+    difference = contrast.difference
     if not difference.n:
         return f"not comparable with {other} on any seed"
     side = "above" if difference.mean >= 0 else "below"
-    seeds = f"{difference.n} seed{'' if difference.n == 1 else 's'}"
     text = f"{number(abs(difference.mean))} {side} {other}"
     if not math.isfinite(difference.half_width):
-        return f"{text} ({seeds}, so no interval)"
+        return f"{text} ({rests_on(contrast)}, so no interval)"
     low, high = sorted((abs(difference.low), abs(difference.high)))
     if difference.low < 0 < difference.high:
         bounds = f"{number(difference.low)} to +{number(difference.high)}"
     else:
         bounds = f"{number(low)} to {number(high)}"
-    return f"{text} (95% interval {bounds}, {seeds})"
+    alone = ", for this one training" if difference.n == 1 else ""
+    return f"{text} (95% interval {bounds}, {rests_on(contrast)}{alone})"
 
 
 def _frontier_sentence(rows: pd.DataFrame, method: str) -> str:
@@ -198,28 +218,6 @@ def _reward_model_regret(regret: pd.Series) -> str:
     return (
         f" plus {number(regret['reward_model_error'])} reward-model error {sign} "
         f"{number(abs(interaction))} interaction"
-    )
-
-
-def _run_warnings(results: Results, task: str) -> list[str]:
-    """Warn of runs that failed or diverged on any split."""
-    runs, key = results.runs[results.runs["task"] == task], ["method", "params", "seed"]
-    total = len(runs.drop_duplicates(key))
-    lost = runs[runs["status"] != "ok"].drop_duplicates(key)
-    warnings = [_lost_runs(str(status), rows, total) for status, rows in lost.groupby("status")]
-    if not warnings:
-        return []
-    lost_seeds = seeds_lost(results.runs, task)
-    unranked = [m for m, n in lost_seeds.items() if n and m not in results.privileged]
-    ranks = f" No rank for {listed(unranked)}, which lost seeds that others finished."
-    return [*warnings[:-1], warnings[-1] + (ranks if unranked else "")]
-
-
-def _lost_runs(status: str, lost: pd.DataFrame, total: int) -> str:
-    by_method = [f"{n} of {method}" for method, n in lost["method"].value_counts().items()]
-    return (
-        f"{len(lost)} of {total} runs {status}: {listed(by_method)}. Their seeds are missing from "
-        "the numbers below."
     )
 
 

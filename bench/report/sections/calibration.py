@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.statistics import SIGNIFICANCE
-from bench.report.content.display import MISSING, count, percent
+from bench.report.content.display import MISSING, count, listed, percent
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -69,9 +69,28 @@ def calibration_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
             f"{percent(right / total, 1)}, gave no verdict in {percent(none / total, 1)} and was "
             f"wrong in {percent(wrong / total, 1)}."
         )
+    if shared := summary.get("shared_prompts"):
+        sentences.append(shared_prompts_sentence(shared))
     if false["low"] > SIGNIFICANCE:
         sentences.append("That is more false verdicts than the test allows: trust none of them.")
     return tuple(sentences)
+
+
+def shared_prompts_sentence(shared: Mapping[str, Any]) -> str:
+    """Say how often equal methods got a verdict where all seeds share the test prompts."""
+    shares: dict[str, list[float]] = {}
+    for cell in shared["cells"]:
+        shares.setdefault(cell["effects"], []).append(cell["false_verdicts"]["share"])
+    found = [
+        f"{' to '.join(dict.fromkeys(percent(x, 1) for x in (min(of), max(of))))} with {effects}"
+        for effects, of in shares.items()
+    ]
+    prompts = listed([str(n) for n in dict.fromkeys(cell["prompts"] for cell in shared["cells"])])
+    return (
+        f"Where all seeds share the test prompts, as on recorded data, simulated comparisons of "
+        f"equal methods at {shared['seeds']} seeds and {prompts} prompts got a verdict in "
+        f"{listed(found)} effects of seeds and prompts."
+    )
 
 
 def verdict_table(summary: Mapping[str, Any]) -> Table:

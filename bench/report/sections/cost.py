@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.contrasts import contrast_of
-from bench.analysis.selection import reward_by_seed, selected_rows
+from bench.analysis.contrasts import contrast
+from bench.analysis.selection import selected_rewards, selected_rows
 from bench.analysis.statistics import Interval
 from bench.analysis.usage import (
     TOKENS_PER_SECOND,
@@ -21,6 +21,7 @@ from bench.analysis.usage import (
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
 from bench.report.content.display import MISSING, count, metric_label, metric_value
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.metrics import USAGE, shown_in
@@ -95,7 +96,8 @@ def usage_table(results: Results, task: str) -> Table:
     ]
     columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
     method = Column("method", "method", "text")
-    return Table.of([method, TRAINED_ON, *columns, SPEED, SAVED], rows)
+    columns = [method, TRAINED_ON, *columns, SPEED, SAVED]
+    return Table.of(columns, [*rows, *failed_rows(results, task, columns)])
 
 
 def savings(results: Results, task: str) -> list[str]:
@@ -204,9 +206,9 @@ def _gain_label(results: Results, task: str) -> str:
 def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
     """Return the selected settings' rows, and each method's gain over SFT."""
     rows = selected_rows(results.runs, task)
-    rewards = reward_by_seed(rows)
+    rewards = selected_rewards(results, task)
     others = [method for method in results.methods if method != "sft"]
-    return rows, {method: contrast_of(rewards, method, "sft").difference for method in others}
+    return rows, {method: contrast(rewards, method, "sft").difference for method in others}
 
 
 def half_width(interval: Interval) -> float:

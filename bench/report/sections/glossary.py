@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report.content.display import metric_label
+from bench.report.content.display import metric_help, metric_label
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.metrics import METRICS
@@ -18,20 +18,32 @@ TERMS = {
         "The further from the SFT policy, the fewer of its samples count."
     ),
     "privileged": (
-        "Trained on the gold reward itself. Such a method shows what the optimizer could do with a "
-        "perfect reward; it is never called best."
-    ),
-    "seeds": (
-        "Finished out of started. Each seed has its own base model, SFT policy, feedback and "
-        "reward model, the same for every method."
+        "Trained on the very reward that measures the policies. Such a method shows what the "
+        "optimizer could do with a perfect reward; it is never called best."
     ),
 }
 
 
+def _seeds(results: Results) -> str:
+    """Return what a seed is: of recorded preferences, it varies the training alone."""
+    simulated = (
+        "Each seed has its own base model, SFT policy, feedback and reward model, the same for "
+        "every method."
+    )
+    recorded = (
+        "Of recorded preferences, all seeds share data, base model and judge. Each has its own SFT "
+        "policy and reward model, the same for every method."
+    )
+    kinds = [simulated] if len(results.judged) < len(results.tasks) else []
+    kinds += [recorded] if results.judged else []
+    return " ".join(["Finished out of started.", *kinds])
+
+
 def glossary_section(results: Results) -> Section:
     """Return the section: the metrics of these results, then the other terms."""
-    source = "judge" if results.tasks and results.judged == results.tasks else "gold"
+    source = results.reward_name
     metrics = [metric for metric in METRICS if results.runs[metric.name].notna().any()]
-    terms = {metric_label(metric, source): metric.help for metric in metrics} | TERMS
+    terms = {metric_label(m, source): metric_help(m, source) for m in metrics} | TERMS
+    terms["seeds"] = _seeds(results)
     rows = [{"term": term, "meaning": meaning} for term, meaning in terms.items()]
     return Section("glossary", "How to read it", parts=(Part(tables=(Table.of(COLUMNS, rows),)),))

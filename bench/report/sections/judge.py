@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 
-from bench.analysis.agreement import Agreement, language_model_agreement, stage_agreement
+from bench.analysis.agreement import (
+    Agreement,
+    SharedErrors,
+    language_model_agreement,
+    shared_errors,
+    stage_agreement,
+)
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
 from bench.analysis.selection import selected_rows
-from bench.report.content.display import MISSING, count, percent, tokens
+from bench.report.content.display import MISSING, count, listed, number, percent, tokens
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 from bench.results.schema import CHOSEN
@@ -15,11 +22,16 @@ from bench.results.schema import CHOSEN
 CHANCE = 0.5
 STAGES = {"judge": "the judge", "reward_model": "the reward model that methods learn from"}
 INTRODUCTION = (
-    "These tasks have no gold reward: a judge's reward measures the policies. Where this page "
-    "speaks of gold for such a task, it means the judge's reward. A judge is right only as often "
-    "as it agrees with people on held-out preferences, shown with 95% intervals over prompts; 50% "
-    "is chance. A method can please the judge without pleasing people, so no number here says "
-    "more than the judge does."
+    "No true reward is known for recorded preferences: a judge's reward measures the policies. A "
+    "judge is right only as often as it agrees with people on held-out preferences, shown with 95% "
+    "intervals over prompts; 50% is chance. A method can please the judge without pleasing people, "
+    "so no number here says more than the judge does."
+)
+ERRORS_NOTE = (
+    "Errors are shared where judge and reward model are wrong on the same pairs, or have their "
+    "margins between the chosen and the rejected response in common. Some of it is expected of any "
+    "two: hard pairs and noisy labels of people are the same for both. The more they share beyond "
+    "that, the less the judge notices when a method exploits the reward model."
 )
 NOTE = (
     "Win rates are the judge's, against the responses that people chose for the same test prompts; "
@@ -58,35 +70,91 @@ def judge_section(results: Results) -> Section | None:
         if (table := chosen_table(results, task))
     ]
     introduction = INTRODUCTION if results.judged else ""
-    notes = (NOTE,) if parts else ()
+    errors = [part for part in (errors_part(results, task) for task in results.judged) if part]
+    notes = (*((ERRORS_NOTE,) if errors else ()), *((NOTE,) if parts else ()))
     tables = Part(tables=(agreements,))
-    return Section("judge", "Judge", introduction, parts=(tables, *parts), notes=notes)
+    return Section("judge", "Judge", introduction, parts=(tables, *errors, *parts), notes=notes)
+
+
+def errors_part(results: Results, task: str) -> Part:
+    """Return what the errors of a task's judge and reward model have in common."""
+    return Part(
+        f"{results.task_title(task)}: errors of judge and reward model",
+        warnings=tuple(filter(None, [weights_warning(results, task)])),
+        paragraphs=tuple(filter(None, [errors_sentence(results, task)])),
+    )
+
+
+def weights_warning(results: Results, task: str) -> str:
+    """Return a warning where the judge has the reward model's weights."""
+    warning = str(results.described("tasks").get(task, {}).get("judge_warning") or "")
+    asked = results.llm_judge["task"] == task
+    if warning and asked.any():
+        warning += " The language model's verdicts on this page do not share them."
+    return warning
+
+
+def errors_sentence(results: Results, task: str) -> str:
+    """Say how often judge and reward model are wrong together; nothing where it is not known."""
+    shared = shared_errors(results, task)
+    if shared is None:
+        return ""
+    pairs = count(shared.pairs)
+    if not shared.judge_wrong:
+        return f"The judge is wrong on none of {pairs} held-out pairs."
+    correlations = [
+        f"their {what} correlate by {number(mean)} [{number(low)}, {number(high)}]"
+        for what, (mean, low, high) in (
+            ("errors", shared.errors),
+            ("margins", shared.margins),
+        )
+        if math.isfinite(mean)
+    ]
+    measured = listed(correlations)
+    return (
+        f"{_wrong_together(shared)} {measured[:1].upper()}{measured[1:]} (95% intervals over "
+        f"prompts, {pairs} held-out pairs)."
+    )
+
+
+def _wrong_together(shared: SharedErrors) -> str:
+    return (
+        "Where the judge is wrong, the reward model is wrong too in "
+        f"{percent(shared.wrong_with_judge)} of pairs; if they erred independently, it would be "
+        f"{percent(shared.reward_model_wrong)}. Labels that people got wrong count as errors of "
+        "both."
+    )
 
 
 def judge_sentence(results: Results, task: str) -> str:
-    """Say what a task's judge is and how good it is; nothing where there is a gold reward."""
+    """Say what a task's judge is and how good it is; nothing where there is none."""
     if task not in results.judged:
         return ""
     about = results.described("tasks").get(task, {})
     agreement = stage_agreement(results, task, "judge")
     return (
-        f"No gold reward is known here: policies are measured by a judge, {about.get('judge')}. It "
-        f"agrees with people on {shown(agreement)} of {count(agreement.preferences)} held-out "
-        "preferences (95% interval). What is said of its reward holds for this judge only."
+        f"Policies are measured by a judge, {about.get('judge')}. It agrees with people on "
+        f"{shown(agreement)} of {count(agreement.preferences)} held-out preferences (95% "
+        "interval). What is said of its reward holds for this judge only."
     )
 
 
 def judge_warnings(results: Results, task: str) -> list[str]:
-    """Warn of a judge that is not shown to know what people prefer."""
+    """Warn of a judge that has the reward model's weights, or is not shown to be right."""
     if task not in results.judged:
         return []
+    warning, shared = weights_warning(results, task), shared_errors(results, task)
+    if warning and shared and shared.judge_wrong:
+        warning += f" {_wrong_together(shared)}"
+    warnings = [warning] if warning else []
     agreement = stage_agreement(results, task, "judge")
     if agreement.low > CHANCE:
-        return []
+        return warnings
     return [
+        *warnings,
         f"The judge is not shown to be better than chance: it agrees with people on "
         f"{shown(agreement)} of {count(agreement.preferences)} preferences. Do not rank methods by "
-        "it; more preferences or a larger judge may help."
+        "it; more preferences or a larger judge may help.",
     ]
 
 
@@ -136,7 +204,7 @@ def chosen_table(results: Results, task: str) -> Table:
                 "implicit_accuracy": percent(seeds["implicit_accuracy"].mean()),
             }
         )
-    return Table.of(CHOSEN_COLUMNS, lines)
+    return Table.of(CHOSEN_COLUMNS, [*lines, *failed_rows(results, task, CHOSEN_COLUMNS)])
 
 
 def shown(agreement: Agreement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.report.content.display import count, percent
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 from bench.results.schema import CHOSEN
@@ -61,4 +62,4 @@ def language_judge_table(results: Results, task: str) -> Table:
         }
         for (judge, method, opponent), seeds in groups
     ]
-    return Table.of(COLUMNS, lines)
+    return Table.of(COLUMNS, [*lines, *failed_rows(results, task, COLUMNS)] if lines else [])

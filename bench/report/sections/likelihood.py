@@ -11,6 +11,7 @@ from bench.analysis.selection import of_selected, selected_rows
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import INK, ZERO_COLOR, looks
 from bench.report.content.display import metric_label, number
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 from bench.results.metrics import METRICS
@@ -61,7 +62,7 @@ def likelihood_table(results: Results, task: str) -> Table:
         }
         for method in method_order(means.reset_index())
     ]
-    return Table.of(COLUMNS, lines)
+    return Table.of(COLUMNS, [*lines, *failed_rows(results, task, COLUMNS)] if lines else [])
 
 
 def likelihood_figure(results: Results) -> Figure | None:

@@ -29,8 +29,11 @@ INTRODUCTION = (
 )
 NOTE = (
     "Changes from the turn to the furthest point are those of the fits; errors are root mean "
-    "squares. Methods that were given the gold reward show what happens without the errors of a "
-    "reward model."
+    "squares."
+)
+PRIVILEGED_NOTE = (
+    "Methods that were given the gold reward show what happens without the errors of a reward "
+    "model."
 )
 FORMS: dict[Form, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 MOST_COLUMNS = 6
@@ -53,7 +56,7 @@ def overoptimization_section(results: Results) -> Section | None:
         INTRODUCTION.format(source=source),
         charts=(Chart("overoptimization", alt, figure),) if figure else (),
         parts=tuple(parts),
-        notes=(NOTE,),
+        notes=(f"{NOTE} {PRIVILEGED_NOTE}" if results.privileged else NOTE,),
     )
 
 

@@ -18,12 +18,8 @@ STAGE_COLUMNS = (
     Column("task", "task", "text"),
     Column("stage", "stage", "text"),
     Column("seconds", "time (s)", help="Time to make it, mean over seeds."),
-    Column(
-        "reward_accuracy",
-        "reward accuracy",
-        help="How often a reward model agrees with gold, or with people.",
-    ),
 )
+TRUTHS = {"gold": "the gold reward", "judge": "people"}
 FACT_COLUMNS = (Column("fact", "fact", "text"), Column("value", "value", "long"))
 RUN_FACTS = ("command", "started", "finished", "device", "commit")
 
@@ -70,7 +66,10 @@ def stage_table(results: Results) -> Table:
         }
         for (task, stage), seeds in groups
     ]
-    return Table.of(STAGE_COLUMNS, rows)
+    truths = dict.fromkeys(TRUTHS[results.reward_source(task)] for task in results.tasks)
+    help_text = f"How often it agrees with {' or '.join(truths)}."
+    accuracy = Column("reward_accuracy", "reward accuracy", help=help_text)
+    return Table.of((*STAGE_COLUMNS, accuracy), rows)
 
 
 def fact_parts(manifest: Mapping[str, Any]) -> list[Part]:

@@ -16,8 +16,10 @@ from bench.analysis.ranking import (
     normalized_gain,
     normalized_gains,
     places,
+    prompt_rewards,
     seed_ranks,
 )
+from bench.analysis.selection import seeds_lost
 from bench.analysis.statistics import Interval
 from bench.report.charts.style import BACKGROUND, INK, SOFT, ZERO_COLOR, looks, panels
 from bench.report.content.display import MISSING, number, percent
@@ -47,6 +49,10 @@ GAIN_NOTE = (
     "frontier are left out. Brackets hold 95% bootstrap intervals over the seeds of each task. "
     "The column pipelines shows how many the method finished, out of all."
 )
+PROMPTS_NOTE = (
+    "Where all seeds share a sample of prompts, the prompts are resampled too for mean ranks; the "
+    "intervals of normalized gains and of probabilities of improvement are for these prompts."
+)
 CONTRAST_COLUMNS = (
     Column("contrast", "contrast", "text"),
     Column("improvement", "probability of improvement"),
@@ -69,13 +75,22 @@ def ranking_section(results: Results) -> Section | None:
             Part(tables=(table,)),
             Part("All tasks together: declared contrasts", tables=(contrasts_over_tasks(results),)),
         ),
-        notes=(GAIN_NOTE,),
+        notes=(GAIN_NOTE, *([PROMPTS_NOTE] if _any_sampled_prompts(results) else [])),
     )
+
+
+def _any_sampled_prompts(results: Results) -> bool:
+    return any(results.has_sampled_prompts(task) for task in results.tasks)
+
+
+def _ranked(results: Results) -> list[Ranked]:
+    ranks = seed_ranks(results)
+    return mean_ranks(ranks, prompt_rewards(results, ranks))
 
 
 def ranking_table(results: Results) -> Table:
     """Return the methods in order, unranked ones last; empty with fewer than two."""
-    ranked = mean_ranks(seed_ranks(results))
+    ranked = _ranked(results)
     by_task = results.tasks if ranked and len(ranked[0].by_task) > 1 else []
     by_task = [task for task in by_task if task in ranked[0].by_task]
     columns = (
@@ -101,10 +116,20 @@ def ranking_table(results: Results) -> Table:
         }
         for place, method in zip(places(ranked), ranked, strict=True)
     ]
-    dashes = dict.fromkeys(rows[0], MISSING)
-    unranked = [method for method in results.methods if method not in contenders(results)]
-    rows += [dashes | _gain_cells(results, gains, method) for method in unranked]
+    dashes, ranking = dict.fromkeys(rows[0], MISSING), contenders(results)
+    for method in results.methods:
+        if method not in ranking:
+            cells = _gain_cells(results, gains, method)
+            rows.append(dashes | {"rank": _why_unranked(results, method)} | cells)
     return Table.of(columns, rows)
+
+
+def _why_unranked(results: Results, method: str) -> str:
+    """Return why a method has no rank, in the rank's cell."""
+    if method in results.failed():
+        return "failed"
+    lost = any(seeds_lost(results.runs, task).get(method) for task in results.tasks)
+    return "lost seeds" if lost and method not in results.privileged else MISSING
 
 
 def contrasts_over_tasks(results: Results) -> Table:
@@ -142,7 +167,7 @@ def _with_interval(interval: Interval, show: Callable[[float], str]) -> str:
 
 def _figure(results: Results) -> Figure | None:
     """Draw mean ranks with their intervals, best on top; behind them, thin, those on each task."""
-    ranked = mean_ranks(seed_ranks(results))
+    ranked = _ranked(results)
     if len(ranked) < METHODS_TO_DRAW:
         return None
     figure, [[ax]] = panels(1, 1, 8.4, 0.27 * len(ranked) + 0.9)

@@ -86,7 +86,7 @@ def effort_table(results: Results, task: str) -> Table:
     ]
     rows = [
         {
-            "method": results.marked(method.method),
+            "method": results.marked(method.method, task),
             "area": percent(method.area),
             **{_within(budget): number(reward) for budget, reward in method.within.items()},
             **{_best_of(k): MISSING for k in range(1, most + 1)},
@@ -124,7 +124,7 @@ def settings_table(results: Results, task: str) -> Table:
                 {
                     "mark": is_selected * (ON_EDGE if method in on_edge else SELECTED),
                     "selected": is_selected,
-                    "method": results.marked(method),
+                    "method": results.marked(method, task),
                     "setting": setting(params),
                     **_setting_metrics(finished[mine]),
                     "seeds": f"{done}/{started}",

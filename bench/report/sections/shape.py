@@ -5,11 +5,12 @@ from __future__ import annotations
 from bench.analysis.averages import complete_mean
 from bench.analysis.selection import of_selected, selected_rows
 from bench.report.content.display import number, percent, tokens
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results, method_order
 
 INTRODUCTION = (
-    "Mean length of the responses, and the length that the gold reward's own optimum has at the "
+    "Mean length of the responses, and the length that the reward's own optimum has at the "
     "same KL: a method with longer responses gained from length. Entropy (nats) and distinct-2 "
     "show how varied the responses are. Where all responses can be listed, the modes are the "
     "fewest responses that hold half of that optimum. A policy with less probability on them has "
@@ -60,4 +61,5 @@ def shape_table(results: Results, task: str) -> Table:
             }
         )
     modes = MODE_COLUMNS if optima["mode_mass"].notna().any() else ()
-    return Table.of((*COLUMNS, *modes), lines)
+    columns = (*COLUMNS, *modes)
+    return Table.of(columns, [*lines, *failed_rows(results, task, columns)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.selection import of_selected
 from bench.report.content.display import number, percent
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -40,4 +41,4 @@ def temperature_table(results: Results, task: str) -> Table:
         }
         for (temperature, method), group in rows.groupby(["temperature", "method"], sort=False)
     ]
-    return Table.of(columns, lines)
+    return Table.of(columns, [*lines, *failed_rows(results, task, columns)] if lines else [])

@@ -11,6 +11,7 @@ from bench.analysis.head_to_head import head_to_head_of, strengths, win_rates
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import panels
 from bench.report.content.display import number, percent
+from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -84,7 +85,7 @@ def win_rate_table(results: Results, task: str) -> Table:
         }
         for rate in win_rates(results, task)
     ]
-    return Table.of(COLUMNS, rows)
+    return Table.of(COLUMNS, [*rows, *failed_rows(results, task, COLUMNS)] if rows else [])
 
 
 def _strength_part(results: Results, task: str) -> Part:

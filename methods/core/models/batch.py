@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -167,3 +167,23 @@ def by_length(lengths: Sequence[int], most: int = MOST_TOKENS) -> list[list[int]
         return split(start, cut) + split(cut, end)
 
     return split(0, len(order))
+
+
+def batch_places(
+    lengths: Sequence[int], most: int, fit: Callable[[int], int]
+) -> Iterator[list[int]]:
+    """Yield the places of the rows of each batch: rows of similar length, and not too many.
+
+    Rows whose lengths have the same number of binary digits stay in order.
+
+    Args:
+        lengths: Of the rows (tokens).
+        most: The most rows of a batch.
+        fit: Returns how many rows fit into memory, from the length of the longest.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
+    while order:
+        longest = max(lengths[i] for i in order[:most])
+        size = max(1, min(most, fit(longest)))
+        yield order[:size]
+        order = order[size:]

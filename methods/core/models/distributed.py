@@ -97,7 +97,10 @@ def local_batch_size(size: int) -> int:
         ValueError: The number of processes does not divide the batch.
     """
     if size % world_size():
-        raise ValueError(f"a batch of {size} cannot be shared by {world_size()} processes")
+        raise ValueError(
+            f"a batch of {size} cannot be shared by {world_size()} processes: set batch_size to a "
+            "multiple of their number"
+        )
     return size // world_size()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from methods.core.models.chat_template import TemplateValue, check_name
+from methods.core.models.engines.choice import Sampler
 from methods.core.models.pretrained import HEADS, load_causal_model
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Loading:
             included. It changes the memory that is used, not the result. 0 chooses by the model.
         dtype: Precision of the loaded weights. Trained weights need float32. On a GPU, large models
             compute in bf16 either way.
+        sampler: What samples responses: our loop; the same with a static cache and CUDA graphs, for
+            small models; transformers' continuous batching; or vLLM. "auto" chooses by device and
+            size, and takes the loop on a CPU.
         chat_template_kwargs: Values of variables of the model's chat template, such as
             `enable_thinking: false`.
     """
@@ -60,6 +64,7 @@ class Loading:
     group_by_length: bool = False
     micro_batch_tokens: Annotated[int, Ge(0)] = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
+    sampler: Sampler = "auto"
     chat_template_kwargs: dict[str, TemplateValue] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -113,14 +118,19 @@ def loading_options(
 ADAPTER_FILE = "adapter_config.json"
 
 
-def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreTrainedModel:
+def adapted(
+    model: PreTrainedModel, loading: Loading, *, head: str = "", seed: int | None = None
+) -> PreTrainedModel:
     """Return the model ready for training, with adapters and checkpointing as `loading` says.
 
     Args:
         model: The model to train.
         loading: How models are loaded.
         head: Name of a classifier's output layer, which is trained whole. Empty for causal models.
+        seed: Of the adapters' first weights. By default they depend on the global random state.
     """
+    import torch
+
     if loading.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if not loading.adapters:
@@ -141,7 +151,11 @@ def adapted(model: PreTrainedModel, loading: Loading, *, head: str = "") -> PreT
         target_modules=list(lora.targets) or "all-linear",
         modules_to_save=[head] if head else None,
     )
-    wrapped: PreTrainedModel = get_peft_model(model, config)
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        wrapped: PreTrainedModel = get_peft_model(model, config)
     for weight in wrapped.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()

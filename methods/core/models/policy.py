@@ -9,7 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models.batch import Batch, make_batch
+from methods.core.models.batch import Batch, batch_places, make_batch
+from methods.core.models.engines.base import Engine
+from methods.core.models.engines.choice import EngineChoice, Sampler
 from methods.core.models.loading import (
     ADAPTER_FILE,
     Loading,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
-# The most tokens of a batch, padding included.
+# The most tokens of a batch that is scored, padding included.
 MAX_BATCH_TOKENS = 131_072
 
 
@@ -104,7 +106,9 @@ class ModelPolicy(Policy):
     Attributes:
         model: The model, in evaluation mode when it is given.
         tokenizer: Its tokenizer.
-        batch_size: The most rows of a batch. By default it shrinks with the size of the vocabulary.
+        batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
+            the vocabulary.
+        engines: Chooses what samples from the model, when the first response is sampled.
         original_generation: The generation config of the model's makers. It is saved beside the
             model's, and not used.
         weights: How the weights under adapters are kept in memory: arguments of `loading_options`.
@@ -115,14 +119,20 @@ class ModelPolicy(Policy):
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         batch_size: int | None = None,
+        sampler: Sampler = "auto",
         original_generation: dict[str, Any] | None = None,
         weights: dict[str, Any] | None = None,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.engines = EngineChoice(sampler)
         self.original_generation, self.weights = original_generation, weights or {}
         # Logits fill the memory: few rows for a large vocabulary, many for a small one.
         self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
+
+    def engine(self, sampling: SamplingParams) -> Engine | None:
+        """Return what samples from the model, None for the plain loop."""
+        return self.engines.chosen(self.model, sampling)
 
     def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
         texts = [""] * len(prompts)
@@ -140,26 +150,16 @@ class ModelPolicy(Policy):
             The places of a batch's prompts among `prompts`, and the batch.
         """
         ids = encode_prompts(self.tokenizer, prompts)
-        for number, places in enumerate(
-            self._batch_places([len(row) + sampling.max_new_tokens for row in ids])
-        ):
+        lengths = [len(row) + sampling.max_new_tokens for row in ids]
+        engine = self.engine(sampling)
+        most, fit = self.engines.limits(self.model, sampling)
+        for number, places in enumerate(batch_places(lengths, most, fit)):
             batch_seed = derive_seed("batch", seed, number)
             batch_ids = [ids[i] for i in places]
-            batch, _ = sample(self.model, self.tokenizer, batch_ids, sampling, batch_seed)
+            batch, _ = sample(
+                self.model, self.tokenizer, batch_ids, sampling, batch_seed, engine=engine
+            )
             yield places, batch
-
-    def _batch_places(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the places of the rows of each batch: rows of similar length, and not too many.
-
-        Rows whose lengths (tokens) have the same number of binary digits stay in order.
-        """
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i].bit_length())
-        while order:
-            size = self.batch_size
-            longest = max(lengths[i] for i in order[:size])
-            size = max(1, min(size, MAX_BATCH_TOKENS // longest))
-            yield order[:size]
-            order = order[size:]
 
     def sample(
         self,
@@ -180,7 +180,8 @@ class ModelPolicy(Policy):
             The batch, and the log-probabilities [B, T] of its response tokens (nats).
         """
         ids = encode_prompts(self.tokenizer, prompts)
-        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice)
+        engine = self.engine(sampling)
+        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice, engine)
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
@@ -224,7 +225,7 @@ class ModelPolicy(Policy):
     ) -> Iterator[tuple[list[int], Batch]]:
         """Do the same for prompts and responses as token ids."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-        for places in self._batch_places(lengths):
+        for places in batch_places(lengths, self.batch_size, lambda n: MAX_BATCH_TOKENS // n):
             yield (
                 places,
                 make_batch(
@@ -244,7 +245,8 @@ class ModelPolicy(Policy):
             content = json.dumps(self.original_generation, indent=2) + "\n"
             (folder / ORIGINAL_GENERATION_FILE).write_text(content)
         # Adapters belong to the weights that they were trained on, rounding included.
-        save_kind(self, folder, **({"weights": self.weights} if adapters else {}))
+        weights = {"weights": self.weights} if adapters else {}
+        save_kind(self, folder, **weights, **self.engines.settings())
 
     @classmethod
     def load(
@@ -267,19 +269,21 @@ class ModelPolicy(Policy):
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        weights = loading.weights if loading else saved_weights(folder)
+        saved = saved_settings(folder)
+        weights = loading.weights if loading else saved.get("weights", {})
+        sampler = loading.sampler if loading else saved.get("sampler", "auto")
         load = load_adapter if (folder / ADAPTER_FILE).exists() else load_causal_model
         model = load(folder, **loading_options(device, **weights))
         without_unused_rows(model, tokenizer)
         model = model.to(device) if trainable else for_inference(model, device)
         original = read_generation_config(folder / ORIGINAL_GENERATION_FILE)
-        return cls(model, tokenizer, original_generation=original, weights=weights)
+        return cls(model, tokenizer, sampler=sampler, original_generation=original, weights=weights)
 
 
-def saved_weights(folder: Path) -> dict[str, Any]:
-    """Return how the weights under saved adapters were kept in memory while they were trained."""
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Return a saved policy's `sampler`, and the `weights` under the adapters that it has."""
     file = folder / POLICY_FILE
-    return dict(json.loads(file.read_text()).get("weights", {})) if file.exists() else {}
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def response_ids(batch: Batch) -> list[list[int]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Ge, Gt, Le
 
 from methods.core.models.batch import Batch, make_batch
+from methods.core.models.engines.base import Delegate, Engine, Request
+from methods.core.models.pretrained import vocabulary_size
 from methods.core.models.text import distinct, end_token_ids
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def sample(
     sampling: SamplingParams,
     seed: int,
     batch_slice: BatchSlice | None = None,
+    engine: Engine | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """Sample one response to each prompt.
 
@@ -88,6 +91,7 @@ def sample(
         seed: The same seed gives the same responses.
         batch_slice: Which rows of a larger batch the prompts are. They get the responses that they
             would get if the whole batch were sampled at once.
+        engine: What samples instead of our loop.
 
     Returns:
         The batch, and the log-probabilities [B, T] of the sampled tokens (nats; 0 past the end),
@@ -105,7 +109,22 @@ def sample(
         pad_token_id=tokenizer.pad_token_id,
     )
     batch_slice = batch_slice or BatchSlice(0, len(prompts))
-    loop = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
+    loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
+    if engine is not None:
+        own_seed = derive_seed("engine", seed, batch_slice.first)
+        loop = Delegate(
+            engine,
+            Request(
+                prompts=prompts,
+                mask=prompt_batch.mask,
+                sampling=sampling,
+                ends=tuple(ends),
+                batch_slice=batch_slice,
+                vocabulary=vocabulary_size(tokenizer),
+                seed=own_seed,
+                draw=draw,
+            ),
+        )
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed(seed)
@@ -191,14 +210,32 @@ class _Loop:
         """Sample a token for each row, [B], and return it with its log-probability, [B]."""
         import torch
 
-        logprobs = vocabulary_logprobs(logits, self.sampling)
-        # In float64, so that tokens of small probability are not lost in a large vocabulary.
-        cumulative = logprobs.exp().double().cumsum(-1)
-        uniform = torch.rand(self.batch_slice.total, dtype=torch.float64, device=logits.device)
-        reached = uniform[self.batch_slice.first + places].unsqueeze(1) * cumulative[:, -1:]
-        # Limited: logits that are not finite give a place past the last token.
-        tokens = torch.searchsorted(cumulative, reached, right=True).clamp(max=logits.shape[1] - 1)
-        return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
+        uniforms = torch.rand(self.batch_slice.total, dtype=torch.float64, device=logits.device)
+        return draw(logits, uniforms[self.batch_slice.first + places], self.sampling)
+
+
+def draw(
+    logits: torch.Tensor, uniforms: torch.Tensor, sampling: SamplingParams
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sample a token for each row by a uniform number and the cumulative probabilities.
+
+    Args:
+        logits: [B, V].
+        uniforms: From 0 to 1, [B].
+        sampling: How to sample.
+
+    Returns:
+        The tokens and their log-probabilities (nats), [B] each.
+    """
+    import torch
+
+    logprobs = vocabulary_logprobs(logits, sampling)
+    # In float64, so that tokens of small probability are not lost in a large vocabulary.
+    cumulative = logprobs.exp().double().cumsum(-1)
+    reached = uniforms.unsqueeze(1) * cumulative[:, -1:]
+    # Limited: logits that are not finite give a place past the last token.
+    tokens = torch.searchsorted(cumulative, reached, right=True).clamp(max=logits.shape[1] - 1)
+    return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
 
 
 def _with_responses(

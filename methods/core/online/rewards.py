@@ -13,6 +13,9 @@ from methods.core.training.trainer import Diverged
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Finite weights can give such a reward: to a policy that diverged, or if the reward model did.
+NOT_FINITE = "a reward is not finite: lower the learning rate, or that of the reward model"
+
 
 def finite_rewards(
     context: Context, prompts: Sequence[str], responses: Sequence[str]
@@ -24,14 +27,14 @@ def finite_rewards(
     """
     rewards = context.reward(prompts, responses)
     if not all(map(math.isfinite, rewards)):
-        raise Diverged("a reward is not finite")
+        raise Diverged(NOT_FINITE)
     return rewards
 
 
 def check_rewards(rewards: Tensor) -> None:
     """Raise Diverged if a reward is not finite: in all processes, as they see all rewards."""
     if not bool(rewards.isfinite().all()):
-        raise Diverged("a reward is not finite")
+        raise Diverged(NOT_FINITE)
 
 
 def gather_rewards(rewards: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class Rollout:
 
     Attributes:
         batch: Prompts and responses as tokens.
-        logprobs: Log-probabilities of the response tokens, taken while sampling, [B, T] (nats).
+        logprobs: Log-probabilities of the response tokens, [B, T] (nats): those taken while
+            sampling, or, if the sampler is not exact, those of the policy before the update.
         reference_logprobs: Log-probabilities under the reference, [B, T] (nats).
         rewards: Rewards of the responses, [B].
         ended: Whether each response has an end token, [B].
@@ -40,6 +41,7 @@ class Rollout:
         baselines: What a method compares the rewards with, [B].
         advantages: [B, T].
         returns: A critic's targets, [B, T].
+        sampler_logprobs: Those taken while sampling, if the sampler is not exact, [B, T] (nats).
     """
 
     batch: Batch
@@ -51,6 +53,7 @@ class Rollout:
     baselines: Tensor = NOT_YET
     advantages: Tensor = NOT_YET
     returns: Tensor = NOT_YET
+    sampler_logprobs: Tensor = NOT_YET
 
     @classmethod
     def concatenate(cls, parts: Sequence[Rollout]) -> Rollout:
@@ -172,13 +175,15 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
     import torch
 
     batch, logprobs, rewards = respond(context, policy, prompts, seed, context.sampling)
+    score = partial(token_logprobs, sampling=context.sampling)
+    engine, sampler_logprobs = policy.engine(context.sampling), NOT_YET
     with torch.no_grad():
-        reference = in_parts(
-            partial(token_logprobs, sampling=context.sampling), context.reference.model, batch
-        )
+        reference = in_parts(score, context.reference.model, batch)
+        if engine is not None and not engine.exact:
+            sampler_logprobs, logprobs = logprobs, in_parts(score, policy.model, batch)
     ends = torch.tensor(end_token_ids(policy.tokenizer), device=batch.ids.device)
     ended = (torch.isin(batch.responses, ends) & batch.response_mask).any(1)
-    return Rollout(batch, logprobs, reference, rewards, ended)
+    return Rollout(batch, logprobs, reference, rewards, ended, sampler_logprobs=sampler_logprobs)
 
 
 def respond(
@@ -255,29 +260,3 @@ def interleave(first: Rollout, second: Rollout) -> Rollout:
     count = len(first.rewards)
     places = [place for row in range(count) for place in (row, row + count)]
     return Rollout.concatenate([first, second]).rows(places)
-
-
-def check_start(rollout: Rollout, logprobs: Tensor, tolerance: float) -> None:
-    """Check that before the first update every probability ratio is 1 and every log-ratio 0.
-
-    Otherwise sampling and scoring differ, and a method would optimize the difference.
-
-    Args:
-        rollout: Responses of the untrained policy.
-        logprobs: Their log-probabilities as the loss computes them, [B, T] (nats).
-        tolerance: How far a token's log-probabilities may be apart (nats).
-
-    Raises:
-        RuntimeError: They are further apart.
-    """
-    import torch
-
-    with torch.no_grad():
-        sampled, reference = rollout.logprobs, rollout.reference_logprobs
-        ratio = float((logprobs - sampled)[rollout.mask].abs().max())
-        kl = float((sampled - reference)[rollout.mask].abs().max())
-    if max(ratio, kl) > tolerance:
-        raise RuntimeError(
-            f"before the first update a token's log-probability is {ratio:.2g} nats from that "
-            f"taken while sampling and {kl:.2g} from the reference's: sampling and scoring differ"
-        )

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models import distributed
-from methods.core.models.batch import by_length
 from methods.core.models.loading import use_bf16
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.sampling import SamplingParams, derive_seed
+from methods.core.online.agreement import Agreement, weighted
 from methods.core.online.critic import token_values
+from methods.core.online.learning import Learning
 from methods.core.online.rewards import gather_rewards
 from methods.core.online.rollout import (
     Rollout,
-    check_start,
     collect,
     draw_prompts,
     gather,
@@ -26,7 +25,6 @@ from methods.core.online.rollout import (
 from methods.core.online.settings import OnlineSettings
 from methods.core.online.surrogates import Average
 from methods.core.training.context import Context
-from methods.core.training.memory import is_out_of_memory
 from methods.core.training.optimization import Optimization, TrainedModel
 from methods.core.training.trainer import whole_batches
 
@@ -70,8 +68,9 @@ class OnlineRun:
             epsilon=1e-5,
         )
         self.update = 0
-        self._weight, self._first, self._fits = 1.0, True, True
-        self._recorded: list[tuple[float, dict[str, Tensor]]] = []
+        self._learning = Learning(self._optimization, settings)
+        bf16 = use_bf16(self.policy.model, context.device)
+        self._agreement = Agreement(self.policy, context.sampling, bf16=bf16)
         self._rollout: Rollout | None = None
         self._started = self._sampled = time.perf_counter()
         self._resume()
@@ -108,6 +107,7 @@ class OnlineRun:
         # Sampled at the precision of the training, so that the ratios start at 1.
         with self._optimization.autocast(), torch.no_grad():
             rollout = collect(self.context, self.policy, repeated, self.seed())
+            self._agreement.check_rollout(rollout, self.update)
             if self.critic is not None:
                 rollout = replace(
                     rollout, values=in_parts(token_values, self.critic, rollout.batch, 1)
@@ -151,73 +151,8 @@ class OnlineRun:
             over: What the loss is a mean of: see `average`.
             group: Rows that stay together, where a loss compares them.
         """
-        import torch
-
         self._sampled = time.perf_counter()
-        order = torch.Generator().manual_seed(self.seed())
-        groups = torch.arange(len(rollout.rewards)).view(-1, group)
-        world_size, count = distributed.world_size(), min(self.settings.minibatches, len(groups))
-        self._optimization.train_mode(True)
-        for _ in range(self.settings.epochs):
-            shuffled = torch.randperm(len(groups), generator=order)
-            for chosen in shuffled.tensor_split(count):
-                local = chosen[distributed.rank() :: world_size]
-                # A process without rows joins in with a weight of 0: all average their gradients.
-                rows = groups[local if len(local) else chosen[:1]]
-                weight = world_size if len(local) else 0.0
-                yield from self._minibatch(
-                    rollout, groups[chosen].tolist(), rows.tolist(), over, weight
-                )
-                self._optimization.step()
-        self._optimization.train_mode(False)
-
-    def _minibatch(
-        self,
-        rollout: Rollout,
-        whole: list[list[int]],
-        local: list[list[int]],
-        over: Average,
-        weight: float,
-    ) -> Iterator[Rollout]:
-        """Yield the parts of a minibatch; see `_parts`."""
-        recorded = len(self._recorded)
-        while True:
-            self._fits = True
-            for part, share in self._parts(rollout, whole, local, over):
-                # Each part's mean counts by its share: parts differ in their tokens.
-                self._weight = weight * share
-                yield part
-                if not self._fits:
-                    break
-            else:
-                return
-            del self._recorded[recorded:]
-            longest = max(rollout.batch.lengths[row] for group in local for row in group)
-            self._optimization.use_smaller_micro_batches(longest * len(local[0]))
-
-    def _parts(
-        self,
-        rollout: Rollout,
-        whole: list[list[int]],
-        local: list[list[int]],
-        over: Average,
-    ) -> Iterator[tuple[Rollout, float]]:
-        """Yield the parts of this process's rows, of similar length each, with their shares.
-
-        Args:
-            rollout: The rollouts of all processes.
-            whole: The rows of the minibatch in all processes, group by group.
-            local: The rows of the minibatch in this process, group by group.
-            over: What the loss is a mean of.
-        """
-        lengths, tokens = rollout.batch.lengths, rollout.batch.response_lengths
-        size = [tokens[row] if over == "tokens" else 1 for row in range(len(tokens))]
-        total = sum(size[row] for group in whole for row in group)
-        longest = [max(lengths[row] for row in group) for group in local]
-        most = max(1, self._optimization.micro_batch_tokens // len(local[0]))
-        for numbers in by_length(longest, most):
-            rows = [row for number in numbers for row in local[number]]
-            yield rollout.rows(rows), sum(size[row] for row in rows) / total
+        yield from self._learning.minibatches(weighted(rollout), over, group, self.seed())
 
     def logprobs(self, part: Rollout) -> Tensor:
         """Return the policy's log-probabilities of the response tokens, [B, T] (nats).
@@ -225,14 +160,12 @@ class OnlineRun:
         Raises:
             RuntimeError: Before the first step, they differ from those taken while sampling.
         """
-        logprobs = self._computed(
+        logprobs = self._learning.computed(
             lambda: token_logprobs(self.policy.model, part.batch, self.context.sampling),
             part.logprobs,
         )
-        if self.update == 0 and self._first:
-            bf16 = use_bf16(self.policy.model, self.context.device)
-            check_start(part, logprobs, tolerance=0.5 if bf16 else 1e-2)
-            self._first = False
+        if self.update == 0 and self._learning.fits:
+            self._agreement.check_start(part, logprobs)
         return logprobs
 
     def values(self, part: Rollout) -> Tensor:
@@ -243,27 +176,10 @@ class OnlineRun:
         """
         if self.critic is None:
             raise ValueError("this run has no critic")
-        critic, placeholder = self.critic, part.values[:, :-1]
-        return self._computed(lambda: token_values(critic, part.batch)[:, :-1], placeholder)
-
-    def _computed(self, compute: Callable[[], Tensor], placeholder: Tensor) -> Tensor:
-        """Return what is computed with gradients, or a placeholder where memory ran out.
-
-        The method goes on with it, unaware, and `minibatches` then repeats the minibatch.
-        """
-        if self._fits:
-            try:
-                with self._optimization.autocast():
-                    return compute()
-            except RuntimeError as error:
-                self._note(error)
-        return placeholder.detach().clone().requires_grad_()
-
-    def _note(self, error: RuntimeError) -> None:
-        """Note that the part does not fit into memory; raise any other error."""
-        if not is_out_of_memory(error):
-            raise error
-        self._fits = False
+        critic = self.critic
+        return self._learning.computed(
+            lambda: token_values(critic, part.batch)[:, :-1], part.values[:, :-1]
+        )
 
     def backward(self, loss: Tensor, **metrics: Tensor) -> None:
         """Add the gradient of a part's mean loss.
@@ -272,13 +188,7 @@ class OnlineRun:
             loss: A scalar.
             **metrics: What to log of this part, as scalars: their means over the update.
         """
-        if self._fits:
-            try:
-                self._optimization.backward(loss * self._weight)
-            except RuntimeError as error:
-                self._note(error)
-        recorded = {"loss": loss, **metrics}
-        self._recorded.append((self._weight, {n: v.detach() for n, v in recorded.items()}))
+        self._learning.backward(loss, **metrics)
 
     def end_update(self, **metrics: float | Tensor) -> None:
         """Log the update, keep a checkpoint if one is due, and save if it is time.
@@ -302,7 +212,8 @@ class OnlineRun:
         self.context.log(
             self.update * size,
             **rollout_metrics,
-            **self._means(),
+            **self._agreement.take_metrics(),
+            **self._learning.means(),
             **{name: float(metric) for name, metric in metrics.items()},
             **norms,
             **learning,
@@ -311,16 +222,6 @@ class OnlineRun:
         self.context.checkpoint(self.update * size, self.updates * size, self.policy)
         if self.update % self.settings.save_every == 0:
             self._save()
-
-    def _means(self) -> dict[str, float]:
-        """Return the means of the recorded metrics."""
-        recorded, self._recorded = self._recorded, []
-        total = sum(weight for weight, _ in recorded) or 1.0
-        names = recorded[0][1] if recorded else {}
-        return {
-            name: sum(weight * float(metrics[name]) for weight, metrics in recorded) / total
-            for name in names
-        }
 
     def _save(self) -> None:
         progress = {"update": self.update, "state": self.state}

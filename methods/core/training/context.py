@@ -85,8 +85,10 @@ class Context:
         """The frozen SFT policy. Where adapters are trained, it is the model under them."""
         if self.loading.adapters:
             started = self._started or self.start()
-            return ModelPolicy(AdapterOff(started.model), started.tokenizer)
+            off = AdapterOff(started.model)
+            return ModelPolicy(off, started.tokenizer, sampler=self.loading.sampler)
         policy = ModelPolicy.load(self.sft, self.device)
+        policy.engines.sampler = self.loading.sampler
         policy.model.requires_grad_(False)
         return self._counted(policy)
 
@@ -98,15 +100,20 @@ class Context:
                 "zero", and any other reward model, starts from the SFT policy with a head of zeros.
         """
         options = self.loading.options(self.device)
-        from_reward = start == "reward_model" and self._reward_shares_tokens()
-        if from_reward and self.reward_folder:
+        if self.starts_from_reward(start) and self.reward_folder:
             model = load_classifier(self.reward_folder, num_labels=1, **options)
         else:
             model = load_classifier(self.sft, new_head=True, num_labels=1, **options)
-        if not from_reward:
             model.score.weight.data.zero_()
         model = without_dropout(adapted(model.eval(), self.loading, head="score"))
         return self._counter.count_tokens(model.to(self.device))
+
+    def starts_from_reward(self, start: Literal["reward_model", "zero"]) -> bool:
+        """Return whether `value_model` starts from the reward model.
+
+        Its values are then rewards as `reward` returns them, not as a method may scale them.
+        """
+        return start == "reward_model" and self._reward_shares_tokens()
 
     def _reward_shares_tokens(self) -> bool:
         from transformers import AutoTokenizer

@@ -105,6 +105,7 @@ class UnpairedLogprobs(NamedTuple):
         unrelated_ratio: The mean log-ratio of policy to reference of prompts with responses to
             other prompts, over the whole batch: a scalar without gradient. Only where the method
             asks for it.
+        shift: What the method made of the whole batch, where it asks for that: see `fit_unpaired`.
     """
 
     response: Tensor
@@ -112,6 +113,7 @@ class UnpairedLogprobs(NamedTuple):
     liked: Tensor
     tokens: TokenLogprobs = None  # type: ignore[assignment]
     unrelated_ratio: Tensor = None  # type: ignore[assignment]
+    shift: Tensor | float = 0.0
 
     @property
     def ratio(self) -> Tensor:

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 # Memory for the activations of a micro-batch (bytes): on a CPU, and as a share of a GPU's memory.
 CPU_ACTIVATIONS = 4 * 2**30
 GPU_SHARE = 0.25
-REMEDIES = (
-    "train adapters (loading.lora.rank), set loading.gradient_checkpointing, or allow fewer tokens "
-    "(response_tokens, max_prompt_tokens)"
-)
 
 
 class StepTooLargeError(RuntimeError):

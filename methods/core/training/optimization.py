@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from methods.core.models import distributed
 from methods.core.models.loading import trainable_weights
 from methods.core.training.context import Context
-from methods.core.training.memory import REMEDIES, StepTooLargeError, micro_batch_tokens
-from methods.core.training.trainer import Diverged, autocast
+from methods.core.training.memory import StepTooLargeError, micro_batch_tokens
+from methods.core.training.trainer import LOWER_LEARNING_RATE, Diverged, autocast
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +114,7 @@ class Optimization:
             torch.cuda.empty_cache()
         if self.micro_batch_tokens <= longest or distributed.is_distributed():
             raise StepTooLargeError(
-                f"out of memory with a micro-batch of {self.micro_batch_tokens} tokens: {REMEDIES}"
+                f"out of memory with a micro-batch of {self.micro_batch_tokens} tokens"
             )
         self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
         self._context.count_halving()
@@ -154,7 +154,10 @@ class Optimization:
         self._norms = []
         for name, norm in zip(self.models, means, strict=True):
             if not math.isfinite(norm):
-                raise Diverged(f"the gradient norm of the {name.replace('_', ' ')} is {norm}")
+                raise Diverged(
+                    f"the gradient norm of the {name.replace('_', ' ')} is {norm}: "
+                    f"{LOWER_LEARNING_RATE}"
+                )
         return {
             f"{name}_gradient_norm": norm for name, norm in zip(self.models, means, strict=True)
         }

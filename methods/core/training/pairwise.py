@@ -41,6 +41,9 @@ class MovingReference(Protocol):
         """Called after each step, with the number of steps so far."""
 
 
+# What the losses of a batch share, given the step, and the log-ratios and labels of the whole batch
+# in this process, [B] each, without gradient.
+Shift = Callable[[int, "Tensor", "Tensor"], "Tensor"]
 # What is added to the mean loss of a step, given the policy, the batch's prompts, and the step.
 Regularizer = Callable[[ModelPolicy, Sequence[str], int], "Tensor"]
 
@@ -88,6 +91,7 @@ def fit_unpaired(
     schedule: Schedule,
     *,
     unrelated: bool = False,
+    shift: Shift | None = None,
 ) -> ModelPolicy:
     """Train a fresh copy of the SFT policy on single responses that were liked or not.
 
@@ -96,6 +100,7 @@ def fit_unpaired(
         loss: Returns the loss of each response, [B].
         schedule: How long and how fast to train.
         unrelated: Whether the loss reads `UnpairedLogprobs.unrelated_ratio`.
+        shift: Returns what the loss reads as `UnpairedLogprobs.shift`. A step may be repeated.
 
     Returns:
         The trained policy.
@@ -106,14 +111,14 @@ def fit_unpaired(
     """
 
     def losses(
-        tokens: TokenLogprobs, liked: Tensor, unrelated_ratio: Any
+        tokens: TokenLogprobs, liked: Tensor, unrelated_ratio: Any, shift: Any
     ) -> tuple[Tensor, dict[str, Tensor]]:
         sums = tokens.policy.sum(1), tokens.reference.sum(1)
-        logprobs = UnpairedLogprobs(*sums, liked, tokens, unrelated_ratio)
+        logprobs = UnpairedLogprobs(*sums, liked, tokens, unrelated_ratio, shift)
         return loss(logprobs), logprobs.metrics()
 
     examples = [Example(u.prompt, (u.completion,), u.label) for u in context.feedback]
-    return _fit(context, examples, losses, schedule, unrelated=unrelated)
+    return _fit(context, examples, losses, schedule, unrelated=unrelated, shift=shift)
 
 
 def _fit(
@@ -139,12 +144,14 @@ class _Run:
         *,
         collision: bool = False,
         unrelated: bool = False,
+        shift: Shift | None = None,
         reference: Callable[[ModelPolicy], MovingReference] | None = None,
         regularizer: Regularizer | None = None,
     ) -> None:
         self.context, self.policy, self.losses = context, policy, losses
         self.batch_size = schedule.batch_size
-        self.collision, self.unrelated, self.regularizer = collision, unrelated, regularizer
+        self.collision, self.unrelated, self.shift = collision, unrelated, shift
+        self.regularizer = regularizer
         self.data = Examples(context, policy, examples)
         self.lengths = self.data.lengths()
         self.steps = training_rows(context, schedule, self.lengths)
@@ -175,7 +182,6 @@ class _Run:
 
         A step that runs out of memory is repeated in smaller micro-batches.
         """
-        # As many micro-batches in every process: a loss may wait for those of the others.
         longest = self.data.width * max(self.lengths[row] for row in batch_rows)
         while True:
             size = max(1, self.optimization.micro_batch_tokens // longest)
@@ -197,9 +203,13 @@ class _Run:
         rows = local_rows(batch_rows)
         unrelated_ratio = self.unrelated_ratio(batch_rows) if self.unrelated else None
         parts = []
-        for part in micro_batches(rows, self.lengths, size):
+        micro = micro_batches(rows, self.lengths, size)
+        shift: Any = self.whole_batch_shift(micro, step) if self.shift and len(micro) > 1 else None
+        for part in micro:
             tokens, liked = self.tokens(part), self.data.liked(part)
-            losses, metrics = self.losses(tokens, liked, unrelated_ratio)
+            if self.shift and shift is None:
+                shift = self.shift(step, log_ratios(tokens), liked)
+            losses, metrics = self.losses(tokens, liked, unrelated_ratio, shift)
             check_shape("loss", losses, torch.Size([len(part)]), "row")
             self.optimization.backward(losses.sum() / len(rows))
             metrics, share = {"loss": losses.mean(), **metrics}, len(part) / len(rows)
@@ -227,6 +237,15 @@ class _Run:
         collision = [column.detach() for column in collisions]
         return TokenLogprobs(logprobs, reference, batch.response_mask, *collision)
 
+    def whole_batch_shift(self, micro: Sequence[Sequence[int]], step: int) -> Tensor:
+        """Return the shift of a batch of several micro-batches, by a pass of its own."""
+        import torch
+
+        assert self.shift is not None
+        with torch.no_grad():
+            ratios = torch.cat([log_ratios(self.tokens(part)) for part in micro])
+        return self.shift(step, ratios, self.data.liked([row for part in micro for row in part]))
+
     def unrelated_ratio(self, rows: Sequence[int]) -> Tensor:
         """Return the mean log-ratio of prompts with the responses to others, a scalar.
 
@@ -253,6 +272,11 @@ class _Run:
         for name in means:
             means[name] = sum(process[name] for process in everywhere) / len(everywhere)
         self.context.log(step * self.batch_size, **means, **norms)
+
+
+def log_ratios(tokens: TokenLogprobs) -> Tensor:
+    """Return the log-ratio of policy to reference of each response, [B], without gradient."""
+    return tokens.policy.detach().sum(1) - tokens.reference.sum(1)
 
 
 def tokens_and_collisions(logprobs: Tensor, tokens: Tensor) -> Tensor:

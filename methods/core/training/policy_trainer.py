@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context
-from methods.core.training.trainer import Diverged, Schedule, every_step, train_quietly
+from methods.core.training.trainer import (
+    LOWER_LEARNING_RATE,
+    Diverged,
+    Schedule,
+    every_step,
+    train_quietly,
+)
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -76,6 +82,8 @@ def log_curves(
         if "loss" not in entry:
             continue
         if not math.isfinite(entry["loss"]):
-            raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")
+            raise Diverged(
+                f"loss is {entry['loss']} at step {entry['step']}: {LOWER_LEARNING_RATE}"
+            )
         point = {ours: float(entry[theirs]) for theirs, ours in curves.items() if theirs in entry}
         context.log(int(entry["step"]) * batch_size, **point)

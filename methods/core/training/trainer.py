@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 LOGGING_STEPS = 10
 
 
+# What to do about it, at the end of a message.
+LOWER_LEARNING_RATE = "lower the learning rate"
+
+
 class Diverged(RuntimeError):
     """Training produced a number that is not finite."""
 
@@ -72,7 +76,10 @@ def whole_batches(wanted: int, budget: int, size: int) -> int:
     """
     count = min(wanted, budget)
     if budget and count < size:
-        raise ValueError(f"{count} examples or episodes are too few for a batch of {size}")
+        raise ValueError(
+            f"{count} examples or episodes are too few for a batch of {size}: lower batch_size, or "
+            "raise the budget and the method's examples or episodes"
+        )
     return count // size
 
 
@@ -202,4 +209,4 @@ def check_finite(model: torch.nn.Module) -> None:
     """Raise Diverged if a weight is not a finite number."""
     for name, weight in model.named_parameters():
         if not bool(weight.isfinite().all()):
-            raise Diverged(f"{name} is not finite")
+            raise Diverged(f"{name} is not finite: {LOWER_LEARNING_RATE}")

@@ -18,7 +18,13 @@ from methods.core.models.text import (
 from methods.core.online.rewards import finite_rewards
 from methods.core.online.rollout import draw_prompts
 from methods.core.training.context import Context
-from methods.core.training.trainer import Diverged, every_save, every_step, train_quietly
+from methods.core.training.trainer import (
+    LOWER_LEARNING_RATE,
+    Diverged,
+    every_save,
+    every_step,
+    train_quietly,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -162,4 +168,4 @@ def up_to_end(ids: list[int], ends: Sequence[int]) -> list[int]:
 
 def _check_loss(entry: dict[str, float]) -> None:
     if not math.isfinite(entry["loss"]):
-        raise Diverged(f"loss is {entry['loss']} at step {entry['step']}")
+        raise Diverged(f"loss is {entry['loss']} at step {entry['step']}: {LOWER_LEARNING_RATE}")

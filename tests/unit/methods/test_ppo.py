@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import pvariance
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from helpers.models import PROMPTS, SAMPLING, likes_a, same, small_context, weig
 
 from methods.base import Context, Diverged
 from methods.core.models.logprobs import token_logprobs
-from methods.core.online.rollout import check_start, collect
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.reward import RewardModel
+from methods.core.online.rollout import collect
 
 MakeContext = Callable[..., Context]
 # With all that changes between updates: the KL coefficient, and the scale of the rewards.
@@ -62,8 +65,6 @@ def test_before_the_first_update_kl_is_0_and_ratios_are_1(make_context: MakeCont
     ratios = (logprobs - rollout.logprobs)[rollout.mask].exp()
     assert torch.allclose(ratios, torch.ones_like(ratios), atol=1e-4)
     assert rollout.kl() == pytest.approx(0.0, abs=1e-4)
-    with pytest.raises(RuntimeError, match="sampling and scoring differ"):
-        check_start(rollout, logprobs + 0.5, tolerance=0.01)
 
 
 def untimed(curves: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -142,3 +143,36 @@ def test_the_same_options_change_nothing(
     make_context: MakeContext, default_weights: list[torch.Tensor]
 ) -> None:
     assert same(default_weights, weights(SHORT_PPO.train(make_context())))
+
+
+def test_the_scale_of_rewards_is_that_of_a_critic_that_starts_from_the_reward_model(
+    make_context: MakeContext, sft_folder: Path, tmp_path: Path
+) -> None:
+    from bench.pipeline.stages.training.reward_training import new_reward_model
+
+    tokenizer = ModelPolicy.load(sft_folder, "cpu").tokenizer
+    RewardModel(new_reward_model(sft_folder, 0), tokenizer).save(tmp_path / "reward")
+    model = RewardModel.load(tmp_path / "reward", "cpu")
+    sampled: list[float] = []
+
+    def reward(prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        sampled[:] = model(prompts, responses)
+        return list(sampled)
+
+    one_update = replace(
+        QUICK_PPO, episodes=96, batch_size=96, epochs=1, minibatches=1, kl_coef=0.0
+    )
+    points = {}
+    for scaling in ("none", "center", "standardize"):
+        context = make_context(reward=reward, reward_folder=tmp_path / "reward")
+        assert context.starts_from_reward("reward_model") and not context.starts_from_reward("zero")
+        replace(one_update, reward_scaling=scaling, value_init="reward_model").train(context)
+        [points[scaling]] = context.curves
+    # A critic on the scale of the rewards errs equally on each scale, and the advantages are equal.
+    squared = {"none": 1.0, "center": 1.0, "standardize": pvariance(sampled)}
+    assert squared["standardize"] < 0.5
+    for scaling, point in points.items():
+        error = points["none"]["value_loss"] / squared[scaling]
+        assert point["value_loss"] == pytest.approx(error, rel=1e-3)
+        gradient = points["none"]["policy_gradient_norm"]
+        assert point["policy_gradient_norm"] == pytest.approx(gradient, rel=1e-3)

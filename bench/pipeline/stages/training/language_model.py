@@ -133,7 +133,7 @@ def fine_tune(
         examples: Prompts with responses.
         training: Epochs, batch size and learning rate.
         device: "cpu" or "cuda".
-        seed: Of the order of the examples.
+        seed: Of the order of the examples and of new adapters.
         workdir: A folder for the trainer.
         loading: Precision, adapters and batching.
 
@@ -143,7 +143,7 @@ def fine_tune(
     Raises:
         Diverged: A weight is not finite.
     """
-    model = adapted(model, loading)
+    model = adapted(model, loading, seed=seed)
     examples, order = ordered_by_length(tokenizer, examples, training, seed, loading)
     train_on_responses(
         model,

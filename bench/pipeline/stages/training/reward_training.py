@@ -48,7 +48,7 @@ def train_reward_model(
         labels: All of one kind.
         training: Epochs, batch size, learning rate, and how many layers are kept.
         device: "cpu" or "cuda".
-        seed: Of the new head and the order of the labels.
+        seed: Of the new head, new adapters, and the order of the labels.
         workdir: A folder for the trainer.
         loading: Precision, adapters and batching.
 
@@ -62,7 +62,7 @@ def train_reward_model(
 
     tokenizer = AutoTokenizer.from_pretrained(sft)
     model = new_reward_model(sft, seed, training.layers, loading, device)
-    model = adapted(model, loading, head="score")
+    model = adapted(model, loading, head="score", seed=seed)
     rows, order = token_rows(tokenizer, labels, positions_of(model)), {}
     longest = max(sum(map(len, row.responses)) for row in rows)
     most = micro_batch_tokens([model], loading, device)

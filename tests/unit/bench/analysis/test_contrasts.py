@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers.sampled_prompts import TASK, crossed_values, recorded_results
 from helpers.synthetic import fail, make_results, make_runs, write_folder
 
-from bench.analysis.contrasts import contrast, declared, exploratory, with_verdict
-from bench.analysis.selection import selected_rows
-from bench.analysis.statistics import paired_interval
+from bench.analysis.contrasts import all_with_verdict, contrast, declared, exploratory, with_verdict
+from bench.analysis.selection import selected_rewards, selected_rows
+from bench.analysis.statistics import (
+    crossed_interval,
+    crossed_mean,
+    holm,
+    paired_interval,
+    verdict,
+)
 from bench.errors import UserError
 from bench.results.loading import Results, load_results
 from bench.results.schema import RUNS
@@ -32,7 +42,8 @@ def test_differences_are_paired_by_seed() -> None:
         rows[rows["method"] == method].set_index("seed")["reward"][[0, 1, 3]].tolist()
         for method in ("ppo", "dpo")
     )
-    assert contrast(rows, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
+    rewards = selected_rewards(make_results({"runs": shuffled}), "polite")
+    assert contrast(rewards, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
 
 
 def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:
@@ -94,3 +105,77 @@ def test_contrasts_that_cannot_be_read_are_refused(text: str) -> None:
 
 def test_an_experiment_without_text_declares_nothing() -> None:
     assert declared(make_results({})) == []
+
+
+def shared_prompts(mean: float, seed_deviation: float, seeds: int = 6) -> Results:
+    """DPO above PPO by this much, over 64 prompts that differ by 1."""
+    difference = crossed_values(mean, seeds, 64, seed_deviation)
+    ppo = np.random.default_rng(1).normal(size=difference.shape)
+    return recorded_results({"ppo": ppo, "dpo": ppo + difference}, [("dpo", "ppo")])
+
+
+def test_where_seeds_share_prompts_a_contrast_rests_on_both() -> None:
+    results = shared_prompts(0.3, 0.02)
+    [comparison] = with_verdict(results, TASK)
+    difference = crossed_values(0.3, 6, 64, 0.02)
+    found = comparison.contrast
+    assert found.difference == pytest.approx(crossed_interval(difference))
+    assert found.over_prompts is not None and found.over_prompts.prompts == 64
+    assert found.over_prompts.p == pytest.approx(crossed_mean(difference).p())
+    assert found.p == max(found.sign_flip_p, found.over_prompts.p)
+    assert found.over_prompts.from_prompts > 0.9 and found.over_prompts.from_seeds < 0.05
+
+
+def test_agreeing_seeds_are_no_verdict_where_prompts_differ() -> None:
+    # On these prompts all seeds have the same sign; on others they might all have the other.
+    [comparison] = with_verdict(shared_prompts(0.1, 0.02), TASK)
+    assert verdict(comparison.contrast.differences) == "better"
+    assert comparison.verdict == "none" and comparison.holm_p > 0.05
+    [comparison] = with_verdict(shared_prompts(0.5, 0.02), TASK)
+    assert comparison.verdict == "better" and comparison.holm_p == pytest.approx(2 / 64)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_fewer_seeds_have_an_interval_over_prompts_and_no_verdict(seeds: int) -> None:
+    [comparison] = with_verdict(shared_prompts(0.9, 0.02, seeds), TASK)
+    assert comparison.contrast.difference.low > 0
+    assert comparison.verdict == "too few seeds"
+
+
+def test_without_rewards_on_each_prompt_there_is_no_verdict() -> None:
+    results = shared_prompts(0.9, 0.02)
+    missing = replace(results, samples=results.samples.iloc[:0])
+    [comparison] = with_verdict(missing, TASK)
+    assert comparison.verdict == "no prompts"
+    assert math.isnan(comparison.contrast.difference.half_width)
+    assert comparison.contrast.difference.mean == pytest.approx(
+        crossed_values(0.9, 6, 64, 0.02).mean()
+    )
+
+
+def test_only_seeds_that_both_finished_count() -> None:
+    results = shared_prompts(0.9, 0.02, 8)
+    lost = (results.runs["method"] == "ppo") & (results.runs["seed"] == 3)
+    results = replace(results, runs=fail(results.runs, lost, "nan"))
+    [comparison] = with_verdict(results, TASK)
+    difference = np.delete(crossed_values(0.9, 8, 64, 0.02), 3, axis=0)
+    assert comparison.contrast.difference == pytest.approx(crossed_interval(difference))
+
+
+def test_prompts_of_embedded_tasks_are_no_sample(tmp_path: Path) -> None:
+    results = ordered(tmp_path, [("ppo", "dpo")])
+    for name, sampled in (("polite", False), ("exact", False), ("sentiment", True)):
+        manifest = {"tasks": {"polite": {"task": name}}}
+        assert replace(results, manifest=manifest).has_sampled_prompts("polite") == sampled
+    judged = replace(results, manifest={}, runs=results.runs.assign(reward_source="judge"))
+    assert judged.has_sampled_prompts("polite")
+
+
+def test_the_correction_is_for_the_contrasts_of_all_tasks(tmp_path: Path) -> None:
+    runs = make_runs(["polite", "haiku", "exact"], ["sft", "dpo", "ppo"], 7)
+    runs.loc[(runs["method"] == "ppo") & (runs["task"] != "exact"), "reward"] += 2.0
+    runs.loc[(runs["task"] == "exact"), "reward"] = runs["seed"] % 2 * (runs["method"] == "ppo")
+    by_task = all_with_verdict(load_results(write_folder(tmp_path, runs, [("ppo", "dpo")])))
+    corrected = {task: comparison.holm_p for task, [comparison] in by_task.items()}
+    p_values = {task: comparison.contrast.p for task, [comparison] in by_task.items()}
+    assert corrected == holm(p_values) and corrected["polite"] == pytest.approx(3 * 2 / 128)

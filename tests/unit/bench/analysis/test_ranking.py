@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.sampled_prompts import TASK, recorded_results
 from helpers.synthetic import fail, make_runs, small_results, write_folder
 from scipy.stats import rankdata
 
@@ -19,6 +20,7 @@ from bench.analysis.ranking import (
     normalized_gain,
     normalized_gains,
     places,
+    prompt_rewards,
     seed_ranks,
 )
 from bench.analysis.selection import select_settings, selected_rows
@@ -130,3 +132,24 @@ def test_improvement_is_a_mean_over_tasks() -> None:
     gains = normalized_gains(small_results())
     # 4 of 4 pairs of seeds on a, and on b 3 of 4 with ties half.
     assert improvement(gains, "dpo", "sft").mean == pytest.approx((1 + 3 / 4) / 2)
+
+
+def test_prompts_that_seeds_share_are_resampled() -> None:
+    # On one prompt of two, dpo is better at every seed by less than ppo is on the other.
+    ppo = np.array([[3.0, 0.0]] * 4)
+    results = recorded_results({"dpo": np.ones_like(ppo), "ppo": ppo})
+    ranks = seed_ranks(results)
+    rewards = prompt_rewards(results, ranks)
+    assert rewards[TASK].shape == (4, 2, 2)
+    by_method = {method.method: method for method in mean_ranks(ranks, rewards, resamples=4000)}
+    # All seeds agree; of four draws of prompts one has the second prompt alone.
+    assert by_method["ppo"].mean_rank.mean == 1.0
+    assert by_method["ppo"].best == pytest.approx(0.75, abs=0.03)
+    assert by_method["ppo"].mean_rank.high == 2.0
+    seeds_alone = {method.method: method for method in mean_ranks(ranks)}
+    assert seeds_alone["ppo"].mean_rank.high == 1.0
+
+
+def test_prompts_of_embedded_tasks_are_not_resampled(tmp_path: Path) -> None:
+    results = loaded(tmp_path, make_runs(["polite"], ["sft", "dpo", "ppo"], 3))
+    assert prompt_rewards(results, seed_ranks(results)) == {}

@@ -46,6 +46,36 @@ def test_a_setting_does_not_win_by_losing_seeds() -> None:
     assert seed_counts(broken, "polite", "dpo", None) == (0, 3)
 
 
+def lost_on(runs: pd.DataFrame, method: str, strength: float, seed: int) -> pd.Series:
+    named = (runs["method"] == method) & (runs["seed"] == seed)
+    return named & (runs["strength"].isna() | (runs["strength"] == strength))
+
+
+def test_settings_that_lost_different_seeds_are_compared_on_those_that_both_finished() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo"], 3)
+    runs = runs[runs["strength"].isna() | runs["strength"].isin([0.1, 0.4])]
+    # Seed 0 is easy. On seed 2, which both finish, 0.1 is better.
+    runs["reward"] = 0.0
+    runs.loc[runs["seed"] == 0, "reward"] = 9.0
+    runs.loc[lost_on(runs, "dpo", 0.1, 2), "reward"] = 1.0
+    lost = lost_on(runs, "dpo", 0.1, 0) | lost_on(runs, "dpo", 0.4, 1)
+    assert select_settings(RUNS.typed(fail(runs, lost, "lost")), "polite")["dpo"] == '{"beta": 0.1}'
+    # Without a seed in common, each has the mean of its own.
+    two = RUNS.typed(fail(runs, lost, "lost").query("seed < 2"))
+    assert select_settings(two, "polite")["dpo"] == '{"beta": 0.4}'
+
+
+def test_methods_that_lost_different_seeds_are_ordered_by_those_that_all_finished() -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 3)
+    runs = runs[runs["strength"].isna() | (runs["strength"] == 0.1)]
+    runs["reward"] = 0.0
+    runs.loc[runs["seed"] == 0, "reward"] = 9.0
+    runs.loc[lost_on(runs, "ppo", 0.1, 2), "reward"] = 1.0
+    lost = lost_on(runs, "ppo", 0.1, 0) | lost_on(runs, "dpo", 0.1, 1)
+    broken = RUNS.typed(fail(runs, lost, "lost"))
+    assert order_by_validation(broken, "polite")[0] == "ppo"
+
+
 def test_privileged_methods_are_not_in_the_order() -> None:
     runs = RUNS.typed(make_runs(["polite"], list(GRID), 6))
     assert order_by_validation(runs, "polite", {"ppo_gold"})[0] == "ppo"

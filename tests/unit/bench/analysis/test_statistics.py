@@ -22,6 +22,7 @@ from bench.analysis.statistics import (
     reward_within,
     seeds_for_verdict,
     sign_flip_p,
+    sign_flip_ps,
     stratified_bootstrap,
     two_way_error,
     verdict,
@@ -186,6 +187,16 @@ def test_holm_by_hand() -> None:
     corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert corrected == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     assert holm({"a": 0.7, "b": 0.9}) == {"a": 1.0, "b": 1.0}
+
+
+def test_holm_holds_its_level_over_three_tasks_and_a_correction_for_each_does_not() -> None:
+    differences = np.random.default_rng(0).normal(size=(3, 2000, 8))
+    p_values = np.array([sign_flip_ps(of_task) for of_task in differences])
+    assert p_values[0, 0] == sign_flip_p(differences[0, 0].tolist())
+    corrected = [min(holm(dict(enumerate(ps))).values()) for ps in p_values.T.tolist()]
+    noise = 3 * (0.05 * 0.95 / 2000) ** 0.5
+    assert np.mean(np.array(corrected) < SIGNIFICANCE) < 0.05 + noise
+    assert (p_values.min(0) < SIGNIFICANCE).mean() > 0.05 + noise
 
 
 def test_probability_of_improvement_is_mann_whitneys() -> None:

@@ -57,3 +57,16 @@ def test_keys_tell_values_and_kinds_of_dataclasses_apart() -> None:
     assert digest(annotator=Annotator(temperature=2.0)) != digest(annotator=Annotator())
     with pytest.raises(TypeError, match="cannot hash"):
         digest(a=object())
+
+
+def test_a_dropped_artifact_is_gone_with_its_work_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for key in ("one", "two"):
+        with store.create("kind", key) as folder:
+            (folder / "content").write_text(key)
+    (store.workdir("one") / "progress").write_text("half")
+    for _ in range(2):
+        store.drop("kind", "one")
+    assert not store.has("kind", "one") and store.has("kind", "two")
+    assert [place.name for place in (tmp_path / "kind").iterdir()] == ["two"]
+    assert not list((tmp_path / "work").iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.commands.columns import columns_page
+from bench.report.content.display import metric_help
 from bench.results.metrics import METRICS
 from bench.results.schema import TABLES
 
@@ -23,4 +24,5 @@ def test_every_column_and_metric_has_a_row() -> None:
         for column in table.columns:
             assert f"| `{column.name}` | {column.kind} | {column.help} |" in sections[table.file]
     for metric in METRICS:
-        assert f"| `{metric.name}` |" in sections["Metrics"] and metric.help in sections["Metrics"]
+        meaning = metric_help(metric, "gold or judge")
+        assert f"| `{metric.name}` |" in sections["Metrics"] and meaning in sections["Metrics"]

@@ -73,8 +73,9 @@ def test_the_results_folder_says_what_was_declared() -> None:
     assert experiment.model_dump()["contrasts"] == [("best_of_n", "sft"), ("dpo", "ppo")]
 
 
-def seeded(seeds: int, *contrasts: str) -> Experiment:
-    return declare(narrow(load_experiment("quick"), seeds=seeds), contrasts, [])
+def seeded(seeds: int, *contrasts: str, tasks: tuple[str, ...] = ("polite",)) -> Experiment:
+    experiment = narrow(load_experiment("quick"), tasks=tasks, seeds=seeds)
+    return declare(experiment, contrasts, [])
 
 
 def test_the_plan_says_how_many_seeds_a_verdict_needs() -> None:
@@ -86,3 +87,9 @@ def test_the_plan_says_how_many_seeds_a_verdict_needs() -> None:
     # 3 times 2 / 2^6 is 0.094, and 3 times 2 / 2^7 is 0.047.
     assert contrasts_line(seeded(6, *three)) == f"{said}; a verdict needs 7 seeds, not 6"
     assert contrasts_line(seeded(7, *three)) == said
+
+
+def test_contrasts_on_several_tasks_need_more_seeds() -> None:
+    two = ("polite", "exact")
+    assert contrasts_line(seeded(6, tasks=two)).endswith("; a verdict needs 7 seeds, not 6")
+    assert contrasts_line(seeded(7, tasks=two)) == "contrasts: dpo vs ppo"

@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers.jobs import die, rest, say, touch, wait_for
 
-from bench.execution.executors import Job, LocalExecutor, Outcome
+from bench.execution.executors import Job, LocalExecutor, Outcome, default_jobs
 
 
 def test_what_follows_from_a_job_is_done_after_what_was_waiting() -> None:
@@ -49,4 +49,11 @@ def test_a_death_fails_its_own_job_only() -> None:
         "8": "failed",
         "b": "ok",
     }
-    assert outcomes["9"].error.startswith("worker died: ")
+    assert outcomes["9"].error.startswith("worker died: EXIT(9)")
+
+
+def test_small_models_share_a_gpu_and_large_ones_do_not() -> None:
+    cores = default_jobs("cpu")
+    assert cores == default_jobs("cpu", small_models=False) >= 1
+    assert default_jobs("cuda") == min(cores, 8)
+    assert default_jobs("cuda", small_models=False) == 1

@@ -7,14 +7,15 @@ from pathlib import Path
 from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_judges import add_judges
 from rich.console import Console
+from rich.table import Table
 
-from bench.report.terminal import terminal_tables
+from bench.report.terminal import terminal_report
 
 
 def test_each_task_has_a_table_of_the_most_important_columns(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, make_runs(["polite", "haiku"], ["sft", "dpo", "ppo_gold"], 2))
     add_judges(folder, "haiku")
-    gold, judged = terminal_tables(folder)
+    gold, judged = [shown for shown in terminal_report(folder) if isinstance(shown, Table)]
     assert [column.header for column in gold.columns] == [
         "method",
         "setting",
@@ -34,6 +35,6 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     file = folder / "runs.csv"
     file.write_text(file.read_text().replace("dpo", "[red]dpo"))
     console = Console(width=120, record=True, file=(tmp_path / "shown").open("w"))
-    for table in terminal_tables(folder):
-        console.print(table)
+    for shown in terminal_report(folder):
+        console.print(shown)
     assert "[red]dpo" in console.export_text()

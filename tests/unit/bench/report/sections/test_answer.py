@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.sampled_prompts import TASK, crossed_values, recorded_results
 from helpers.synthetic import fail, make_runs, write_folder
 from helpers.synthetic_design import GRID
 
@@ -91,7 +92,7 @@ def test_more_contrasts_than_the_seeds_can_confirm_are_warned_of(tmp_path: Path)
     part = answer(ordered(tmp_path / "six", pairs), "polite")
     assert part.statement.count("No difference shown") == 2
     [warning] = part.warnings
-    assert "2 contrasts are declared" in warning and "below 0.062 with 6 seeds" in warning
+    assert "2 contrasts are tested, and" in warning and "below 0.062 with 6 seeds" in warning
     assert "Run 7 seeds" in warning
     enough = answer(ordered(tmp_path / "seven", pairs, seeds=7), "polite")
     assert enough.warnings == ()
@@ -164,9 +165,10 @@ def test_a_method_is_not_best_by_the_seeds_that_it_finished(tmp_path: Path) -> N
         "On validation prompts, best_of_n (at n 16) has the highest gold reward of the methods "
         "that were not given it and lost the fewest seeds."
     )
-    assert part.warnings[0] == (
-        "4 of 91 runs failed: 4 of ppo. Their seeds are missing from the numbers below. No rank "
-        "for ppo, which lost seeds that others finished."
+    assert part.warnings[:2] == (
+        "ppo failed in 4 of 28 runs: nan.",
+        "The numbers of ppo leave out seed 3, which other methods finished. Differences between "
+        "two methods are over the seeds that both finished. No rank for ppo.",
     )
 
 
@@ -185,4 +187,19 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
 def test_results_of_failed_runs_alone_have_no_verdict(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo"], 2)
     part = answer(loaded(tmp_path, fail(runs, runs["seed"] >= 0, "no disk")), "polite")
-    assert part.statement.startswith("No verdict: no run") and "10 of 10 runs" in part.warnings[0]
+    assert part.statement == "No verdict. Every method failed: no run finished."
+    assert part.warnings == ("sft failed in 2 of 2 runs and dpo in 8 of 8: no disk.",)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "basis"),
+    [(6, "6 seeds and 64 prompts)"), (1, "1 seed and 64 prompts, for this one training)")],
+)
+def test_intervals_say_what_they_rest_on_where_seeds_share_prompts(seeds: int, basis: str) -> None:
+    difference = crossed_values(0.5, seeds, 64, 0.02)
+    rewards = {"sft": np.zeros_like(difference), "dpo": difference}
+    results = recorded_results(rewards, [("dpo", "sft")])
+    text = " ".join(answer(results, TASK).paragraphs)
+    assert "above the SFT policy (95% interval" in text and basis in text
+    [note] = answer_section(results).notes
+    assert "Where all seeds share a sample of prompts, p is the larger" in note

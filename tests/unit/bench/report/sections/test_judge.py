@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -9,11 +10,12 @@ import pytest
 from helpers.report import as_frame
 from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_judges import add_judges
-from scipy.stats import binomtest
 
+from bench.analysis.agreement import wilson_interval
 from bench.report.sections.judge import (
     agreement_table,
     chosen_table,
+    errors_sentence,
     judge_section,
     judge_sentence,
     judge_warnings,
@@ -38,10 +40,9 @@ def test_agreement_is_shown_of_judge_reward_model_and_language_model(results: Re
         "71.0% [66.0%, 76.0%]",
         "66.0% [61.0%, 71.0%]",
     ]
-    # 63% of 38 comparisons, with a Wilson interval.
-    test = binomtest(round(0.63 * 38), 38).proportion_ci(method="wilson")
+    low, high = wilson_interval(0.63, 38)
     assert table["agrees with people"].tolist()[2] == (
-        f"63.0% [{100 * test.low:.1f}%, {100 * test.high:.1f}%]"
+        f"63.0% [{100 * low:.1f}%, {100 * high:.1f}%]"
     )
     assert table["preferences"].tolist() == ["400", "400", "38"]
 
@@ -56,15 +57,37 @@ def test_the_sentence_says_what_the_judge_is_and_how_good(results: Results) -> N
     sentence = judge_sentence(results, "haiku")
     assert "measured by a judge, a reward model." in sentence
     assert "71.0% [66.0%, 76.0%] of 400 held-out preferences" in sentence
-    assert judge_warnings(results, "haiku") == []
+    assert judge_warnings(results, "haiku") == [
+        "The judge has the same weights. The language model's verdicts on this page do not share "
+        "them. Where the judge is wrong, the reward model is wrong too in 69% of pairs; if they "
+        "erred independently, it would be 34%. Labels that people got wrong count as errors of "
+        "both."
+    ]
+
+
+def test_shared_errors_are_shown_with_their_intervals(results: Results) -> None:
+    sentence = errors_sentence(results, "haiku")
+    assert sentence.endswith(
+        "Their errors correlate by 0.47 [0.38, 0.56] and their margins correlate by 0.60 "
+        "[0.52, 0.67] (95% intervals over prompts, 400 held-out pairs)."
+    )
+    unknown = replace(results, stages=results.stages.assign(both_wrong=math.nan))
+    assert errors_sentence(unknown, "haiku") == ""
+    never = replace(results, stages=results.stages.assign(reward_accuracy=1.0, both_wrong=0.0))
+    assert errors_sentence(never, "haiku") == "The judge is wrong on none of 400 held-out pairs."
+
+
+def test_a_judge_with_weights_of_its_own_is_not_warned_of(results: Results) -> None:
+    about = {"tasks": {"haiku": {"judge": "a reward model", "judge_warning": ""}}}
+    assert judge_warnings(replace(results, manifest=about), "haiku") == []
 
 
 def test_a_judge_no_better_than_chance_is_warned_of(results: Results) -> None:
     doubtful = replace(results, stages=results.stages.assign(accuracy_low=0.49))
-    [warning] = judge_warnings(doubtful, "haiku")
+    *_, warning = judge_warnings(doubtful, "haiku")
     assert "not shown to be better than chance" in warning
     unknown = replace(results, stages=results.stages.iloc[:0])
-    [warning] = judge_warnings(unknown, "haiku")
+    *_, warning = judge_warnings(unknown, "haiku")
     assert "on — of — preferences" in warning
 
 
@@ -85,7 +108,8 @@ def test_methods_are_compared_with_what_people_chose(results: Results) -> None:
     section = judge_section(results)
     assert section is not None
     assert [part.heading for part in section.parts if part.heading] == [
-        "haiku: what people prefer: against what people chose"
+        "haiku: what people prefer: errors of judge and reward model",
+        "haiku: what people prefer: against what people chose",
     ]
 
 

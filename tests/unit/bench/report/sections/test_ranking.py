@@ -32,8 +32,19 @@ def test_a_method_with_a_failed_run_takes_no_rank(tmp_path: Path) -> None:
     lost = (runs["method"] == "ppo") & (runs["task"] == "polite") & (runs["seed"] == 1)
     table = as_frame(ranking_table(loaded(tmp_path, fail(runs, lost, "lost"))))
     columns = ["method", "rank", "mean rank", "pipelines"]
-    assert table[columns].to_numpy().tolist()[2] == ["ppo", "—", "—", "5/6"]
+    assert table[columns].to_numpy().tolist()[2] == ["ppo", "lost seeds", "—", "5/6"]
     assert table[["method", "rank"]].to_numpy().tolist()[:2] == [["dpo", "1"], ["sft", "2"]]
+
+
+def test_a_method_without_a_finished_run_is_listed_as_failed(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 1)
+    table = as_frame(ranking_table(loaded(tmp_path, fail(runs, runs["method"] == "ppo", "lost"))))
+    columns = ["method", "rank", "pipelines"]
+    assert table[columns].to_numpy().tolist() == [
+        ["dpo", "1", "1/1"],
+        ["sft", "2", "1/1"],
+        ["ppo (failed)", "failed", "0/1"],
+    ]
 
 
 def test_one_seed_gives_ranks_without_intervals(tmp_path: Path) -> None:

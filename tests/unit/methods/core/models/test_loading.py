@@ -157,3 +157,15 @@ def test_adapters_are_evaluated_on_the_weights_they_were_trained_on(
     weights = {p.dtype for n, p in loaded.model.named_parameters() if "lora" not in n}
     assert weights == {torch.bfloat16}
     assert loaded.logprobs(PROMPTS, texts, SAMPLING) == policy.logprobs(PROMPTS, texts, SAMPLING)
+
+
+def test_new_adapters_depend_on_their_seed_alone(sft_folder: Path) -> None:
+    first, second, third = (
+        adapted(ModelPolicy.load(sft_folder, "cpu").model, LORA, seed=seed).state_dict()
+        for seed in (0, 0, 1)
+    )
+    before = torch.get_rng_state()
+    adapted(ModelPolicy.load(sft_folder, "cpu").model, LORA, seed=2)
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], third[name]) for name in first)

@@ -14,6 +14,7 @@ from helpers.models import PROMPTS, same, weights
 from helpers.offline import SHORT, SIZE, STEPS, text
 
 from methods.base import Diverged
+from methods.bco import BCO
 from methods.core.feedback import Label, Pair, Unpaired
 from methods.core.models.batch import Batch
 from methods.core.models.loading import Loading
@@ -53,7 +54,7 @@ def dpo_loss(logprobs: PairLogprobs) -> torch.Tensor:
     return -torch.nn.functional.logsigmoid(0.5 * logprobs.margin)
 
 
-@pytest.mark.parametrize("method", [DPO(**SHORT), WPO(**SHORT), KTO(**SHORT)])
+@pytest.mark.parametrize("method", [DPO(**SHORT), WPO(**SHORT), KTO(**SHORT), BCO(**SHORT)])
 def test_a_batch_that_is_split_has_the_same_gradient(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss | UnpairedLoss
 ) -> None:
@@ -82,11 +83,14 @@ def test_a_batch_that_is_split_has_the_same_gradient(
     assert split.usage.train_tokens == whole.usage.train_tokens
 
 
-@pytest.mark.parametrize("method", [DPO(**SHORT), WPO(**SHORT), TRDPO(**SHORT), HyPO(**SHORT)])
+@pytest.mark.parametrize(
+    "method", [DPO(**SHORT), BCO(**SHORT), TRDPO(**SHORT), HyPO(**SHORT), KTO(**SHORT)]
+)
 def test_a_step_that_runs_out_of_memory_is_repeated_in_smaller_parts(
-    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: PairLoss | UnpairedLoss
 ) -> None:
-    whole, split = (make_context(labels=some_pairs()) for _ in range(2))
+    labels = some_unpaired() if method.feedback == "unpaired" else some_pairs()
+    whole, split = (make_context(labels=labels) for _ in range(2))
     expected = method.train(whole)
     limit_memory(monkeypatch, 150)
     trained = method.train(split)

@@ -1,0 +1,43 @@
+"""Sentences on responses that were cut at the longest length."""
+
+from __future__ import annotations
+
+from bench.analysis.selection import selected_rows
+from bench.report.content.display import listed, percent
+from bench.results.loading import Results, method_order
+
+# A smaller share of cut responses is not worth a warning.
+MOST_CUT = 0.1
+
+
+def cut_warnings(results: Results, task: str) -> list[str]:
+    """Warn where many responses of a selected setting, or of the SFT policy, were cut.
+
+    Where all responses are listed, those that do not end are responses like the others.
+    """
+    about = results.described("tasks").get(task, {})
+    rows = selected_rows(results.runs, task)
+    ended = rows.groupby("method", sort=False)["ended_rate"].mean().dropna()
+    cut = {method: 1 - float(ended[method]) for method in method_order(rows) if method in ended}
+    many = {method: share for method, share in cut.items() if share > MOST_CUT}
+    if not many or about.get("enumerable"):
+        return []
+    limit = (about.get("options") or {}).get("response_tokens")
+    at = f"cut at {limit} tokens" if limit else "cut at the longest length"
+    (first, share), *others = many.items()
+    parts = [f"{percent(share)} of {first}'s responses"]
+    parts += [f"{percent(share)} of {method}'s" for method, share in others]
+    return [f"{listed(parts)} were {at}. {_what_follows(cut, many, bool(limit))}"]
+
+
+def _what_follows(cut: dict[str, float], many: dict[str, float], has_option: bool) -> str:
+    """Say what cut responses mean: a limit that is too short, or policies that do not end."""
+    remedy = "; raise response_tokens" if has_option else ""
+    if "sft" in many or "sft" not in cut:
+        return f"Their rewards and lengths are of beginnings{remedy}."
+    trained = (
+        "Training made its responses longer"
+        if len(many) == 1
+        else ("Training made their responses longer")
+    )
+    return f"{trained}: of the SFT policy's, {percent(cut['sft'])} were cut{remedy}."

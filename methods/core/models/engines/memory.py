@@ -1,0 +1,57 @@
+"""How many rows are sampled at once: as many as the memory for keys, values and logits holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+GIB = 1 << 30
+MOST_ROWS = 1024
+# What sampling a token takes: logits, log-probabilities and probabilities in float32, and their
+# cumulative sum in float64, with a copy of each (bytes for each token of the vocabulary and row).
+BYTES_PER_LOGIT = 40
+# On a CPU (bytes). On a GPU, shares of its memory: the rest is for training and other models.
+CACHE_BYTES, LOGITS_BYTES = GIB, GIB
+CACHE_SHARE, LOGITS_SHARE = 8, 16
+
+
+def _budget(device: torch.device, on_cpu: int, share: int) -> int:
+    """Return how much memory there is for something (bytes).
+
+    It depends on the device alone, and not on what is free: batches decide the random numbers.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return on_cpu
+    return int(torch.cuda.get_device_properties(device).total_memory) // share
+
+
+def cache_bytes(device: torch.device) -> int:
+    """Return how much memory keys and values may take (bytes)."""
+    return _budget(device, CACHE_BYTES, CACHE_SHARE)
+
+
+def token_bytes(config: Any) -> int:
+    """Return the memory of one token's keys and values in all layers, in float32 (bytes)."""
+    config = config.get_text_config(decoder=True)
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * 4 * config.num_hidden_layers * heads * size)
+
+
+def rows_that_fit(model: PreTrainedModel, length: int) -> int:
+    """Return how many rows are sampled at once.
+
+    Args:
+        model: A causal language model.
+        length: Tokens of the longest row, its response included.
+    """
+    vocabulary = model.config.get_text_config(decoder=True).vocab_size
+    logits_bytes = _budget(model.device, LOGITS_BYTES, LOGITS_SHARE)
+    by_logits = logits_bytes // (BYTES_PER_LOGIT * vocabulary)
+    by_cache = cache_bytes(model.device) // (token_bytes(model.config) * length)
+    return max(1, min(MOST_ROWS, by_logits, by_cache))

@@ -1,0 +1,68 @@
+"""Parts of an export that no run is needed for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.preferences import make_folder
+
+from bench.commands.policies.card import hub_id, shown_source
+from bench.commands.policies.export_model import model_as_it_is, restored_generation, write_model
+from bench.tasks.exact import Exact
+from bench.tasks.recorded import Recorded
+
+
+def test_each_row_of_an_exported_embedding_belongs_to_a_token(tmp_path: Path) -> None:
+    """As in models whose embedding is padded: the logits of all tokens stay as they are."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source, out = make_folder("qwen2", tmp_path / "source"), tmp_path / "out"
+    out.mkdir()
+    write_model(source, out)
+    model, exported = map(AutoModelForCausalLM.from_pretrained, (source, out))
+    tokens = len(AutoTokenizer.from_pretrained(out))
+    ids = torch.tensor([[3, 5, 8, 200]])
+    with torch.no_grad():
+        expected, logits = model(ids).logits, exported(ids).logits
+    assert expected.shape[-1] == tokens + 7 and logits.shape[-1] == tokens
+    assert torch.equal(logits, expected[..., :tokens])
+    assert exported.config.vocab_size == tokens
+
+
+def test_every_end_token_is_in_the_exported_generation_config() -> None:
+    original = {"top_k": 20, "eos_token_id": 0, "temperature": 0.7}
+    trained = {"eos_token_id": [2, 0], "pad_token_id": 5}
+    expected = {"top_k": 20, "temperature": 0.7, "eos_token_id": [0, 2], "pad_token_id": 5}
+    assert restored_generation(original, trained) == expected
+    assert restored_generation({"eos_token_id": 2}, {"eos_token_id": 2}) == {"eos_token_id": 2}
+    assert restored_generation({}, {}) == {}
+
+
+def test_adapters_name_the_users_model_where_it_is_the_sft_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    hub = Recorded(data="prefs.jsonl", model="owner/name", base="pretrained")
+    assert model_as_it_is(hub) == "owner/name"
+    folder = Recorded(data="prefs.jsonl", model="mine", base="pretrained")
+    assert model_as_it_is(folder) == str(tmp_path / "mine")
+    for other in (
+        Recorded(data="prefs.jsonl", model="owner/name"),
+        Recorded(data="prefs.jsonl", model="tiny", base="pretrained"),
+        Exact(),
+    ):
+        assert model_as_it_is(other) == ""
+
+
+def test_names_of_the_hub_and_paths_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    assert hub_id("owner/name") == "owner/name"
+    assert [hub_id(name) for name in ("data/mine", "/a/b", "tiny", "", "a/b/c")] == [None] * 5
+    assert shown_source("owner/name:config") == "owner/name:config"
+    assert shown_source("/home/me/prefs.jsonl") == "prefs.jsonl"

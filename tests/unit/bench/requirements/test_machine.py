@@ -1,0 +1,25 @@
+"""What this machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from bench.requirements.machine import free_memory, this_machine
+
+
+def test_the_speed_of_the_cpu_is_measured_and_its_memory_and_disk_read(tmp_path: Path) -> None:
+    machine = this_machine("cpu", tmp_path / "not" / "there")
+    assert 1e8 < machine.speed < 1e14 and 1e7 < machine.bandwidth < 1e13
+    assert 0 < machine.memory <= machine.total == psutil.virtual_memory().total
+    assert machine.disk > 0
+
+
+def test_a_containers_limit_counts(tmp_path: Path) -> None:
+    limit, used = tmp_path / "max", tmp_path / "current"
+    limit.write_text("300000000\n")
+    used.write_text("100000000\n")
+    assert free_memory(((str(limit), str(used)),)) == min(2e8, free_memory(()))
+    limit.write_text("max\n")
+    assert free_memory(((str(limit), str(used)),)) > 2e8

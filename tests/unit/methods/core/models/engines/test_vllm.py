@@ -1,0 +1,157 @@
+"""vLLM, by a stand-in for its `LLM` that samples from the weights it was given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.models import PROMPTS
+
+from methods.core.models.engines import vllm
+from methods.core.models.engines.choice import EngineChoice
+from methods.core.models.loading import Loading
+from methods.core.models.logprobs import token_logprobs
+from methods.core.models.policy import ModelPolicy
+from methods.core.models.sampling import SamplingParams
+
+LONG = SamplingParams(temperature=0.9, top_k=6, top_p=0.95, max_new_tokens=8)
+
+
+@dataclass
+class TheirSamplingParams:
+    """What the engine may set of vLLM's `SamplingParams`."""
+
+    n: int
+    temperature: float
+    top_k: int
+    top_p: float
+    max_tokens: int
+    stop_token_ids: list[int]
+    ignore_eos: bool
+    allowed_token_ids: list[int] | None
+    logprobs: int
+    detokenize: bool
+
+
+@dataclass
+class TheirLLM:
+    """Takes the arguments that TRL gives vLLM's `LLM`, and has the parts of it that TRL uses."""
+
+    model: str
+    skip_tokenizer_init: bool
+    generation_config: str
+    dtype: str
+    tensor_parallel_size: int
+    gpu_memory_utilization: float
+    max_model_len: int
+    max_num_batched_tokens: int
+    enable_sleep_mode: bool
+    distributed_executor_backend: str
+    seed: int
+    logprobs_mode: str
+    trust_remote_code: bool
+    prefixes_kept: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.policy = ModelPolicy.load(Path(self.model), "cpu", Loading(sampler="loop"))
+        # As if the file held other weights than those that are trained.
+        for weight in self.policy.model.parameters():
+            weight.data.zero_()
+        runner = SimpleNamespace(model=self)
+        executor = SimpleNamespace(driver_worker=SimpleNamespace(model_runner=runner))
+        self.llm_engine = SimpleNamespace(model_executor=executor)
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        own = dict(self.policy.model.named_parameters())
+        for name, weight in weights:
+            own[name].data.copy_(weight)
+
+    def reset_prefix_cache(self) -> None:
+        self.prefixes_kept = False
+
+    def generate(
+        self, prompts: list[Any], sampling_params: TheirSamplingParams, use_tqdm: bool
+    ) -> list[Any]:
+        assert not self.prefixes_kept and sampling_params.ignore_eos and not use_tqdm
+        self.prefixes_kept = True
+        from methods.core.models.sampling import sample
+
+        params = sampling_params
+        sampling = SamplingParams(params.temperature, params.top_k, params.top_p, params.max_tokens)
+        ids = [prompt["prompt_token_ids"] for prompt in prompts]
+        seed = int(torch.randint(1 << 30, ()))
+        batch, logprobs = sample(self.policy.model, self.policy.tokenizer, ids, sampling, seed)
+        outputs = []
+        for row, length in enumerate(batch.response_lengths):
+            tokens = tuple(batch.responses[row, :length].tolist())
+            values = [
+                {token: SimpleNamespace(logprob=float(logprobs[row, place]), rank=1)}
+                for place, token in enumerate(tokens)
+            ]
+            response = SimpleNamespace(token_ids=tokens, logprobs=values)
+            outputs.append(SimpleNamespace(outputs=[response]))
+        return outputs
+
+
+@pytest.fixture
+def policy(sft_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModelPolicy:
+    module = ModuleType("vllm")
+    module.LLM, module.SamplingParams = TheirLLM, TheirSamplingParams  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    monkeypatch.setattr(vllm, "is_installed", lambda: True)
+    monkeypatch.setattr(vllm, "_LLMS", {})
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        # Whatever is set in a test is taken back.
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    return ModelPolicy.load(sft_folder, "cpu", Loading(sampler="vllm"))
+
+
+def assert_scored(policy: ModelPolicy, seed: int) -> list[str]:
+    batch, logprobs = policy.sample(PROMPTS * 5, seed, LONG)
+    with torch.no_grad():
+        scored = token_logprobs(policy.model, batch, LONG)
+    assert torch.allclose(logprobs, scored, atol=1e-4)
+    return policy.decode(batch)
+
+
+def test_the_present_weights_are_loaded_before_each_batch(policy: ModelPolicy) -> None:
+    first = assert_scored(policy, 0)
+    assert first == assert_scored(policy, 0) != assert_scored(policy, 1)
+    for weight in policy.model.parameters():
+        weight.data *= 1.2
+    assert first != assert_scored(policy, 0)
+
+
+def test_thousands_of_prompts_are_one_batch(policy: ModelPolicy) -> None:
+    assert len(list(policy.sampled(PROMPTS * 700, 0, SamplingParams(max_new_tokens=1)))) == 1
+
+
+def test_policies_of_one_architecture_share_it(policy: ModelPolicy, sft_folder: Path) -> None:
+    other = ModelPolicy.load(sft_folder, "cpu", Loading(sampler="vllm"))
+    for weight in other.model.parameters():
+        weight.data *= 1.2
+    texts = [assert_scored(policy, 0), assert_scored(other, 0)]
+    assert texts[0] == assert_scored(policy, 0) != texts[1]
+    assert len(vllm._LLMS) == 1
+
+
+def test_the_settings_are_safe(policy: ModelPolicy) -> None:
+    policy.sample(PROMPTS, 0, LONG)
+    engine = policy.engine(LONG)
+    assert isinstance(engine, vllm.VLLM)
+    llm = engine._llm
+    assert not llm.enable_sleep_mode and not llm.trust_remote_code
+    assert llm.logprobs_mode == "processed_logprobs" and llm.generation_config == "vllm"
+    assert vllm.memory_share(60, 80) == 0.3
+
+
+def test_without_vllm_the_message_says_what_to_install(reference: ModelPolicy) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'prefrontier\[vllm\]'"):
+        EngineChoice("vllm").chosen(reference.model, LONG)
