@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,14 +28,15 @@ from bench.config.catalog import catalog
 from bench.execution.executors import silence_libraries
 from methods.base import Context, Method
 from methods.core.feedback import Pair, Unpaired
-from methods.core.models import loading
+from methods.core.models import loading, logprobs
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
-from methods.core.online import run as online
+from methods.core.online.agreement import Agreement
 from methods.core.online.run import OnlineRun
 from methods.core.training import pairwise
 from methods.core.training.optimization import Optimization
+from methods.core.training.trainer import autocast
 from methods.dpo import DPO
 from methods.ppo import PPO
 from methods.reinforce import Reinforce
@@ -51,7 +52,7 @@ BOUNDARIES: tuple[Any, ...] = (
     ModelPolicy.sample,
     # Once in a training: the reference is loaded when it is first used, and the sampler checked.
     ModelPolicy.load,
-    online.check_start,
+    Agreement.check_start,
     # transformers asks in each forward pass whether there is padding.
     masking_utils.create_causal_mask,
 )
@@ -130,7 +131,8 @@ class Loops:
         self._boundaries = {inspect.unwrap(function).__code__ for function in BOUNDARIES}
 
     def on_sync(self, operation: str) -> None:
-        frames = list(callers())
+        # Without this function itself.
+        frames = list(callers())[1:]
         if self.running and not any(frame.f_code in self._boundaries for frame in frames):
             self.waits[f"{operation} in {place(frames)}"] = None
 
@@ -175,9 +177,8 @@ def place(frames: list[FrameType]) -> str:
     """Return the innermost line that is not torch's. Backward passes have a thread of their own."""
     for frame in frames:
         file = Path(frame.f_code.co_filename)
-        if "torch" not in file.parts and file.name not in ("stand_in_gpu.py", "contextlib.py"):
-            if frame.f_code is not Loops.on_sync.__code__ and frame.f_code is not callers.__code__:
-                return f"{file.parent.name}/{file.name}:{frame.f_lineno}"
+        if "torch" not in file.parts and file.name != "stand_in_gpu.py":
+            return f"{file.parent.name}/{file.name}:{frame.f_lineno}"
     return "a backward pass"
 
 
@@ -225,6 +226,15 @@ def compare(method: Method, sft: Path, out: Path) -> None:
     print(json.dumps(line | {"difference": largest_difference(on_cpu, on_device)}), flush=True)
 
 
+def precisions() -> None:
+    """Print in which precision a trained model computes on the device."""
+    model = torch.nn.Linear(2, 2)
+    with stand_in_gpu(lambda _: None), autocast(model.to(NAME), NAME):
+        outputs = model(torch.ones(1, 2, device=NAME))
+        line = {"linear": str(outputs.dtype), "softmax": str(outputs.softmax(-1).dtype)}
+    print(json.dumps({"name": "precisions"} | line), flush=True)
+
+
 def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) -> float:
     """Return how far two lists of tensors are apart at most."""
     return max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
@@ -251,12 +261,12 @@ def main() -> None:
     torch.set_num_threads(1)
     silence_libraries()
     torch.cuda.is_bf16_supported = lambda *_: True
-    torch.cuda.get_device_properties = lambda *_: SimpleNamespace(total_memory=2**34)
     # Subclasses of tensors and inference mode do not go together.
     torch.inference_mode = torch.no_grad
     for method in (DPO, PPO):
         compare(shortened(method), sft, out)
     loading.BF16_FROM_PARAMETERS = 0
+    precisions()
     for name, method in ours().items():
         train(name, shortened(method), sft, out)
     for method in (DPO, PPO):
@@ -264,6 +274,9 @@ def main() -> None:
         train(f"{name}-lora", shortened(method), sft, out, lora)
         checkpointing = dataclasses.replace(LOADING, gradient_checkpointing=True)
         train(f"{name}-checkpointing", shortened(method), sft, out, checkpointing)
+    logprobs.LOGITS = 256
+    for method in (DPO, PPO):
+        train(f"{method.__name__}-logits_in_parts", shortened(method), sft, out)
     for method in WRONG:
         train(method.__name__, shortened(method), sft, out)
 

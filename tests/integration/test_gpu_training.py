@@ -21,7 +21,8 @@ BY_TRL = {
     *("rloo", "simpo"),
 }
 WITHOUT_TRAINING = {"best_of_n", "sft"}
-IN_OTHER_WAYS = [f"{m}-{way}" for m in ("DPO", "PPO") for way in ("lora", "checkpointing")]
+WAYS = ("lora", "checkpointing", "logits_in_parts")
+IN_OTHER_WAYS = {f"{method}-{way}" for method in ("DPO", "PPO") for way in WAYS}
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def trainings(
 
 def test_no_method_makes_the_host_wait_inside_its_loop(trainings: dict[str, Any]) -> None:
     installed = {name for name, entry in catalog().items() if not isinstance(entry, str)}
-    assert trainings.keys() >= (installed - BY_TRL - WITHOUT_TRAINING) | set(IN_OTHER_WAYS)
-    for name in (trainings.keys() & installed) | set(IN_OTHER_WAYS):
+    assert trainings.keys() >= (installed - BY_TRL - WITHOUT_TRAINING) | IN_OTHER_WAYS
+    for name in (trainings.keys() & installed) | IN_OTHER_WAYS:
         training = trainings[name]
         assert not training["error"], name
         assert not training["waits"], name
@@ -55,6 +56,11 @@ def test_no_method_makes_the_host_wait_inside_its_loop(trainings: dict[str, Any]
 def test_the_stand_in_trains_as_the_cpu_does(trainings: dict[str, Any], name: str) -> None:
     training = trainings[f"{name}-compared"]
     assert training["difference"] < 0.01 * training["moved"]
+
+
+def test_the_stand_in_trains_in_bf16(trainings: dict[str, Any]) -> None:
+    expected = {"linear": "torch.bfloat16", "softmax": "torch.float32"}
+    assert trainings["precisions"] == expected
 
 
 @pytest.mark.parametrize(
