@@ -42,7 +42,11 @@ def rows() -> list[dict[str, Any]]:
     return plain
 
 
-@pytest.mark.parametrize("kind", QUIRKS)
+# The one with the most quirks is always tested.
+KINDS = [kind if kind == "llama" else pytest.param(kind, marks=pytest.mark.slow) for kind in QUIRKS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_architecture_is_trained_and_sampled_as_its_folder_says(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,11 +62,6 @@ def fix_chat_template(
         tokenizer.chat_template = template
 
 
-def original_chat_template(template: str) -> str:
-    """Return a model's own chat template, without the defaults that were written into it."""
-    return template.rpartition(END_OF_DEFAULTS)[2]
-
-
 def _default(name: str, value: TemplateValue) -> str:
     literal = "none" if value is None else json.dumps(value, ensure_ascii=False)
     return f"{{%- if {name} is not defined %}}{{%- set {name} = {literal} %}}{{%- endif %}}"

@@ -35,11 +35,12 @@ def activation_bytes(config: PreTrainedConfig, loading: Loading, bytes_per_value
     text = config.get_text_config()
     width, layers = text.hidden_size, text.num_hidden_layers
     inner_width = getattr(text, "intermediate_size", None) or 4 * width
-    # The inputs of two norms and what they return, queries, keys, values and what attention
-    # returns; and in the MLP two projections, the activation and the product.
-    layer = 10 * width + 4 * inner_width
-    values = layers * width + layer if loading.gradient_checkpointing else layers * layer
-    return bytes_per_value * values
+    # Norms compute in float32. Then queries, keys, values and what attention returns; and in the
+    # MLP two projections, the activation and the product.
+    layer = 4 * 6 * width + bytes_per_value * (4 * width + 4 * inner_width)
+    if loading.gradient_checkpointing:
+        return layers * bytes_per_value * width + layer
+    return layers * layer
 
 
 def micro_batch_tokens(models: Sequence[PreTrainedModel], loading: Loading, device: str) -> int:

@@ -69,7 +69,7 @@ def test_bad_rows_are_named_and_the_good_ones_used(tmp_path: Path) -> None:
     pipeline = open_recorded(tmp_path, data, bad_rows=0.2)
     summary = pipeline.read_data()
     assert summary[0].endswith("100 of 109 rows used, 9 left out")
-    assert "pairs in each split" in summary[-1]
+    assert any("pairs in each split" in line for line in summary)
     for what, where in {
         "an empty answer": "lines 20, 21",
         "not JSON": "line 3",

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.preferences import make_folder
+from helpers.preferences import make_folder, pairs, write_rows
 from helpers.shapes import config_folder
 
 from bench.config.files import load_experiment
-from bench.requirements.presets import LARGEST, ON_CPU, PRESETS, built_in
+from bench.requirements.presets import LARGEST, ON_CPU, PRESETS, built_in, limited_to_data
 
 
 def on(device: str) -> Any:
@@ -74,3 +74,15 @@ def test_larger_models_do_not_learn_faster() -> None:
         assert all(a >= b for a, b in zip(smaller, larger, strict=True))
     # Adapters take larger rates than whole weights.
     assert all(a > b for a, b in zip(rates(LARGEST), by_size[-1], strict=True))
+
+
+def test_few_pairs_are_gone_through_three_times_at_most(tmp_path: Path) -> None:
+    def budget(count: int) -> int:
+        data = write_rows(tmp_path / "prefs.jsonl", pairs(count))
+        return limited_to_data(load_experiment("pretrained_1B", data=str(data))).budget
+
+    assert budget(1000) == 3 * 600
+    # Enough for a few batches.
+    assert budget(100) == 1024
+    on_the_hub = load_experiment("pretrained_1B", data="owner/name")
+    assert limited_to_data(on_the_hub).budget == on_the_hub.budget

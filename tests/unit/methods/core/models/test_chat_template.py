@@ -10,7 +10,7 @@ from helpers.architectures import ALTERNATING, DATED, THINKING
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bench.pipeline.stages.training.tokenizers import make_tokenizer
-from methods.core.models.chat_template import fix_chat_template, original_chat_template
+from methods.core.models.chat_template import fix_chat_template
 from methods.core.models.loading import Loading
 
 SYSTEM = {"role": "system", "content": "s"}
@@ -37,7 +37,9 @@ def test_a_value_is_a_default_that_the_folder_keeps(tmp_path: Path) -> None:
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert rendered(loaded, USER, **thinking).endswith("</think>\n\n")
     assert not rendered(loaded, USER, enable_thinking=True, **thinking).endswith("</think>\n\n")
-    assert original_chat_template(loaded.chat_template) == THINKING
+    # Once written, defaults stay.
+    fix_chat_template(loaded, {"enable_thinking": True})
+    assert loaded.chat_template == tokenizer.chat_template
 
 
 @pytest.mark.parametrize("value", [True, False, None, 3, 0.5, 'a "quoted" word\n', "Grüße"])

@@ -93,6 +93,7 @@ def test_checkpointing_makes_room_for_more_tokens() -> None:
     config = LlamaConfig(**sizes)
     plain = activation_bytes(config, Loading(), 2)
     checkpointing = activation_bytes(config, Loading(gradient_checkpointing=True), 2)
-    # 10 x 2048 + 4 x 8192 values of each of 16 layers; or 2048 of each, and those of one layer.
-    assert plain == 2 * 16 * 53_248
-    assert checkpointing == 2 * (16 * 2048 + 53_248)
+    # In bytes of a layer, 4 x 6 x 2048 and 2 x (4 x 2048 + 4 x 8192).
+    assert plain == 16 * 131_072
+    # 2048 values of each layer, and all of one.
+    assert checkpointing == 16 * 2 * 2048 + 131_072
