@@ -246,9 +246,9 @@ def test_a_judge_may_be_another_model_with_another_tokenizer(
     # The policies' end token ends a response for the judge too: it is no text to it.
     ended = pipeline.reward(prompts, [NICE + pipeline.end] * 2)
     assert ended != pytest.approx(pipeline.reward(prompts, [NICE] * 2), abs=1e-6)
-    judge.ends = [judge.tokenizer.eos_token]
-    as_its_own = judge(prompts, [NICE + judge.end] * 2)
-    judge.end = pipeline.end
+    ends, judge.ends = judge.ends, [judge.tokenizer.eos_token]
+    as_its_own = judge(prompts, [NICE + judge.ends[0]] * 2)
+    judge.ends = ends
     assert ended == pytest.approx(as_its_own, abs=1e-6)
 
 
@@ -269,4 +269,5 @@ def test_a_classifier_may_be_the_reward_and_the_judge(folder: Path) -> None:
     assert runs["reward"].tolist() == pytest.approx(runs["proxy_reward"].tolist(), abs=1e-5)
     test = runs[runs["split"] == "test"].set_index("method")
     assert test.loc["best_of_n", "reward"] > test.loc["sft", "reward"]
-    assert "as it is" in (out / "report.md").read_text()
+    report = (out / "report.md").read_text()
+    assert "as it is" in report and "The judge is the reward model itself" in report

@@ -184,7 +184,7 @@ def test_every_option_of_a_task_is_described() -> None:
     for kind in (Embedded, Simulated, Annotator, FeedbackFormat, ResponseSource):
         assert names_of(kind) <= described, kind.__name__
     assert names_of(TASKS["recorded"]) <= code_words("docs/data.md")
-    assert names_of(Loading) <= code_words("docs/data.md")
+    assert names_of(Loading) <= code_words("docs/models.md")
     for task in set(re.findall(r"^### (\w+)$", text_of("docs/tasks.md"), re.MULTILINE)):
         assert names_of(TASKS[task]) <= described, task
 
