@@ -93,13 +93,13 @@ class Batch:
             for row, length in enumerate(self.response_lengths)
             for place in range(length)
         ]
-        return torch.tensor(places, dtype=torch.long, device=self.ids.device)
+        return to_device(torch.tensor(places, dtype=torch.long), self.ids.device)
 
     def rows(self, rows: Sequence[int]) -> Batch:
         """Return some of the rows as a batch."""
         import torch
 
-        places = torch.tensor(rows, device=self.ids.device)
+        places = to_device(torch.tensor(rows), self.ids.device)
         return Batch(
             self.ids[places],
             self.mask[places],
@@ -149,8 +149,24 @@ def make_batch(
         rows.append([pad] * left + [*prompt, *response] + [pad] * right)
         masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
     lengths = list(map(len, prompts)), list(map(len, responses))
-    ids, mask = torch.tensor(rows, device=device), torch.tensor(masks, device=device)
+    ids, mask = (to_device(torch.tensor(values), device) for values in (rows, masks))
     return Batch(ids, mask, width, *lengths)
+
+
+def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Return a tensor of the CPU on a device, without waiting for what a GPU is computing.
+
+    `torch.tensor(..., device=...)` would wait.
+
+    Args:
+        tensor: The tensor. It must not change afterwards.
+        device: Where to put it.
+    """
+    import torch
+
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def by_length(lengths: Sequence[int], most: int = MOST_TOKENS) -> list[list[int]]:

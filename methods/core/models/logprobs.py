@@ -74,7 +74,7 @@ def over_vocabulary(
         options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
         parts = zip(tokens.split(size), *(state.split(size) for state in hidden), strict=True)
         values = torch.cat([checkpoint(compute, *part, **options) for part in parts])
-    return [on_batch(column, batch) for column in values.unbind(1)]
+    return [on_batch(column, batch, places) for column in values.unbind(1)]
 
 
 def response_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> Tensor:
@@ -105,10 +105,18 @@ def next_token_logprobs(model: PreTrainedModel, batch: Batch, sampling: Sampling
     return vocabulary.masked_scatter(mask.unsqueeze(2), logprobs)
 
 
-def on_batch(values: Tensor, batch: Batch) -> Tensor:
-    """Return the values [N] of the response tokens as [B, T], 0 on padding."""
-    mask = batch.response_mask
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+def on_batch(values: Tensor, batch: Batch, places: Tensor) -> Tensor:
+    """Return the values of the response tokens as [B, T], 0 on padding.
+
+    Args:
+        values: [N].
+        batch: Prompts and responses.
+        places: Where the tokens are among all ids, `batch.response_places`, [N].
+    """
+    shape, columns = batch.responses.shape, batch.ids.shape[1]
+    # Each row starts with its prompt. By places, for the gradient by a mask makes a GPU wait.
+    places = places - batch.width * (places // columns + 1)
+    return values.new_zeros(shape.numel()).scatter(0, places, values).view(shape)
 
 
 def _vocabulary(model: PreTrainedModel) -> int:

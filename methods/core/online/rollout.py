@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
-from methods.core.models.batch import Batch, by_length, padded
+from methods.core.models.batch import Batch, by_length, padded, to_device
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
@@ -84,7 +84,7 @@ class Rollout:
 
         batch = self.batch.rows(rows).trimmed()
         cut = self.mask.shape[1] - batch.responses.shape[1]
-        places = torch.tensor(rows, device=self.logprobs.device)
+        places = to_device(torch.tensor(rows), self.logprobs.device)
         parts = {name: tensor[places] for name, tensor in self.tensors().items()}
         for name, tensor in parts.items():
             if tensor.dim() == 2:
@@ -222,7 +222,8 @@ def in_parts(
     values = torch.zeros(len(batch.ids), columns, device=batch.ids.device)
     for rows in by_length(batch.lengths):
         computed = compute(model, batch.rows(rows).trimmed())
-        values[rows, : computed.shape[1]] = computed
+        places = to_device(torch.tensor(rows), values.device)
+        values[places, : computed.shape[1]] = computed
     return values
 
 

@@ -86,9 +86,6 @@ def test_a_batch_that_does_not_fit_is_sampled_in_parts(
     """Each response is the one that it would be in the whole batch."""
     prompts = ["a", "b c a", "b", "a b c", "c", "d d", "b"]
     sampling = SamplingParams(max_new_tokens=9)
-        ["a", "b c a", "b", "a b c", "c", "d d", "b"],
-        SamplingParams(max_new_tokens=9),
-    )
     whole, logprobs = reference.sample(prompts, 5, sampling)
     monkeypatch.setattr(reference.engines, "limits", lambda *_: (1024, lambda _: 3))
     parts, part_logprobs = reference.sample(prompts, 5, sampling)
