@@ -74,6 +74,11 @@ class Batch:
         """The position of each token in its row, from 0, [B, P + T]."""
         return (self.mask.cumsum(1) - 1).clamp(min=0)
 
+    def response_ids(self) -> list[list[int]]:
+        """Return the response tokens of each row, without padding."""
+        rows: list[list[int]] = self.responses.tolist()
+        return [row[:length] for row, length in zip(rows, self.response_lengths, strict=True)]
+
     @property
     def lengths(self) -> list[int]:
         """The tokens of each row, [B]."""

@@ -185,17 +185,11 @@ class ModelPolicy(Policy):
         first, total = batch_slice or BatchSlice(0, len(prompts))
         most, fit = self.engines.limits(self.model, sampling)
         size = min(most, fit(max(map(len, ids)) + sampling.max_new_tokens))
+        starts = range(0, len(ids), size)
+        slices = [(ids[i : i + size], BatchSlice(first + i, total)) for i in starts]
         parts = [
-            sample(
-                self.model,
-                self.tokenizer,
-                ids[start : start + size],
-                sampling,
-                seed,
-                BatchSlice(first + start, total),
-                engine,
-            )
-            for start in range(0, len(ids), size)
+            sample(self.model, self.tokenizer, part_ids, sampling, seed, part_slice, engine)
+            for part_ids, part_slice in slices
         ]
         batch = Batch.concatenate([part for part, _ in parts])
         columns = batch.responses.shape[1]
@@ -203,7 +197,7 @@ class ModelPolicy(Policy):
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
-        return decode_responses(self.tokenizer, response_ids(batch))
+        return decode_responses(self.tokenizer, batch.response_ids())
 
     def logprobs(
         self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
@@ -302,10 +296,3 @@ def saved_settings(folder: Path) -> dict[str, Any]:
     """Return a saved policy's `sampler`, and the `weights` under the adapters that it has."""
     file = folder / POLICY_FILE
     return dict(json.loads(file.read_text())) if file.exists() else {}
-
-
-def response_ids(batch: Batch) -> list[list[int]]:
-    """Return the response tokens of each row, without padding."""
-    lengths = batch.response_mask.sum(1).tolist()
-    rows = batch.responses.tolist()
-    return [row[:length] for row, length in zip(rows, lengths, strict=True)]
