@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+# The most tokens that are scored at once, padding included, and the memory for what a layer's MLP
+# makes of them (bytes; on a GPU a share of its memory).
+SCORED_TOKENS = 131_072
+MLP_BYTES, MLP_SHARE = 2**30, 16
 # The most logits in memory at once. Each takes 4 bytes, and a loss needs about three copies.
 LOGITS = 2**25
 
@@ -30,6 +34,19 @@ def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParam
     """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
     (logprobs,) = over_vocabulary(of_tokens, batch, sampling, model)
     return logprobs
+
+
+def scored_tokens(model: PreTrainedModel) -> int:
+    """Return the most tokens that a model reads at once without gradients, padding included."""
+    import torch
+
+    config = model.config.get_text_config()
+    width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    memory = MLP_BYTES
+    if model.device.type == "cuda":
+        memory = torch.cuda.get_device_properties(model.device).total_memory // MLP_SHARE
+    # Two projections, the activation and the product, in float32.
+    return int(min(SCORED_TOKENS, memory // (16 * width)))
 
 
 def of_tokens(logprobs: Tensor, tokens: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from methods.core.models.loading import (
     load_adapter,
     loading_options,
 )
-from methods.core.models.logprobs import next_token_logprobs, token_logprobs
+from methods.core.models.logprobs import next_token_logprobs, scored_tokens, token_logprobs
 from methods.core.models.pretrained import (
     ORIGINAL_GENERATION_FILE,
     load_causal_model,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
-# The most tokens of a batch that is scored, padding included.
-MAX_BATCH_TOKENS = 131_072
 
 
 class Policy(ABC):
@@ -106,8 +104,7 @@ class ModelPolicy(Policy):
     Attributes:
         model: The model, in evaluation mode when it is given.
         tokenizer: Its tokenizer.
-        batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
-            the vocabulary.
+        batch_size: The most rows of a batch that is scored.
         engines: Chooses what samples from the model, when the first response is sampled.
         original_generation: The generation config of the model's makers. It is saved beside the
             model's, and not used.
@@ -118,7 +115,7 @@ class ModelPolicy(Policy):
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        batch_size: int | None = None,
+        batch_size: int = 1024,
         sampler: Sampler = "auto",
         original_generation: dict[str, Any] | None = None,
         weights: dict[str, Any] | None = None,
@@ -127,8 +124,7 @@ class ModelPolicy(Policy):
         self.tokenizer = tokenizer
         self.engines = EngineChoice(sampler)
         self.original_generation, self.weights = original_generation, weights or {}
-        # Logits fill the memory: few rows for a large vocabulary, many for a small one.
-        self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
+        self.batch_size = batch_size
 
     def engine(self, sampling: SamplingParams) -> Engine | None:
         """Return what samples from the model, None for the plain loop."""
@@ -237,7 +233,8 @@ class ModelPolicy(Policy):
     ) -> Iterator[tuple[list[int], Batch]]:
         """Do the same for prompts and responses as token ids."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-        for places in batch_places(lengths, self.batch_size, lambda n: MAX_BATCH_TOKENS // n):
+        tokens = scored_tokens(self.model)
+        for places in batch_places(lengths, self.batch_size, lambda longest: tokens // longest):
             yield (
                 places,
                 make_batch(
