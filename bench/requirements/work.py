@@ -10,6 +10,7 @@ from bench.config.experiment import Evaluation
 from bench.config.settings import Setting
 from bench.requirements.machine import Machine
 from bench.requirements.memory import (
+    FLOAT,
     Memory,
     Model,
     frozen_model,
@@ -22,11 +23,9 @@ from bench.requirements.texts import Texts
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
 from methods.core.models.batch import MOST_TOKENS
+from methods.core.models.engines.memory import rows_within
 from methods.core.models.loading import BF16_FROM_PARAMETERS, Loading
 from methods.core.training.memory import CPU_ACTIVATIONS, GPU_SHARE, activation_bytes
-
-# Most rows that a policy samples or scores at once, and what bounds them by the vocabulary.
-MOST_ROWS, VOCABULARY_ROWS = 1024, 6_000_000
 
 
 class Need(NamedTuple):
@@ -157,13 +156,14 @@ class Work:
         if hasattr(method, "value_learning_rate"):
             trained.append(policy)
         rows = -(-batch // getattr(method, "minibatches", 1))
-        memory = self._training(trained, rows, 1) + sampling(policy, batch, self.texts.longest)
+        sampled = min(batch, self._rows(policy))
+        memory = self._training(trained, rows, 1) + sampling(policy, sampled, self.texts.longest)
         # The reward model, and the reference, which adapters share with the policy.
         memory += frozen_model(policy)
         if not policy.loading.adapters:
             memory += frozen_model(policy)
         passes = getattr(method, "epochs", 1) * episodes
-        seconds = self._sample_seconds(policy, episodes, batch)
+        seconds = self._sample_seconds(policy, episodes, sampled)
         seconds += self._read_seconds(policy, (1 + len(trained)) * episodes)
         seconds += sum(
             self._train_seconds(model, passes, scored=model is trained[0]) for model in trained
@@ -193,7 +193,10 @@ class Work:
         )
 
     def _rows(self, policy: Model) -> int:
-        return max(8, min(MOST_ROWS, VOCABULARY_ROWS // policy.shape.vocabulary))
+        """Return how many rows are sampled at once."""
+        gpu = None if self.machine.device == "cpu" else int(self.machine.total)
+        shape = policy.shape
+        return rows_within(self.texts.longest, shape.vocabulary, FLOAT * shape.cache_width, gpu)
 
     def _evaluating(self, policy: Model, models: int) -> Memory:
         memory = sampling(policy, self._rows(policy), self.texts.longest)

@@ -18,21 +18,26 @@ CACHE_BYTES, LOGITS_BYTES = GIB, GIB
 CACHE_SHARE, LOGITS_SHARE = 8, 16
 
 
-def _budget(device: torch.device, on_cpu: int, share: int) -> int:
-    """Return how much memory there is for something (bytes).
+def _gpu_bytes(device: torch.device) -> int | None:
+    """Return all memory of a GPU, None for a CPU.
 
-    It depends on the device alone, and not on what is free: batches decide the random numbers.
+    What is free does not count: batches decide the random numbers.
     """
     import torch
 
     if device.type != "cuda":
-        return on_cpu
-    return int(torch.cuda.get_device_properties(device).total_memory) // share
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def _budget(gpu_bytes: int | None, on_cpu: int, share: int) -> int:
+    """Return how much memory there is for something (bytes)."""
+    return on_cpu if gpu_bytes is None else gpu_bytes // share
 
 
 def cache_bytes(device: torch.device) -> int:
     """Return how much memory keys and values may take (bytes)."""
-    return _budget(device, CACHE_BYTES, CACHE_SHARE)
+    return _budget(_gpu_bytes(device), CACHE_BYTES, CACHE_SHARE)
 
 
 def token_bytes(config: Any) -> int:
@@ -51,7 +56,19 @@ def rows_that_fit(model: PreTrainedModel, length: int) -> int:
         length: Tokens of the longest row, its response included.
     """
     vocabulary = model.config.get_text_config(decoder=True).vocab_size
-    logits_bytes = _budget(model.device, LOGITS_BYTES, LOGITS_SHARE)
-    by_logits = logits_bytes // (BYTES_PER_LOGIT * vocabulary)
-    by_cache = cache_bytes(model.device) // (token_bytes(model.config) * length)
+    gpu = _gpu_bytes(model.device)
+    return rows_within(length, vocabulary, token_bytes(model.config), gpu)
+
+
+def rows_within(length: int, vocabulary: int, token_bytes: int, gpu_bytes: int | None) -> int:
+    """Return how many rows are sampled at once.
+
+    Args:
+        length: Tokens of the longest row, its response included.
+        vocabulary: Tokens of the vocabulary.
+        token_bytes: As the function of this name returns it.
+        gpu_bytes: All memory of the GPU; None on a CPU.
+    """
+    by_logits = _budget(gpu_bytes, LOGITS_BYTES, LOGITS_SHARE) // (BYTES_PER_LOGIT * vocabulary)
+    by_cache = _budget(gpu_bytes, CACHE_BYTES, CACHE_SHARE) // (token_bytes * length)
     return max(1, min(MOST_ROWS, by_logits, by_cache))
