@@ -22,5 +22,5 @@ def test_vllm_must_be_installed(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         pipeline.check_sampler()
     assert str(error.value) == (
-        "tasks.mine.options.loading.sampler vllm needs vLLM: pip install 'prefrontier[vllm]'"
+        "tasks.mine.options.loading.sampler vllm needs vLLM: .venv/bin/pip install '.[vllm]'"
     )

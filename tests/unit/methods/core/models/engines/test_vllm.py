@@ -153,5 +153,5 @@ def test_the_settings_are_safe(policy: ModelPolicy) -> None:
 
 
 def test_without_vllm_the_message_says_what_to_install(reference: ModelPolicy) -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'prefrontier\[vllm\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[vllm\]'"):
         EngineChoice("vllm").chosen(reference.model, LONG)
