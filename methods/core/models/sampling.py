@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -80,8 +81,8 @@ def sample(
     """Sample one response to each prompt.
 
     The `generate` of transformers calls our loop, which takes the sampling parameters from nowhere
-    else. A response ends at any of the tokenizer's end tokens. The global random state stays as it
-    was.
+    else. A response ends at any of the tokenizer's end tokens. The global random state and the
+    model's mode stay as they were.
 
     Args:
         model: A causal language model.
@@ -126,7 +127,7 @@ def sample(
             ),
         )
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode():
+    with torch.random.fork_rng(devices=devices), torch.inference_mode(), _evaluating(model):
         torch.manual_seed(seed)
         output = model.generate(
             input_ids=prompt_batch.ids,
@@ -136,6 +137,21 @@ def sample(
         )
         responses = output[:, prompt_batch.width :]
     return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), ends)
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Switch a model to evaluation mode, and back to the mode that it was in.
+
+    With gradient checkpointing, a model in training mode silently ignores its cache.
+    """
+    training = model.training
+    # Not `eval`, which does nothing where adapters are switched off.
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 class _Loop:
