@@ -81,6 +81,19 @@ def test_rows_of_no_token_are_not_sampled(policy: ModelPolicy) -> None:
     assert not bool((batch.responses[batch.response_mask] == 3).any())
 
 
+def test_responses_do_not_depend_on_earlier_batches(policy: ModelPolicy, sft_folder: Path) -> None:
+    """A run that resumes starts with another batch than one in one go."""
+    policy.sample(["a"], 0, LONG)
+    fresh = ModelPolicy.load(sft_folder, "cpu", CONTINUOUS)
+    first, second = (p.decode(p.sample(PROMPTS * 15, 0, LONG)[0]) for p in (policy, fresh))
+    assert first == second
+
+
+def test_buffers_are_those_of_the_model(policy: ModelPolicy) -> None:
+    policy.model.model.rotary_emb.inv_freq *= 0.3
+    assert_scored(policy, 0, LONG)
+
+
 def test_adapters_and_usage(make_context: object) -> None:
     context = make_context(sampling=LONG, loading=Loading(Lora(rank=2), sampler="continuous"))  # type: ignore[operator]
     policy = context.start()
