@@ -104,7 +104,7 @@ class ModelPolicy(Policy):
     """A causal language model and its tokenizer: a folder that transformers alone can load.
 
     Attributes:
-        model: The model, in evaluation mode when it is given.
+        model: The model, in evaluation mode at first.
         tokenizer: Its tokenizer.
         batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
             the vocabulary.
@@ -223,7 +223,7 @@ class ModelPolicy(Policy):
     def token_batches(
         self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
     ) -> Iterator[tuple[list[int], Batch]]:
-        """Do the same for prompts and responses as token ids."""
+        """Lay token ids of prompts and responses out as `batches` does."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
         for places in batch_places(lengths, self.batch_size, lambda n: MAX_BATCH_TOKENS // n):
             yield (
@@ -288,6 +288,5 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 
 def response_ids(batch: Batch) -> list[list[int]]:
     """Return the response tokens of each row, without padding."""
-    lengths = batch.response_mask.sum(1).tolist()
-    rows = batch.responses.tolist()
-    return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+    rows = zip(batch.responses.tolist(), batch.response_lengths, strict=True)
+    return [row[:length] for row, length in rows]
