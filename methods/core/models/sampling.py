@@ -112,7 +112,6 @@ def sample(
     batch_slice = batch_slice or BatchSlice(0, len(prompts))
     loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
     if engine is not None:
-        own_seed = derive_seed("engine", seed, batch_slice.first)
         loop = Delegate(
             engine,
             Request(
@@ -122,7 +121,7 @@ def sample(
                 ends=tuple(ends),
                 batch_slice=batch_slice,
                 vocabulary=vocabulary_size(tokenizer),
-                seed=own_seed,
+                seed=derive_seed("engine", seed, batch_slice.first),
                 draw=draw,
             ),
         )

@@ -19,7 +19,7 @@ CACHE_SHARE, LOGITS_SHARE = 8, 16
 
 
 def _budget(device: torch.device, on_cpu: int, share: int) -> int:
-    """Return how much memory there is for something (bytes).
+    """Return a constant on a CPU, or 1 / share of a GPU's memory (bytes).
 
     It depends on the device alone, and not on what is free: batches decide the random numbers.
     """
