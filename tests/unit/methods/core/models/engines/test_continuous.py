@@ -11,8 +11,9 @@ from helpers.models import PROMPTS
 from methods.core.models.engines.continuous import Continuous
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.logprobs import token_logprobs
-from methods.core.models.policy import ModelPolicy
+from methods.core.models.policy import ModelPolicy, response_ids
 from methods.core.models.sampling import SamplingParams
+from methods.core.models.text import END_TOKENS, end_token_ids
 
 LONG = SamplingParams(max_new_tokens=12)
 CONTINUOUS = Loading(sampler="continuous")
@@ -50,12 +51,14 @@ def test_log_probabilities_are_those_of_the_present_weights(policy: ModelPolicy)
 
 
 def test_responses_end_where_they_end(policy: ModelPolicy) -> None:
+    policy.tokenizer.init_kwargs[END_TOKENS] = ["</answer>", "d"]
     batch, _ = policy.sample(PROMPTS * 15, 0, LONG)
-    end = policy.tokenizer.eos_token_id
-    for row, mask in zip(batch.responses.tolist(), batch.response_mask.tolist(), strict=True):
-        response = [token for token, kept in zip(row, mask, strict=True) if kept]
-        assert end not in response[:-1]
-        assert response[-1] == end or len(response) == 12
+    ends = set(end_token_ids(policy.tokenizer))
+    responses = response_ids(batch)
+    for response in responses:
+        assert not ends & set(response[:-1])
+        assert response[-1] in ends or len(response) == 12
+    assert ends <= {response[-1] for response in responses}
 
 
 def test_sampling_parameters_hold(policy: ModelPolicy, sft_folder: Path) -> None:
