@@ -77,7 +77,8 @@ class Context:
         """
         policy = ModelPolicy.load(self.sft, self.device, self.loading, trainable=True)
         seed = derive_seed("policy adapters", self.seed)
-        policy.model = without_dropout(adapted(policy.model, self.loading, seed=seed))
+        # Adapters are put on in training mode.
+        policy.model = without_dropout(adapted(policy.model, self.loading, seed=seed)).eval()
         self._started = self._started or policy
         return self._counted(policy)
 
@@ -107,7 +108,7 @@ class Context:
             model = load_classifier(self.sft, new_head=True, num_labels=1, **options)
             model.score.weight.data.zero_()
         seed = derive_seed("critic adapters", self.seed)
-        model = without_dropout(adapted(model.eval(), self.loading, head="score", seed=seed))
+        model = without_dropout(adapted(model, self.loading, head="score", seed=seed)).eval()
         return self._counter.count_tokens(model.to(self.device))
 
     def starts_from_reward(self, start: Literal["reward_model", "zero"]) -> bool:

@@ -83,6 +83,7 @@ def test_few_weights_are_trained_and_tokens_are_counted(make_context: MakeContex
 def test_before_training_policy_and_reference_agree(make_context: MakeContext) -> None:
     context = lora_context(make_context)
     policy = context.start()
+    assert not any(module.training for module in policy.model.modules())
     batch, logprobs = policy.sample(PROMPTS, 0, SAMPLING)
     with torch.no_grad():
         reference = token_logprobs(context.reference.model, batch, SAMPLING)
