@@ -12,7 +12,7 @@ from bench.evaluation.kl import best_of_n_kl, model_kl
 from bench.evaluation.reference_samples import ReferenceSamples, lengths
 from bench.tasks.base import Split
 from methods.best_of_n import BestOfNPolicy
-from methods.core.models.policy import ModelPolicy, Policy, response_ids
+from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import decode_responses, distinct, encode_prompts, has_ended
 
@@ -66,7 +66,7 @@ def _as_tokens(
     sampling = reference_samples.sampling
     ids: list[list[int]] = [[]] * len(prompts)
     for places, batch in policy.sampled(prompts, seed, sampling):
-        for place, response in zip(places, response_ids(batch), strict=True):
+        for place, response in zip(places, batch.response_ids(), strict=True):
             ids[place] = response
     columns: Columns = {
         "response": decode_responses(policy.tokenizer, ids),

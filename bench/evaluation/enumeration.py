@@ -18,6 +18,9 @@ from methods.core.models.text import decode_responses, encode_prompts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# Prefixes that are read at once.
+PREFIXES = 4096
+
 
 @cache
 def all_responses(vocabulary: int, end: int, length: int) -> tuple[tuple[int, ...], ...]:
@@ -66,8 +69,8 @@ def model_logprobs(policy: ModelPolicy, prompts: list[str], sampling: SamplingPa
     rows = []
     for ids in encode_prompts(tokenizer, prompts):
         steps = []
-        for start in range(0, len(prefixes), 4 * policy.batch_size):
-            part = prefixes[start : start + 4 * policy.batch_size]
+        for start in range(0, len(prefixes), PREFIXES):
+            part = prefixes[start : start + PREFIXES]
             # The last token is not read; it makes room for the probabilities after the prefix.
             responses = [[*prefix, end] for prefix in part]
             batch = make_batch(

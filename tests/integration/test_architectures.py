@@ -11,8 +11,9 @@ import pytest
 import torch
 from helpers.architectures import QUIRKS, SETTINGS, make_architecture
 from helpers.preferences import experiment_file, pairs, write_rows
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from bench.commands.policies.export_model import export_model
 from bench.commands.run import run_bench
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
@@ -64,7 +65,33 @@ def test_an_architecture_is_trained_and_sampled_as_its_folder_says(
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     for entry in manifest["policies"]:
         if entry["method"] != "sft":
-            check_policy(tmp_path / "cache" / entry["folder"], kind)
+            policy = tmp_path / "cache" / entry["folder"]
+            check_policy(policy, kind)
+            out = export_model(tmp_path / "out", method=entry["method"])
+            check_export(out, policy, kind)
+
+
+def check_export(folder: Path, policy_folder: Path, kind: str) -> None:
+    """Check what other programs find in an exported folder."""
+    policy, tokenizer = load_policy(policy_folder, "cpu"), AutoTokenizer.from_pretrained(folder)
+    turns, response = json.loads(PROMPT), "Yes, with pleasure." + QUIRKS[kind].end
+    prompt = tokenizer.apply_chat_template(
+        turns, tokenize=False, add_generation_prompt=True, **QUIRKS[kind].values
+    )
+    texts = (prompt, prompt + response)
+    before, ids = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        logprobs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    places = range(len(before), len(ids))
+    expected = sum(float(logprobs[place - 1, ids[place]]) for place in places)
+    if prompt == QUIRKS[kind].prompt:
+        assert policy.logprobs([PROMPT], [response], SamplingParams()) == pytest.approx(
+            [expected], abs=1e-4
+        )
+    settings = json.loads((folder / "generation_config.json").read_text())
+    assert SETTINGS.items() <= settings.items()
+    assert set(tokenizer.convert_ids_to_tokens(settings["eos_token_id"])) == set(QUIRKS[kind].ends)
 
 
 def check_policy(folder: Path, kind: str) -> None:

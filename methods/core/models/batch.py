@@ -42,6 +42,23 @@ class Batch:
         response_lengths: list[int] = mask[:, width:].sum(1).tolist()
         return cls(ids, mask, width, prompt_lengths, response_lengths)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Batch]) -> Batch:
+        """Return batches as one. Prompts and responses are padded to the longest."""
+        if len(parts) == 1:
+            return parts[0]
+        import torch
+
+        width = max(part.width for part in parts)
+        length = max(part.responses.shape[1] for part in parts)
+        return cls(
+            torch.cat([padded(part.ids, part.width, width, length) for part in parts]),
+            torch.cat([padded(part.mask, part.width, width, length) for part in parts]),
+            width,
+            [tokens for part in parts for tokens in part.prompt_lengths],
+            [tokens for part in parts for tokens in part.response_lengths],
+        )
+
     @property
     def responses(self) -> torch.Tensor:
         """Token ids of the responses, [B, T]."""
@@ -56,6 +73,11 @@ class Batch:
     def positions(self) -> torch.Tensor:
         """The position of each token in its row, from 0, [B, P + T]."""
         return (self.mask.cumsum(1) - 1).clamp(min=0)
+
+    def response_ids(self) -> list[list[int]]:
+        """Return the response tokens of each row, without padding."""
+        rows: list[list[int]] = self.responses.tolist()
+        return [row[:length] for row, length in zip(rows, self.response_lengths, strict=True)]
 
     @property
     def lengths(self) -> list[int]:
@@ -76,13 +98,13 @@ class Batch:
             for row, length in enumerate(self.response_lengths)
             for place in range(length)
         ]
-        return torch.tensor(places, dtype=torch.long, device=self.ids.device)
+        return to_device(torch.tensor(places, dtype=torch.long), self.ids.device)
 
     def rows(self, rows: Sequence[int]) -> Batch:
         """Return some of the rows as a batch."""
         import torch
 
-        places = torch.tensor(rows, device=self.ids.device)
+        places = to_device(torch.tensor(rows), self.ids.device)
         return Batch(
             self.ids[places],
             self.mask[places],
@@ -99,6 +121,13 @@ class Batch:
         return Batch(
             self.ids[:, first:last], self.mask[:, first:last], self.width - first, *lengths
         )
+
+
+def padded(rows: torch.Tensor, start: int, width: int, length: int) -> torch.Tensor:
+    """Return rows [B, start + t] as [B, width + length], with zeros on both sides."""
+    import torch.nn.functional as F
+
+    return F.pad(rows, (width - start, length - (rows.shape[1] - start)))
 
 
 def make_batch(
@@ -125,8 +154,24 @@ def make_batch(
         rows.append([pad] * left + [*prompt, *response] + [pad] * right)
         masks.append([0] * left + [1] * (len(prompt) + len(response)) + [0] * right)
     lengths = list(map(len, prompts)), list(map(len, responses))
-    ids, mask = torch.tensor(rows, device=device), torch.tensor(masks, device=device)
+    ids, mask = (to_device(torch.tensor(values), device) for values in (rows, masks))
     return Batch(ids, mask, width, *lengths)
+
+
+def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Return a tensor of the CPU on a device, without waiting for what a GPU is computing.
+
+    `torch.tensor(..., device=...)` would wait.
+
+    Args:
+        tensor: The tensor. It must not change afterwards.
+        device: Where to put it.
+    """
+    import torch
+
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def by_length(lengths: Sequence[int], most: int = MOST_TOKENS) -> list[list[int]]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+# The most tokens that are scored at once, padding included, and the memory for what a layer's MLP
+# makes of them (bytes; on a GPU a share of its memory).
+SCORED_TOKENS = 131_072
+MLP_BYTES, MLP_SHARE = 2**30, 16
 # The most logits in memory at once. Each takes 4 bytes, and a loss needs about three copies.
 LOGITS = 2**25
 
@@ -30,6 +34,19 @@ def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParam
     """Return log-probabilities [B, T] of the response tokens (nats; 0 on padding)."""
     (logprobs,) = over_vocabulary(of_tokens, batch, sampling, model)
     return logprobs
+
+
+def scored_tokens(model: PreTrainedModel) -> int:
+    """Return the most tokens that a model reads at once without gradients, padding included."""
+    import torch
+
+    config = model.config.get_text_config()
+    width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    memory = MLP_BYTES
+    if model.device.type == "cuda":
+        memory = torch.cuda.get_device_properties(model.device).total_memory // MLP_SHARE
+    # Two projections, the activation and the product, in float32.
+    return int(min(SCORED_TOKENS, memory // (16 * width)))
 
 
 def of_tokens(logprobs: Tensor, tokens: Tensor) -> Tensor:
@@ -74,7 +91,7 @@ def over_vocabulary(
         options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
         parts = zip(tokens.split(size), *(state.split(size) for state in hidden), strict=True)
         values = torch.cat([checkpoint(compute, *part, **options) for part in parts])
-    return [on_batch(column, batch) for column in values.unbind(1)]
+    return [on_batch(column, batch, places) for column in values.unbind(1)]
 
 
 def response_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParams) -> Tensor:
@@ -105,10 +122,18 @@ def next_token_logprobs(model: PreTrainedModel, batch: Batch, sampling: Sampling
     return vocabulary.masked_scatter(mask.unsqueeze(2), logprobs)
 
 
-def on_batch(values: Tensor, batch: Batch) -> Tensor:
-    """Return the values [N] of the response tokens as [B, T], 0 on padding."""
-    mask = batch.response_mask
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+def on_batch(values: Tensor, batch: Batch, places: Tensor) -> Tensor:
+    """Return the values of the response tokens as [B, T], 0 on padding.
+
+    Args:
+        values: [N].
+        batch: Prompts and responses.
+        places: Where the tokens are among all ids, `batch.response_places`, [N].
+    """
+    shape, columns = batch.responses.shape, batch.ids.shape[1]
+    # Each row starts with its prompt. By places, for the gradient by a mask makes a GPU wait.
+    places = places - batch.width * (places // columns + 1)
+    return values.new_zeros(shape.numel()).scatter(0, places, values).view(shape)
 
 
 def _vocabulary(model: PreTrainedModel) -> int:

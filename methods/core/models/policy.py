@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.core.models.batch import Batch, batch_places, make_batch
+from methods.core.models.batch import Batch, batch_places, make_batch, padded
 from methods.core.models.engines.base import Engine
 from methods.core.models.engines.choice import EngineChoice, Sampler
 from methods.core.models.loading import (
@@ -20,7 +20,7 @@ from methods.core.models.loading import (
     load_adapter,
     loading_options,
 )
-from methods.core.models.logprobs import next_token_logprobs, token_logprobs
+from methods.core.models.logprobs import next_token_logprobs, scored_tokens, token_logprobs
 from methods.core.models.pretrained import (
     ORIGINAL_GENERATION_FILE,
     load_causal_model,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 POLICY_FILE = "policy.json"
-# The most tokens of a batch that is scored, padding included.
-MAX_BATCH_TOKENS = 131_072
 
 
 class Policy(ABC):
@@ -106,8 +104,7 @@ class ModelPolicy(Policy):
     Attributes:
         model: The model, in evaluation mode at first.
         tokenizer: Its tokenizer.
-        batch_size: The most rows of a batch that is scored. By default it shrinks with the size of
-            the vocabulary.
+        batch_size: The most rows of a batch that is scored.
         engines: Chooses what samples from the model, when the first response is sampled.
         original_generation: The generation config of the model's makers. It is saved beside the
             model's, and not used.
@@ -118,7 +115,7 @@ class ModelPolicy(Policy):
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        batch_size: int | None = None,
+        batch_size: int = 1024,
         sampler: Sampler = "auto",
         original_generation: dict[str, Any] | None = None,
         weights: dict[str, Any] | None = None,
@@ -127,8 +124,7 @@ class ModelPolicy(Policy):
         self.tokenizer = tokenizer
         self.engines = EngineChoice(sampler)
         self.original_generation, self.weights = original_generation, weights or {}
-        # Logits fill the memory: few rows for a large vocabulary, many for a small one.
-        self.batch_size = batch_size or max(8, min(1024, 6_000_000 // len(tokenizer)))
+        self.batch_size = batch_size
 
     def engine(self, sampling: SamplingParams) -> Engine | None:
         """Return what samples from the model, None for the plain loop."""
@@ -168,7 +164,7 @@ class ModelPolicy(Policy):
         sampling: SamplingParams,
         batch_slice: BatchSlice | None = None,
     ) -> tuple[Batch, torch.Tensor]:
-        """Sample a response to each prompt as one batch.
+        """Sample a response to each prompt as one batch, in parts if memory asks for that.
 
         Args:
             prompts: Prompts as text.
@@ -179,13 +175,25 @@ class ModelPolicy(Policy):
         Returns:
             The batch, and the log-probabilities [B, T] of its response tokens (nats).
         """
-        ids = encode_prompts(self.tokenizer, prompts)
-        engine = self.engine(sampling)
-        return sample(self.model, self.tokenizer, ids, sampling, seed, batch_slice, engine)
+        import torch
+
+        ids, engine = encode_prompts(self.tokenizer, prompts), self.engine(sampling)
+        first, total = batch_slice or BatchSlice(0, len(prompts))
+        most, fit = self.engines.limits(self.model, sampling)
+        size = min(most, fit(max(map(len, ids)) + sampling.max_new_tokens))
+        starts = range(0, len(ids), size)
+        slices = [(ids[i : i + size], BatchSlice(first + i, total)) for i in starts]
+        parts = [
+            sample(self.model, self.tokenizer, part_ids, sampling, seed, part_slice, engine)
+            for part_ids, part_slice in slices
+        ]
+        batch = Batch.concatenate([part for part, _ in parts])
+        columns = batch.responses.shape[1]
+        return batch, torch.cat([padded(logprobs, 0, 0, columns) for _, logprobs in parts])
 
     def decode(self, batch: Batch) -> list[str]:
         """Return the responses of a batch as text."""
-        return decode_responses(self.tokenizer, response_ids(batch))
+        return decode_responses(self.tokenizer, batch.response_ids())
 
     def logprobs(
         self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
@@ -225,7 +233,8 @@ class ModelPolicy(Policy):
     ) -> Iterator[tuple[list[int], Batch]]:
         """Lay token ids of prompts and responses out as `batches` does."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-        for places in batch_places(lengths, self.batch_size, lambda n: MAX_BATCH_TOKENS // n):
+        tokens = scored_tokens(self.model)
+        for places in batch_places(lengths, self.batch_size, lambda longest: tokens // longest):
             yield (
                 places,
                 make_batch(
@@ -284,9 +293,3 @@ def saved_settings(folder: Path) -> dict[str, Any]:
     """Return a saved policy's `sampler`, and the `weights` under the adapters that it has."""
     file = folder / POLICY_FILE
     return dict(json.loads(file.read_text())) if file.exists() else {}
-
-
-def response_ids(batch: Batch) -> list[list[int]]:
-    """Return the response tokens of each row, without padding."""
-    rows = zip(batch.responses.tolist(), batch.response_lengths, strict=True)
-    return [row[:length] for row, length in rows]

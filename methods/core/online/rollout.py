@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models import distributed
-from methods.core.models.batch import Batch, by_length
+from methods.core.models.batch import Batch, by_length, padded, to_device
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
@@ -62,15 +62,8 @@ class Rollout:
             return parts[0]
         import torch
 
-        width = max(part.batch.width for part in parts)
-        length = max(part.batch.responses.shape[1] for part in parts)
-        batch = Batch(
-            torch.cat([padded(p.batch.ids, p.batch.width, width, length) for p in parts]),
-            torch.cat([padded(p.batch.mask, p.batch.width, width, length) for p in parts]),
-            width,
-            [length for part in parts for length in part.batch.prompt_lengths],
-            [length for part in parts for length in part.batch.response_lengths],
-        )
+        batch = Batch.concatenate([part.batch for part in parts])
+        length = batch.responses.shape[1]
         columns = [part.tensors() for part in parts]
         tensors = {name: [tensors[name] for tensors in columns] for name in columns[0]}
         for name, rows in tensors.items():
@@ -91,7 +84,7 @@ class Rollout:
 
         batch = self.batch.rows(rows).trimmed()
         cut = self.mask.shape[1] - batch.responses.shape[1]
-        places = torch.tensor(rows, device=self.logprobs.device)
+        places = to_device(torch.tensor(rows), self.logprobs.device)
         parts = {name: tensor[places] for name, tensor in self.tensors().items()}
         for name, tensor in parts.items():
             if tensor.dim() == 2:
@@ -132,13 +125,6 @@ class Rollout:
             "response_tokens": float(self.mask.sum(1).float().mean()),
             "ended_rate": float(self.ended.float().mean()),
         }
-
-
-def padded(rows: Tensor, start: int, width: int, length: int) -> Tensor:
-    """Return rows [B, start + t] as [B, width + length], with zeros on both sides."""
-    import torch.nn.functional as F
-
-    return F.pad(rows, (width - start, length - (rows.shape[1] - start)))
 
 
 def draw_prompts(context: Context, update: int, count: int) -> list[str]:
@@ -236,7 +222,8 @@ def in_parts(
     values = torch.zeros(len(batch.ids), columns, device=batch.ids.device)
     for rows in by_length(batch.lengths):
         computed = compute(model, batch.rows(rows).trimmed())
-        values[rows, : computed.shape[1]] = computed
+        places = to_device(torch.tensor(rows), values.device)
+        values[places, : computed.shape[1]] = computed
     return values
 
 

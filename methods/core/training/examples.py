@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from methods.core.models import distributed
-from methods.core.models.batch import Batch, make_batch
+from methods.core.models.batch import Batch, make_batch, to_device
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
@@ -84,7 +84,7 @@ class Examples:
         """Return whether the single response of each example was liked, [B]."""
         import torch
 
-        return torch.tensor([self._liked[row] for row in rows], device=self._device)
+        return to_device(torch.tensor([self._liked[row] for row in rows]), self._device)
 
     def reference_logprobs(self, rows: Sequence[int]) -> Tensor:
         """Return the reference's log-probabilities of the tokens of `batch(rows)`, [B, T]."""
@@ -92,7 +92,7 @@ class Examples:
 
         places = range(self.width)
         logprobs = [self._reference[row, place] for place in places for row in rows]
-        return pad_sequence(logprobs, batch_first=True).to(self._device)
+        return to_device(pad_sequence(logprobs, batch_first=True), self._device)
 
     def compute_reference(self, policy: ModelPolicy, rows: Sequence[int]) -> None:
         """Compute the reference's log-probabilities of some examples, each once.

@@ -80,8 +80,11 @@ def test_responses_have_the_logprobs_of_the_full_computation(reference: ModelPol
     assert torch.allclose(tokens[mask], expected[mask], atol=1e-5)
     assert bool((tokens[~mask] == 0).all()) and bool((vocabulary[~mask] == 0).all())
     chosen = of_tokens(compact, batch.responses[mask]).squeeze(1)
-    assert torch.equal(tokens, on_batch(chosen, batch))
-    assert on_batch(torch.ones(int(mask.sum())), batch).tolist() == mask.float().tolist()
+    assert torch.equal(tokens, on_batch(chosen, batch, batch.response_places))
+    assert (
+        on_batch(torch.ones(int(mask.sum())), batch, batch.response_places).tolist()
+        == mask.float().tolist()
+    )
 
 
 def test_gradients_are_those_of_the_full_computation(reference: ModelPolicy) -> None:

@@ -98,3 +98,18 @@ def test_a_training_with_gradient_checkpointing_is_sampled_like_any_other(
         assert torch.equal(batch.ids, expected.ids) and torch.equal(in_training, logprobs)
         assert policy.model.training
         policy.model.eval()
+
+
+def test_a_batch_that_does_not_fit_is_sampled_in_parts(
+    reference: ModelPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each response is the one that it would be in the whole batch."""
+    prompts = ["a", "b c a", "b", "a b c", "c", "d d", "b"]
+    sampling = SamplingParams(max_new_tokens=9)
+    whole, logprobs = reference.sample(prompts, 5, sampling)
+    monkeypatch.setattr(reference.engines, "limits", lambda *_: (1024, lambda _: 3))
+    parts, part_logprobs = reference.sample(prompts, 5, sampling)
+    assert reference.decode(parts) == reference.decode(whole)
+    assert parts.lengths == whole.lengths
+    assert torch.equal(parts.mask, whole.mask)
+    assert torch.allclose(part_logprobs, logprobs, atol=1e-5)

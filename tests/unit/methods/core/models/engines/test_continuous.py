@@ -11,7 +11,7 @@ from helpers.models import PROMPTS
 from methods.core.models.engines.continuous import Continuous
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.logprobs import token_logprobs
-from methods.core.models.policy import ModelPolicy, response_ids
+from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import END_TOKENS, end_token_ids
 
@@ -54,7 +54,7 @@ def test_responses_end_where_they_end(policy: ModelPolicy) -> None:
     policy.tokenizer.init_kwargs[END_TOKENS] = ["</answer>", "d"]
     batch, _ = policy.sample(PROMPTS * 15, 0, LONG)
     ends = set(end_token_ids(policy.tokenizer))
-    responses = response_ids(batch)
+    responses = batch.response_ids()
     for response in responses:
         assert not ends & set(response[:-1])
         assert response[-1] in ends or len(response) == 12
