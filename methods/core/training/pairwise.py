@@ -258,10 +258,15 @@ class _Run:
 
         before = [rows[-1], *rows[:-1]]
         batch = self.data.unrelated(local_rows(rows), local_rows(before))
+        size = max(1, self.optimization.micro_batch_tokens // max(batch.lengths))
+        ratios = []
         with torch.no_grad(), self.optimization.autocast():
-            policy = token_logprobs(self.policy.model, batch, PLAIN)
-            reference = token_logprobs(self.context.reference.model, batch, PLAIN)
-        return distributed.mean_of((policy - reference).sum(1).mean())
+            for numbers in micro_batches(range(len(batch.lengths)), batch.lengths, size):
+                part = batch.rows(numbers).trimmed()
+                policy = token_logprobs(self.policy.model, part, PLAIN)
+                reference = token_logprobs(self.context.reference.model, part, PLAIN)
+                ratios.append((policy - reference).sum(1))
+        return distributed.mean_of(torch.cat(ratios).mean())
 
     def log(self, step: int) -> None:
         """Log the means over the steps since the last log, and over the processes."""

@@ -74,7 +74,9 @@ def test_a_batch_that_is_split_has_the_same_gradient(
 
     monkeypatch.setattr(Context, "start", watched)
     trained = method.train(split)
-    assert sum(size <= 60 for size in sizes) > 2 * STEPS
+    # All passes but the first, in which the policy is still the reference. Prompts and responses
+    # are padded apart, so a part may have somewhat more tokens than its rows.
+    assert len(sizes) > 2 * STEPS and max(sizes[1:]) < 1.5 * 60
     assert isinstance(trained, ModelPolicy) and isinstance(expected, ModelPolicy)
     for a, b in zip(weights(trained), weights(expected), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
