@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from methods.core.models import distributed
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams, derive_seed
+from methods.core.training.examples import micro_batches
 from methods.core.training.pairwise import fit_pairs
 from methods.toolkit.offline import PairLogprobs, PairLoss, Tensor
 
@@ -43,8 +44,11 @@ class HyPO(PairLoss):
     kl_coef: NonNegative = 0.003
 
     def train(self, context: Context) -> Policy:
-        def kl(policy: ModelPolicy, prompts: Sequence[str], step: int) -> Tensor:
-            return self.kl_coef * sampled_kl(context, policy, prompts, step)
+        def kl(
+            policy: ModelPolicy, prompts: Sequence[str], step: int, most_tokens: int
+        ) -> Iterator[Tensor]:
+            for part in sampled_kl(context, policy, prompts, step, most_tokens):
+                yield self.kl_coef * part
 
         # A pair with its sampled response is three sequences, where DPO has two.
         examples = 2 * min(self.examples, context.budget) // 3
@@ -57,16 +61,19 @@ class HyPO(PairLoss):
         return -logsigmoid(self.beta * logprobs.margin)
 
 
-def sampled_kl(context: Context, policy: ModelPolicy, prompts: Sequence[str], step: int) -> Tensor:
-    """Return a scalar whose gradient estimates that of the KL to the reference.
+def sampled_kl(
+    context: Context, policy: ModelPolicy, prompts: Sequence[str], step: int, most_tokens: int
+) -> Iterator[Tensor]:
+    """Yield scalars whose gradients together estimate that of the KL to the reference.
 
-    Its value is not the KL.
+    Their values are not the KL.
 
     Args:
         context: The context of the training.
         policy: The policy, which samples a response to each prompt.
         prompts: Prompts of the batch, in several processes those of this process.
         step: Number of the step.
+        most_tokens: The most tokens that go through the policy at once, padding included.
     """
     import torch
 
@@ -74,7 +81,10 @@ def sampled_kl(context: Context, policy: ModelPolicy, prompts: Sequence[str], st
     rows = distributed.batch_slice(len(prompts) * distributed.world_size())
     seed = derive_seed("hypo", context.seed, step)
     batch, _ = policy.sample(prompts, seed, sampling, rows)
-    logprobs = token_logprobs(policy.model, batch, sampling).sum(1)
-    with torch.no_grad():
-        reference = token_logprobs(context.reference.model, batch, sampling).sum(1)
-    return ((logprobs.detach() - reference) * logprobs).mean()
+    size = max(1, most_tokens // max(batch.lengths))
+    for numbers in micro_batches(range(len(prompts)), batch.lengths, size):
+        part = batch.rows(numbers).trimmed()
+        logprobs = token_logprobs(policy.model, part, sampling).sum(1)
+        with torch.no_grad():
+            reference = token_logprobs(context.reference.model, part, sampling).sum(1)
+        yield ((logprobs.detach() - reference) * logprobs).sum() / len(prompts)

@@ -105,10 +105,10 @@ class PPO(Online):
                 rollout = run.collect()
                 if update == 0:
                     run.state |= self.reward_scale(rollout.rewards.tolist())
-                shift, scale = run.state["shift"], run.state["scale"]
-                if not predicts_rewards:
-                    shift, scale = 0.0, 1.0
-                rollout = replace(rollout, values=(rollout.values - shift) / scale)
+                value_shift, value_scale = 0.0, 1.0
+                if predicts_rewards:
+                    value_shift, value_scale = run.state["shift"], run.state["scale"]
+                rollout = replace(rollout, values=(rollout.values - value_shift) / value_scale)
                 # Advantages.
                 rewards = self.token_rewards(rollout, **run.state)
                 advantages, returns = gae(
@@ -119,7 +119,8 @@ class PPO(Online):
                 rollout = replace(rollout, advantages=advantages, returns=returns)
                 # Epochs of minibatches.
                 for part in run.minibatches(rollout):
-                    logprobs, values = run.logprobs(part), (run.values(part) - shift) / scale
+                    logprobs = run.logprobs(part)
+                    values = (run.values(part) - value_shift) / value_scale
                     policy_losses = clipped_surrogate(
                         logprobs, part.logprobs, part.advantages, self.clip
                     )

@@ -26,6 +26,7 @@ from methods.core.feedback import (
     responses_of,
     with_responses,
 )
+from methods.core.models.chat_template import reads
 from methods.core.models.text import decode_responses, encode_prompts, encode_responses
 
 if TYPE_CHECKING:
@@ -132,15 +133,18 @@ def _check_splits(task: Recorded, splits: dict[str, list[Label]]) -> None:
 def _tokenizer(
     task: Recorded, model_folder: str, labels: Sequence[Label]
 ) -> PreTrainedTokenizerBase:
-    """Return the model's tokenizer, or one trained on the text of the train split."""
-    plain = task.text == "plain"
-    values = task.loading.chat_template_kwargs
+    """Return the model's tokenizer, or one trained on the text of the train split.
+
+    Raises:
+        UserError: Its chat template does not read a value that the task sets.
+    """
+    plain, values = task.text == "plain", task.loading.chat_template_kwargs
     if model_folder:
         tokenizer = load_tokenizer(Path(model_folder), plain, values)
-        if unused := [name for name in values if name not in str(tokenizer.chat_template)]:
+        if unread := [name for name in values if not reads(tokenizer, name)]:
             raise UserError(
-                f"loading.chat_template_kwargs: the chat template of {task.model} has no variable "
-                f"'{unused[0]}'"
+                f"loading.chat_template_kwargs: the chat template of {task.model} does not read "
+                f"{', '.join(unread)}"
             )
         return tokenizer
     train = [label for label in labels if split_of(label.prompt, task.shares) == "train"]

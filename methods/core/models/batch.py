@@ -24,8 +24,8 @@ class Batch:
         mask: 1 on tokens, 0 on padding, [B, P + T]. It follows lengths and not token ids: a sampled
             pad token is a token like any other.
         width: P, the columns of the prompts.
-        prompt_lengths: The tokens of each prompt, [B]. Known without asking the device, as are the
-            lengths of the responses: each question makes a GPU wait.
+        prompt_lengths: The tokens of each prompt, [B]. Lengths are kept outside the device: reading
+            them from a GPU would make it wait.
         response_lengths: The tokens of each response, [B].
     """
 

@@ -37,29 +37,49 @@ def check_name(name: str) -> None:
         raise ValueError(f"loading.chat_template_kwargs: '{name}' is no variable to be set")
 
 
+def reads(tokenizer: PreTrainedTokenizerBase, name: str) -> bool:
+    """Return whether a tokenizer's chat template has a variable of this name."""
+    return _has_name(str(tokenizer.chat_template), name)
+
+
+def _has_name(template: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", template) is not None
+
+
 def fix_chat_template(
     tokenizer: PreTrainedTokenizerBase, values: Mapping[str, TemplateValue] | None = None
 ) -> None:
     """Write defaults into a tokenizer's chat template: its variables, the date, the system turn.
 
+    A template with defaults, as that of a saved policy, keeps those that get no new value.
+
     Args:
         tokenizer: Its template is changed, if it has one.
-        values: Values of the template's variables.
+        values: Values of the template's variables. Names that it does not have are left out.
     """
     template = tokenizer.chat_template
     if isinstance(template, dict):
         template = template.get("default")
-    if not isinstance(template, str) or END_OF_DEFAULTS in template:
+    if not isinstance(template, str):
+        return
+    if END_OF_DEFAULTS in template:
+        # The first default of a variable holds.
+        tokenizer.chat_template = _defaults(values or {}, template) + template
         return
     values = {"date_string": TODAY.strftime(DATE_STRING), **(values or {})}
-    used = {name: value for name, value in values.items() if re.search(rf"\b{name}\b", template)}
-    defaults = "".join(_default(name, value) for name, value in used.items())
+    defaults = _defaults(values, template)
     tokenizer.chat_template = defaults + _fixed_clock(template) + END_OF_DEFAULTS + template
     if _refuses_system(tokenizer):
         merged = defaults + _fixed_clock(template) + MERGED_SYSTEM + END_OF_DEFAULTS + template
         tokenizer.chat_template = merged
     if tokenizer.chat_template == END_OF_DEFAULTS + template:
         tokenizer.chat_template = template
+
+
+def _defaults(values: Mapping[str, TemplateValue], template: str) -> str:
+    """Return the beginning of a template that sets defaults of the variables that it has."""
+    used = {name: value for name, value in values.items() if _has_name(template, name)}
+    return "".join(_default(name, value) for name, value in used.items())
 
 
 def _default(name: str, value: TemplateValue) -> str:

@@ -25,8 +25,8 @@ MLP_BYTES, MLP_SHARE = 2**30, 16
 # The most logits in memory at once. Each takes 4 bytes, and a loss needs about three copies.
 LOGITS = 2**25
 
-# What is made of log-probabilities: called with those of all tokens under each model, [n, V], and
-# with the response tokens, [n]; returns columns [n, k].
+# A function of the log-probabilities of all tokens under each model, [n, V], and of the response
+# tokens, [n]. It returns k columns, [n, k].
 Statistics = Callable[..., "Tensor"]
 
 
@@ -222,10 +222,10 @@ class _BodyOutput:
 def _body_returns(body: nn.Module, hidden: Tensor) -> Iterator[None]:
     """Let a model's body return the given hidden states, [1, n, d], whatever it reads."""
     attributes = vars(body)
-    own = {"forward": attributes["forward"]} if "forward" in attributes else {}
+    replaced = {"forward": attributes["forward"]} if "forward" in attributes else {}
     attributes["forward"] = lambda *_, **__: _BodyOutput(hidden)
     try:
         yield
     finally:
         del attributes["forward"]
-        attributes |= own
+        attributes |= replaced

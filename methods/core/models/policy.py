@@ -102,7 +102,7 @@ class ModelPolicy(Policy):
     """A causal language model and its tokenizer: a folder that transformers alone can load.
 
     Attributes:
-        model: The model, in evaluation mode when it is given.
+        model: The model, in evaluation mode at first.
         tokenizer: Its tokenizer.
         batch_size: The most rows of a batch that is scored.
         engines: Chooses what samples from the model, when the first response is sampled.
@@ -231,7 +231,7 @@ class ModelPolicy(Policy):
     def token_batches(
         self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
     ) -> Iterator[tuple[list[int], Batch]]:
-        """Do the same for prompts and responses as token ids."""
+        """Lay token ids of prompts and responses out as `batches` does."""
         lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
         tokens = scored_tokens(self.model)
         for places in batch_places(lengths, self.batch_size, lambda longest: tokens // longest):

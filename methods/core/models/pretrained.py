@@ -19,7 +19,7 @@ GENERATION_FILE = "generation_config.json"
 # What the model's makers say about generation, kept for whoever publishes a trained policy.
 ORIGINAL_GENERATION_FILE = "original_generation_config.json"
 HEADS = ("score", "classifier")
-# So many weights are named in a message.
+# The most weights that a message names.
 NAMED = 3
 # The logit of an embedding row that belongs to no token: its probability is 0 in float32, and
 # sums of probability times log-probability stay finite.
@@ -83,11 +83,11 @@ def _load(
         raise WeightsError(f"its weights cannot be read: {error}") from None
     shapes = {name for name, *_ in loaded["mismatched_keys"]}
     missing = set(loaded["missing_keys"]) - shapes
-    found = {
+    problems = {
         "missing": {name for name in missing if name.split(".")[0] not in new},
         "of another shape": {name for name in shapes if name.split(".")[0] not in new},
     }
-    reasons = [f"{_listed(names)} {why}" for why, names in found.items() if names]
+    reasons = [f"{_listed(names)} {why}" for why, names in problems.items() if names]
     if reasons:
         unused = loaded["unexpected_keys"]
         hint = f"; the files have {_listed(unused)} instead" if unused else ""

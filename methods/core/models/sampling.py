@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -80,8 +81,8 @@ def sample(
     """Sample one response to each prompt.
 
     The `generate` of transformers calls our loop, which takes the sampling parameters from nowhere
-    else. A response ends at any of the tokenizer's end tokens. The global random state stays as it
-    was.
+    else. A response ends at any of the tokenizer's end tokens. The global random state and the
+    model's mode stay as they were.
 
     Args:
         model: A causal language model.
@@ -111,7 +112,6 @@ def sample(
     batch_slice = batch_slice or BatchSlice(0, len(prompts))
     loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
     if engine is not None:
-        own_seed = derive_seed("engine", seed, batch_slice.first)
         loop = Delegate(
             engine,
             Request(
@@ -121,12 +121,12 @@ def sample(
                 ends=tuple(ends),
                 batch_slice=batch_slice,
                 vocabulary=vocabulary_size(tokenizer),
-                seed=own_seed,
+                seed=derive_seed("engine", seed, batch_slice.first),
                 draw=draw,
             ),
         )
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode():
+    with torch.random.fork_rng(devices=devices), torch.inference_mode(), _evaluating(model):
         torch.manual_seed(seed)
         output = model.generate(
             input_ids=prompt_batch.ids,
@@ -136,6 +136,21 @@ def sample(
         )
         responses = output[:, prompt_batch.width :]
     return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), ends)
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Switch a model to evaluation mode, and back to the mode that it was in.
+
+    With gradient checkpointing, a model in training mode silently ignores its cache.
+    """
+    training = model.training
+    # Not `eval`, which does nothing where adapters are switched off.
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 class _Loop:

@@ -56,7 +56,9 @@ class Agreement:
     def __init__(self, policy: ModelPolicy, sampling: SamplingParams, *, bf16: bool) -> None:
         dtypes = {str(weight.dtype) for weight in policy.model.parameters()}
         self._policy, self._sampling = policy, sampling
-        self._bf16 = bf16 or "torch.bfloat16" in dtypes
+        # Quantized weights are multiplied in bf16, too.
+        is_quantized = bool(getattr(policy.model, "is_quantized", False))
+        self._bf16 = bf16 or is_quantized or "torch.bfloat16" in dtypes
         self._is_started = False
         self.metrics: dict[str, float] = {}
 

@@ -16,7 +16,7 @@ from methods.core.training.optimization import Optimization
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The numbers of rows, group by group.
+# Rows of a rollout, group by group.
 Groups = list[list[int]]
 
 

@@ -16,7 +16,7 @@ from methods.core.models.loading import AdapterOff, Loading, adapted, without_dr
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.pretrained import load_classifier
 from methods.core.models.reward import read_settings
-from methods.core.models.sampling import SamplingParams
+from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.training.memory import micro_batch_tokens
 from methods.core.training.trainer import trainer_arguments
 from methods.core.training.usage import Usage, UsageCounter
@@ -76,7 +76,9 @@ class Context:
         It has no dropout: the policy that is trained is the policy that is sampled.
         """
         policy = ModelPolicy.load(self.sft, self.device, self.loading, trainable=True)
-        policy.model = without_dropout(adapted(policy.model, self.loading))
+        seed = derive_seed("policy adapters", self.seed)
+        # Adapters are put on in training mode.
+        policy.model = without_dropout(adapted(policy.model, self.loading, seed=seed)).eval()
         self._started = self._started or policy
         return self._counted(policy)
 
@@ -105,7 +107,8 @@ class Context:
         else:
             model = load_classifier(self.sft, new_head=True, num_labels=1, **options)
             model.score.weight.data.zero_()
-        model = without_dropout(adapted(model.eval(), self.loading, head="score"))
+        seed = derive_seed("critic adapters", self.seed)
+        model = without_dropout(adapted(model, self.loading, head="score", seed=seed)).eval()
         return self._counter.count_tokens(model.to(self.device))
 
     def starts_from_reward(self, start: Literal["reward_model", "zero"]) -> bool:
@@ -120,8 +123,10 @@ class Context:
 
         if self.reward_folder is None or read_settings(self.reward_folder).get("label") is not None:
             return False
-        vocabulary = AutoTokenizer.from_pretrained(self.reward_folder).get_vocab()
-        return bool(vocabulary == self.reference.tokenizer.get_vocab())
+        # Not from `reference`: under adapters, that would start a policy of its own.
+        folders = self.reward_folder, self.sft
+        first, second = (AutoTokenizer.from_pretrained(folder).get_vocab() for folder in folders)
+        return bool(first == second)
 
     @property
     def feedback(self) -> list[Any]:

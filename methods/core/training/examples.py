@@ -111,9 +111,10 @@ class Examples:
                 part, left = left[:size], left[size:]
                 batch = self.batch(part)
                 logprobs = token_logprobs(policy.model, batch, PLAIN).cpu()
-                counts = batch.response_mask.sum(1).tolist()
                 keys = [(row, place) for place in range(self.width) for row in part]
-                for key, row_logprobs, count in zip(keys, logprobs, counts, strict=True):
+                for key, row_logprobs, count in zip(
+                    keys, logprobs, batch.response_lengths, strict=True
+                ):
                     self._reference[key] = row_logprobs[:count].clone()
 
 

@@ -6,7 +6,7 @@ does. The tests compare them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from methods.core.models import distributed
@@ -44,8 +44,9 @@ class MovingReference(Protocol):
 # What the losses of a batch share, given the step, and the log-ratios and labels of the whole batch
 # in this process, [B] each, without gradient.
 Shift = Callable[[int, "Tensor", "Tensor"], "Tensor"]
-# What is added to the mean loss of a step, given the policy, the batch's prompts, and the step.
-Regularizer = Callable[[ModelPolicy, Sequence[str], int], "Tensor"]
+# Yields what is added to the mean loss of a step, in parts whose gradients are added one by one. It
+# gets the policy, the batch's prompts, the step, and the most tokens of a part.
+Regularizer = Callable[[ModelPolicy, Sequence[str], int, int], "Iterator[Tensor]"]
 
 
 def fit_pairs(
@@ -66,7 +67,7 @@ def fit_pairs(
         collision: Whether the loss reads `TokenLogprobs.collision`.
         reference: Returns a reference that moves, given the policy. By default it is the SFT
             policy.
-        regularizer: What is added to the loss.
+        regularizer: See the type.
 
     Returns:
         The trained policy.
@@ -216,9 +217,10 @@ class _Run:
             parts.append({name: share * value.detach() for name, value in metrics.items()})
         if self.regularizer:
             prompts = [self.data.prompts[row] for row in rows]
+            most_tokens = self.optimization.micro_batch_tokens
             with self.optimization.autocast():
-                added = self.regularizer(self.policy, prompts, step)
-            self.optimization.backward(added)
+                for added in self.regularizer(self.policy, prompts, step, most_tokens):
+                    self.optimization.backward(added)
         return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
 
     def tokens(self, rows: Sequence[int]) -> TokenLogprobs:
@@ -256,10 +258,15 @@ class _Run:
 
         before = [rows[-1], *rows[:-1]]
         batch = self.data.unrelated(local_rows(rows), local_rows(before))
+        size = max(1, self.optimization.micro_batch_tokens // max(batch.lengths))
+        ratios = []
         with torch.no_grad(), self.optimization.autocast():
-            policy = token_logprobs(self.policy.model, batch, PLAIN)
-            reference = token_logprobs(self.context.reference.model, batch, PLAIN)
-        return distributed.mean_of((policy - reference).sum(1).mean())
+            for numbers in micro_batches(range(len(batch.lengths)), batch.lengths, size):
+                part = batch.rows(numbers).trimmed()
+                policy = token_logprobs(self.policy.model, part, PLAIN)
+                reference = token_logprobs(self.context.reference.model, part, PLAIN)
+                ratios.append((policy - reference).sum(1))
+        return distributed.mean_of(torch.cat(ratios).mean())
 
     def log(self, step: int) -> None:
         """Log the means over the steps since the last log, and over the processes."""

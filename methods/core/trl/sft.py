@@ -67,8 +67,9 @@ def response_trainer(
         {"input_ids": p + r, "completion_mask": [0] * len(p) + [1] * len(r)}
         for p, r in zip(prompt_ids, response_ids, strict=True)
     ]
+    longest = max(len(row["input_ids"]) for row in rows)
     batch_size = arguments["per_device_train_batch_size"]
-    arguments |= accumulation(batch_size, max(len(row["input_ids"]) for row in rows), most_tokens)
+    arguments = arguments | accumulation(batch_size, longest, most_tokens)
     return SFTTrainer(
         model,
         args=SFTConfig(**arguments, completion_only_loss=True, max_length=None),

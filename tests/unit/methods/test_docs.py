@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers.methods import sampled_share_of_a
@@ -18,6 +19,7 @@ from bench.checks import CHECKS, run_check
 from bench.config.catalog import GROUP, catalog, defined_methods, learns_from, title
 from methods.base import Context, Method
 from methods.core.feedback import KINDS, Label, Pair, Unpaired
+from methods.core.models.engines.choice import Sampler
 from methods.core.online import advantages, surrogates
 from methods.core.online.rollout import Rollout
 from methods.toolkit.online_pairs import ResponsePairs
@@ -131,7 +133,9 @@ def test_the_tables_of_the_toolkit_name_what_there_is() -> None:
     assert {field.name for field in fields(Rollout)} < named, "a field of Rollout is not explained"
     public = {name for name in vars(OnlineRun) if not name.startswith("_")}
     assert public < named, "a function of OnlineRun is not explained"
-    for name in named - members - settings:
+    samplers = set(get_args(Sampler)) - {"auto"}
+    assert samplers < named, "a sampler is not explained"
+    for name in named - members - settings - samplers:
         assert callable(getattr(advantages, name, None) or getattr(surrogates, name)), name
 
 

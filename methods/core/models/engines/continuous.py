@@ -63,12 +63,15 @@ class Continuous(Engine):
         length = max(map(len, request.prompts)) + request.sampling.max_new_tokens
         # Rounded up, so that few lengths occur.
         length = -(-length // 256) * 256
-        made_for = (request.sampling, request.ends, length)
+        # So are the rows. The pages depend on this batch alone, so that a run that resumes samples
+        # as one in one go.
+        rows = 1 << (min(len(request.prompts), MOST_ROWS) - 1).bit_length()
+        made_for = (request.sampling, request.ends, length, rows)
         if self._made_for != made_for:
             self._copy.destroy_cached_continuous_batching_manager()
             self._manager = self._copy.init_continuous_batching(
                 generation_config=_generation_config(request),
-                continuous_batching_config=_batching_config(self._copy, request, length),
+                continuous_batching_config=_batching_config(self._copy, rows, length),
             )
             # This captures the CUDA graphs, and sets a random seed.
             self._manager.warmup()
@@ -87,7 +90,10 @@ def is_fast(model: PreTrainedModel) -> bool:
 
 
 def _copied(model: PreTrainedModel) -> PreTrainedModel:
-    """Return a model of the same kind, in bf16 on a GPU, whose weights are still to be set."""
+    """Return a model of the same kind, in bf16 on a GPU, whose weights are still to be set.
+
+    Its buffers are set: no training changes them.
+    """
     import torch
 
     on_gpu = model.device.type == "cuda"
@@ -100,7 +106,11 @@ def _copied(model: PreTrainedModel) -> PreTrainedModel:
             dtype=torch.bfloat16 if on_gpu else model.dtype,
             attn_implementation="flash_attention_2" if on_gpu and is_fast(model) else "sdpa",
         )
-    # They keep embedding rows that belong to no token from being sampled.
+    buffers = dict(copy.named_buffers())
+    for name, buffer in model.named_buffers():
+        if name in buffers:
+            buffers[name].copy_(buffer)
+    # Hooks keep embedding rows that belong to no token from being sampled.
     for hook in model.get_output_embeddings()._forward_hooks.values():
         copy.get_output_embeddings().register_forward_hook(hook)
     return copy.eval().requires_grad_(False)
@@ -125,8 +135,14 @@ def _generation_config(request: Request) -> Any:
     )
 
 
-def _batching_config(model: PreTrainedModel, request: Request, length: int) -> Any:
-    """Return how continuous batching works: within a memory that depends on the device alone."""
+def _batching_config(model: PreTrainedModel, rows: int, length: int) -> Any:
+    """Return how continuous batching works: within a memory that depends on the device alone.
+
+    Args:
+        model: The copy that is sampled.
+        rows: The most rows at once.
+        length: Tokens of the longest row.
+    """
     from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
     # Flash attention takes pages of multiples of 256 tokens. Without it there is a mask of all
@@ -137,7 +153,7 @@ def _batching_config(model: PreTrainedModel, request: Request, length: int) -> A
     most = cache_bytes(model.device) // (token_bytes(model.config) * page)
     return ContinuousBatchingConfig(
         page_size=page,
-        num_blocks=max(pages, min(pages * min(len(request.prompts), MOST_ROWS), most)),
+        num_blocks=max(pages, min(pages * rows, most)),
         max_batch_tokens=tokens,
         max_requests_per_batch=MOST_ROWS,
         max_blocks_per_request=pages + pages % 2 if has_flash else 0,

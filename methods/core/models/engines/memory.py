@@ -13,7 +13,8 @@ MOST_ROWS = 1024
 # What sampling a token takes: logits, log-probabilities and probabilities in float32, and their
 # cumulative sum in float64, with a copy of each (bytes for each token of the vocabulary and row).
 BYTES_PER_LOGIT = 40
-# On a CPU (bytes). On a GPU, shares of its memory: the rest is for training and other models.
+# On a CPU (bytes). On a GPU, an eighth and a sixteenth of its memory: the rest is for training and
+# other models.
 CACHE_BYTES, LOGITS_BYTES = GIB, GIB
 CACHE_SHARE, LOGITS_SHARE = 8, 16
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # Of the memory that is free when vLLM starts. The optimizer and the activations need the rest.
 SHARE_OF_FREE = 0.4
 MISSING = "loading.sampler vllm needs vLLM: .venv/bin/pip install '.[vllm]'"
-# Those that run, by the architecture of their model. Each batch brings its weights.
+# The running instances of vLLM, by the architecture of their model. Each batch loads its weights.
 _LLMS: dict[str, Any] = {}
-# The longest row is at least this long (tokens), so that later prompts may be longer.
+# vLLM takes rows of at least this length (tokens), so that later prompts may be longer.
 LENGTH = 4096
 
 

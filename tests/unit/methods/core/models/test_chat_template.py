@@ -37,9 +37,11 @@ def test_a_value_is_a_default_that_the_folder_keeps(tmp_path: Path) -> None:
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert rendered(loaded, USER, **thinking).endswith("</think>\n\n")
     assert not rendered(loaded, USER, enable_thinking=True, **thinking).endswith("</think>\n\n")
-    # Once written, defaults stay.
-    fix_chat_template(loaded, {"enable_thinking": True})
+    # Once written, defaults stay until there are others.
+    fix_chat_template(loaded)
     assert loaded.chat_template == tokenizer.chat_template
+    fix_chat_template(loaded, {"enable_thinking": True})
+    assert not rendered(loaded, USER, **thinking).endswith("</think>\n\n")
 
 
 @pytest.mark.parametrize("value", [True, False, None, 3, 0.5, 'a "quoted" word\n', "Grüße"])

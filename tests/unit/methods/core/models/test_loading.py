@@ -13,6 +13,7 @@ from helpers.models import PROMPTS, SAMPLING
 from methods.core.models.loading import Loading, Lora, adapted, inner, merged
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.models.reward import RewardModel
 from methods.core.training.context import Context
 from methods.dpo import DPO
 from methods.ppo import PPO
@@ -82,6 +83,7 @@ def test_few_weights_are_trained_and_tokens_are_counted(make_context: MakeContex
 def test_before_training_policy_and_reference_agree(make_context: MakeContext) -> None:
     context = lora_context(make_context)
     policy = context.start()
+    assert not any(module.training for module in policy.model.modules())
     batch, logprobs = policy.sample(PROMPTS, 0, SAMPLING)
     with torch.no_grad():
         reference = token_logprobs(context.reference.model, batch, SAMPLING)
@@ -157,6 +159,33 @@ def test_adapters_are_evaluated_on_the_weights_they_were_trained_on(
     weights = {p.dtype for n, p in loaded.model.named_parameters() if "lora" not in n}
     assert weights == {torch.bfloat16}
     assert loaded.logprobs(PROMPTS, texts, SAMPLING) == policy.logprobs(PROMPTS, texts, SAMPLING)
+
+
+def test_a_critic_that_starts_from_the_reward_model_leaves_one_copy_of_the_policy(
+    make_context: MakeContext, sft_folder: Path, tmp_path: Path
+) -> None:
+    from bench.pipeline.stages.training.reward_training import new_reward_model
+
+    tokenizer = ModelPolicy.load(sft_folder, "cpu").tokenizer
+    RewardModel(new_reward_model(sft_folder, 0), tokenizer).save(tmp_path / "reward")
+    context = lora_context(make_context, reward_folder=tmp_path / "reward")
+    critic = context.value_model("reward_model")
+    assert critic.score.weight.count_nonzero() > 0
+    policy, reference = context.start(), context.reference
+    ours = {weight.data_ptr() for weight in policy.model.parameters()}
+    assert all(weight.data_ptr() in ours for weight in reference.model.parameters())
+
+
+def test_new_adapters_of_policy_and_critic_depend_on_the_seed_alone(
+    make_context: MakeContext,
+) -> None:
+    adapters = []
+    for seed in (0, 0, 1):
+        context = lora_context(make_context, seed=seed)
+        models = [context.value_model("zero"), context.start().model]
+        state = [w for model in models for n, w in model.named_parameters() if "lora_A" in n]
+        adapters.append(torch.cat([weight.flatten() for weight in state]))
+    assert torch.equal(adapters[0], adapters[1]) and not torch.equal(adapters[0], adapters[2])
 
 
 def test_new_adapters_depend_on_their_seed_alone(sft_folder: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
 import torch
+from helpers.models import PROMPTS
 
 from methods.core.models.batch import make_batch
+from methods.core.models.loading import Loading, Lora
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams, vocabulary_logprobs
 from methods.core.models.text import encode_prompts
+from methods.core.training.context import Context
 
 
 def nucleus(logits: torch.Tensor, temperature: float, top_k: int, top_p: float) -> list[float]:
@@ -78,6 +82,22 @@ def test_logits_that_are_not_finite_give_tokens_still(reference: ModelPolicy) ->
     policy.model.get_output_embeddings().weight.data.fill_(torch.nan)
     batch, _ = policy.sample(["a", "b"], 0, SamplingParams(max_new_tokens=3))
     assert int(batch.responses.max()) < len(reference.tokenizer)
+
+
+@pytest.mark.parametrize("lora", [Lora(), Lora(rank=2)], ids=["whole", "lora"])
+def test_a_training_with_gradient_checkpointing_is_sampled_like_any_other(
+    make_context: Callable[..., Context], lora: Lora
+) -> None:
+    """In training mode, checkpointed layers ignore the cache."""
+    context = make_context(loading=Loading(lora=lora, gradient_checkpointing=True))
+    policy, sampling = context.start(), SamplingParams(max_new_tokens=12)
+    for sampled in (policy, context.reference):
+        expected, logprobs = sampled.sample(PROMPTS * 5, 0, sampling)
+        policy.model.train()
+        batch, in_training = sampled.sample(PROMPTS * 5, 0, sampling)
+        assert torch.equal(batch.ids, expected.ids) and torch.equal(in_training, logprobs)
+        assert policy.model.training
+        policy.model.eval()
 
 
 def test_a_batch_that_does_not_fit_is_sampled_in_parts(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from helpers.models import same, weights
+from helpers.models import weights
 from helpers.online import starts_with_a
 
 from methods.base import Context
@@ -168,10 +168,7 @@ def test_the_static_engine_trains_as_the_loop_does(make_context: MakeContext) ->
     assert max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True)) < 1e-4
 
 
-def test_the_loop_logs_the_gap_once_and_changes_nothing(make_context: MakeContext) -> None:
-    method = replace(ReinforcePP(), **SMALL)  # type: ignore[arg-type]
-    contexts = [make_context(sampling=LONG, loading=Loading(sampler=s)) for s in ("auto", "loop")]  # type: ignore[arg-type]
-    first, second = (weights(method.train(context)) for context in contexts)  # type: ignore[arg-type]
-    assert same(first, second)
-    curves = contexts[0].curves
-    assert ["sampling_gap_mean" in point for point in curves] == [True, False, False]
+def test_the_loop_logs_the_gap_once(make_context: MakeContext) -> None:
+    context = make_context(sampling=LONG)
+    replace(ReinforcePP(), **SMALL).train(context)  # type: ignore[arg-type]
+    assert ["sampling_gap_mean" in point for point in context.curves] == [True, False, False]

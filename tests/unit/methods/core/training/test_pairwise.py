@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -74,7 +74,9 @@ def test_a_batch_that_is_split_has_the_same_gradient(
 
     monkeypatch.setattr(Context, "start", watched)
     trained = method.train(split)
-    assert sum(size <= 60 for size in sizes) > 2 * STEPS
+    # All passes but the first, in which the policy is still the reference. Prompts and responses
+    # are padded apart, so a part may have somewhat more tokens than its rows.
+    assert len(sizes) > 2 * STEPS and max(sizes[1:]) < 1.5 * 60
     assert isinstance(trained, ModelPolicy) and isinstance(expected, ModelPolicy)
     for a, b in zip(weights(trained), weights(expected), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
@@ -175,11 +177,15 @@ def test_a_regularizer_is_added_to_the_loss(make_context: MakeContext) -> None:
     """A second loss on the same pairs, computed by the regularizer, doubles the gradient."""
     pairs, seen = some_pairs(SIZE), list[tuple[list[str], int]]()
 
-    def regularizer(policy: ModelPolicy, prompts: Sequence[str], step: int) -> torch.Tensor:
+    def regularizer(
+        policy: ModelPolicy, prompts: Sequence[str], step: int, most_tokens: int
+    ) -> Iterator[torch.Tensor]:
         seen.append((sorted(prompts), step))
         chosen = [pair.chosen for pair in pairs]
         [(_, batch)] = policy.batches([pair.prompt for pair in pairs], chosen)
-        return -token_logprobs(policy.model, batch, SamplingParams()).sum(1).mean()
+        for rows in (range(5), range(5, SIZE)):
+            part = batch.rows(rows).trimmed()
+            yield -token_logprobs(policy.model, part, SamplingParams()).sum() / SIZE
 
     both, twice = make_context(labels=pairs), make_context(labels=pairs)
     schedule = Schedule(1e-3, 3 * SIZE, SIZE)

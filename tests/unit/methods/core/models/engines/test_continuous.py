@@ -13,6 +13,7 @@ from methods.core.models.loading import Loading, Lora
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
+from methods.core.models.text import END_TOKENS, end_token_ids
 
 LONG = SamplingParams(max_new_tokens=12)
 CONTINUOUS = Loading(sampler="continuous")
@@ -50,12 +51,14 @@ def test_log_probabilities_are_those_of_the_present_weights(policy: ModelPolicy)
 
 
 def test_responses_end_where_they_end(policy: ModelPolicy) -> None:
+    policy.tokenizer.init_kwargs[END_TOKENS] = ["</answer>", "d"]
     batch, _ = policy.sample(PROMPTS * 15, 0, LONG)
-    end = policy.tokenizer.eos_token_id
-    for row, mask in zip(batch.responses.tolist(), batch.response_mask.tolist(), strict=True):
-        response = [token for token, kept in zip(row, mask, strict=True) if kept]
-        assert end not in response[:-1]
-        assert response[-1] == end or len(response) == 12
+    ends = set(end_token_ids(policy.tokenizer))
+    responses = batch.response_ids()
+    for response in responses:
+        assert not ends & set(response[:-1])
+        assert response[-1] in ends or len(response) == 12
+    assert ends <= {response[-1] for response in responses}
 
 
 def test_sampling_parameters_hold(policy: ModelPolicy, sft_folder: Path) -> None:
@@ -79,6 +82,19 @@ def test_rows_of_no_token_are_not_sampled(policy: ModelPolicy) -> None:
     head.register_forward_hook(lambda _, __, logits: logits.index_fill(-1, torch.tensor(3), -1e4))
     batch, _ = policy.sample(PROMPTS * 15, 0, LONG)
     assert not bool((batch.responses[batch.response_mask] == 3).any())
+
+
+def test_responses_do_not_depend_on_earlier_batches(policy: ModelPolicy, sft_folder: Path) -> None:
+    """A run that resumes starts with another batch than one in one go."""
+    policy.sample(["a"], 0, LONG)
+    fresh = ModelPolicy.load(sft_folder, "cpu", CONTINUOUS)
+    first, second = (p.decode(p.sample(PROMPTS * 15, 0, LONG)[0]) for p in (policy, fresh))
+    assert first == second
+
+
+def test_buffers_are_those_of_the_model(policy: ModelPolicy) -> None:
+    policy.model.model.rotary_emb.inv_freq *= 0.3
+    assert_scored(policy, 0, LONG)
 
 
 def test_adapters_and_usage(make_context: object) -> None:

@@ -15,6 +15,7 @@ from methods.core.models.loading import Loading, Lora
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import BatchSlice, SamplingParams
+from methods.core.models.text import END_TOKENS
 
 LONG = SamplingParams(max_new_tokens=40)
 # On a GPU, steps are CUDA graphs.
@@ -57,6 +58,14 @@ def test_tokens_are_those_of_the_loop(
     # Some rows end early, some are cut off; the last prompt is wider than a column of padding.
     for seed, prompts in enumerate([PROMPTS * 9, [*PROMPTS, " ".join("abcd" * 20)]]):
         assert_equal(policy, loop, prompts, seed, sampling)
+
+
+def test_a_response_ends_at_any_end_token(policy: ModelPolicy, loop: ModelPolicy) -> None:
+    for sampled in (policy, loop):
+        sampled.tokenizer.init_kwargs[END_TOKENS] = ["</answer>", "d"]
+    assert_equal(policy, loop, PROMPTS * 9, 0, LONG)
+    texts = policy.generate(PROMPTS * 9, 0, LONG)
+    assert {"</answer>", "d"} <= {text.split()[-1] for text in texts}
 
 
 def test_a_part_of_a_batch_gets_the_responses_of_the_whole(
