@@ -42,10 +42,13 @@ def test_ten_runs_in_a_row_leave_no_model_and_no_memory(tmp_path: Path) -> None:
     pipeline.prepare()
     plan.reference_samples[pipeline].make()
     assert len(plan.runs) == 10
+    # Other tests in this process may have left some.
+    gc.collect()
+    alive = models_alive()
     before = psutil.Process().memory_info().rss
     for run in plan.runs:
         assert attempt(run).status == "ok", run.label
-        assert models_alive() == 0, run.label
+        assert models_alive() <= alive, run.label
         after = psutil.Process().memory_info().rss
         # Of the first of each kind, libraries stay.
         assert after - before < 50 * MEGABYTES, run.label

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from methods.core.models.logprobs import of_tokens
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,6 +33,10 @@ class TokenLogprobs(NamedTuple):
     def lengths(self) -> Tensor:
         """The tokens of each response, [B]."""
         return self.mask.sum(1)
+
+    def log_ratios(self) -> Tensor:
+        """Return the log-ratio of policy to reference of each response, [B], without gradient."""
+        return self.policy.detach().sum(1) - self.reference.sum(1)
 
 
 class PairLogprobs(NamedTuple):
@@ -123,3 +129,18 @@ class UnpairedLogprobs(NamedTuple):
     def metrics(self) -> dict[str, Tensor]:
         """Return the metrics of the training curves, as scalars."""
         return {"logp": self.response.mean(), "logratio": self.ratio.mean()}
+
+
+def tokens_and_collisions(logprobs: Tensor, tokens: Tensor) -> Tensor:
+    """Return log-probabilities of tokens, and that two tokens drawn are the same, [n, 2] (nats).
+
+    Args:
+        logprobs: Of all tokens, [n, V].
+        tokens: [n].
+    """
+    import torch
+
+    # Without gradient, so it keeps nothing for the backward pass.
+    with torch.no_grad():
+        collisions = (2 * logprobs).logsumexp(1, keepdim=True)
+    return torch.cat([of_tokens(logprobs, tokens), collisions], dim=1)

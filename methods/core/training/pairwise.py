@@ -22,7 +22,12 @@ from methods.core.training.examples import (
     micro_batches,
     training_rows,
 )
-from methods.core.training.logprobs import PairLogprobs, TokenLogprobs, UnpairedLogprobs
+from methods.core.training.logprobs import (
+    PairLogprobs,
+    TokenLogprobs,
+    UnpairedLogprobs,
+    tokens_and_collisions,
+)
 from methods.core.training.memory import is_out_of_memory
 from methods.core.training.optimization import Optimization, TrainedModel, check_shape
 from methods.core.training.trainer import LOGGING_STEPS, Schedule, isolated
@@ -209,7 +214,7 @@ class _Run:
         for part in micro:
             tokens, liked = self.tokens(part), self.data.liked(part)
             if self.shift and shift is None:
-                shift = self.shift(step, log_ratios(tokens), liked)
+                shift = self.shift(step, tokens.log_ratios(), liked)
             losses, metrics = self.losses(tokens, liked, unrelated_ratio, shift)
             check_shape("loss", losses, torch.Size([len(part)]), "row")
             self.optimization.backward(losses.sum() / len(rows))
@@ -245,7 +250,7 @@ class _Run:
 
         assert self.shift is not None
         with torch.no_grad():
-            ratios = torch.cat([log_ratios(self.tokens(part)) for part in micro])
+            ratios = torch.cat([self.tokens(part).log_ratios() for part in micro])
         return self.shift(step, ratios, self.data.liked([row for part in micro for row in part]))
 
     def unrelated_ratio(self, rows: Sequence[int]) -> Tensor:
@@ -279,23 +284,3 @@ class _Run:
         for name in means:
             means[name] = sum(process[name] for process in everywhere) / len(everywhere)
         self.context.log(step * self.batch_size, **means, **norms)
-
-
-def log_ratios(tokens: TokenLogprobs) -> Tensor:
-    """Return the log-ratio of policy to reference of each response, [B], without gradient."""
-    return tokens.policy.detach().sum(1) - tokens.reference.sum(1)
-
-
-def tokens_and_collisions(logprobs: Tensor, tokens: Tensor) -> Tensor:
-    """Return log-probabilities of tokens, and that two tokens drawn are the same, [n, 2] (nats).
-
-    Args:
-        logprobs: Of all tokens, [n, V].
-        tokens: [n].
-    """
-    import torch
-
-    # Without gradient, so it keeps nothing for the backward pass.
-    with torch.no_grad():
-        collisions = (2 * logprobs).logsumexp(1, keepdim=True)
-    return torch.cat([of_tokens(logprobs, tokens), collisions], dim=1)

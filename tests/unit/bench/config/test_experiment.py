@@ -26,9 +26,9 @@ def test_built_in_experiments_are_valid() -> None:
 
 
 @pytest.mark.parametrize("task", ["polite", "haiku", "exact"])
-def test_default_has_five_strengths_for_each_method_and_six_seeds(task: str) -> None:
+def test_default_has_five_strengths_for_each_method_and_seven_seeds(task: str) -> None:
     experiment = load_experiment("default")
-    assert experiment.seeds == 6
+    assert experiment.seeds == 7
     counts = Counter(name for name, _, _ in experiment.settings(task))
     # Every response of best_of_n costs n samples, so it has fewer.
     assert counts.pop("best_of_n") <= 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers.preferences import make_folder, open_recorded, pairs, write_rows
+from helpers.preferences import open_recorded, pairs, write_rows
 
 from bench.errors import UserError
 from methods.core.feedback import Pair, responses_of
@@ -123,14 +123,6 @@ def test_responses_are_as_a_policy_would_sample_them(tmp_path: Path) -> None:
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"4 rows are too few: the \w+ split has"):
         open_recorded(tmp_path, write_rows(tmp_path / "prefs.jsonl", pairs(4)))
-
-
-def test_a_value_that_the_chat_template_does_not_read_is_refused(tmp_path: Path) -> None:
-    data, model = write_rows(tmp_path / "prefs.jsonl", pairs(100)), tmp_path / "model"
-    make_folder("qwen2", model)
-    loading = {"chat_template_kwargs": {"enable_thinkng": False}}
-    with pytest.raises(UserError, match="does not read enable_thinkng"):
-        open_recorded(tmp_path, data, model=str(model), loading=loading)
 
 
 def test_pairs_keep_what_people_wrote(tmp_path: Path) -> None:

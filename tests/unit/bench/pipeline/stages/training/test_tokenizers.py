@@ -44,7 +44,7 @@ def test_a_value_that_the_chat_template_does_not_use_is_refused(tmp_path: Path) 
     template = model / "chat_template.jinja"
     template.write_text(template.read_text() + "{% if enable_thinking %}<think>{% endif %}")
     read(tmp_path, model, enable_thinking=False)
-    with pytest.raises(UserError, match="has no variable 'enable_thinkng'"):
+    with pytest.raises(UserError, match="does not read enable_thinkng"):
         read(tmp_path, model, enable_thinkng=False)
 
 
