@@ -165,14 +165,14 @@ def test_commands_exist() -> None:
         elif name == "accelerate":
             check_prefrontier(words[words.index("-m") + 2 :])
         else:
-            assert name in ("export", "pip", "pytest"), f"{page}: {name}"
+            assert name in ("export", "pip", "pytest", "hf"), f"{page}: {name}"
             continue
         parsed += 1
     assert parsed > 30
 
 
 def test_commands_find_their_files() -> None:
-    names = {"results/default", "results/quick", "results/preferences"}
+    names = {f"results/{name}" for name in ("default", "quick", "preferences", "smollm")}
     for page, words in shell_commands():
         for word in words:
             if word.startswith(("examples/", "results/", "tests/")) and word not in names:
