@@ -1,4 +1,4 @@
-"""Sentences on responses that were cut at the longest length."""
+"""Sentences on responses that were cut at the longest length, and on policies that repeat one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from bench.results.loading import Results, method_order
 
 # A smaller share of cut responses is not worth a warning.
 MOST_CUT = 0.1
+# The share of a policy's responses that may be one and the same text.
+MOST_REPEATED = 0.25
 
 
 def cut_warnings(results: Results, task: str) -> list[str]:
@@ -40,3 +42,31 @@ def _what_follows(cut: dict[str, float], many: dict[str, float], has_option: boo
         f"Training made {whose} responses longer: only {percent(cut['sft'])} of the SFT policy's "
         f"were cut{remedy}."
     )
+
+
+def repeated_warnings(results: Results, task: str) -> list[str]:
+    """Warn where training made a policy give one and the same response to many prompts."""
+    if results.described("tasks").get(task, {}).get("enumerable"):
+        return []
+    rows = selected_rows(results.runs, task)[["method", "params"]].drop_duplicates()
+    samples = results.samples
+    samples = samples[(samples["task"] == task) & (samples["split"] == "test")]
+    samples = samples.merge(rows, on=["method", "params"])
+    if samples.empty:
+        return []
+    shares = (
+        samples.groupby(["method", "seed"], sort=False)["response"]
+        .agg(lambda responses: responses.value_counts(normalize=True).iloc[0])
+        .groupby(level="method", sort=False)
+        .mean()
+    )
+    # Not of what the SFT policy does as well: training did not cause it.
+    most = max(MOST_REPEATED, 2 * shares.get("sft", 0.0))
+    many = [method for method in method_order(rows) if shares.get(method, 0.0) > most]
+    if not many:
+        return []
+    parts = [f"{percent(float(shares[method]))} of {method}'s responses" for method in many]
+    return [
+        f"{listed(parts)} are one and the same text, whatever the prompt. Such a policy may have "
+        "found what the reward model likes; read the samples."
+    ]

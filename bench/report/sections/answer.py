@@ -27,7 +27,7 @@ from bench.report.content.effort import (
     usage_sentence,
 )
 from bench.report.content.failures import failure_statement, failure_warnings
-from bench.report.content.responses import cut_warnings
+from bench.report.content.responses import cut_warnings, repeated_warnings
 from bench.report.content.section import Part, Section
 from bench.report.sections.contrasts import (
     rests_on,
@@ -109,6 +109,7 @@ def answer(results: Results, task: str) -> Part:
         *effort_warnings(results, task),
         *edge_warnings(results, task),
         *cut_warnings(results, task),
+        *repeated_warnings(results, task),
         *_efficiency_warnings(rows),
     )
     failed = failure_statement(results, task)

@@ -1,13 +1,14 @@
-"""What is said of responses that were cut."""
+"""What is said of responses that were cut, and of policies that repeat one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from helpers.synthetic import make_results, make_runs
 
-from bench.report.content.responses import cut_warnings
+from bench.report.content.responses import cut_warnings, repeated_warnings
 from bench.results.loading import Results
 
 
@@ -44,3 +45,23 @@ def test_few_cut_responses_are_nothing_to_warn_of(about: dict[str, object]) -> N
 def test_where_all_responses_are_listed_none_is_cut() -> None:
     results = with_ended({"sft": 0.2, "dpo": 0.1, "ppo": 0.1}, LIMIT | {"enumerable": True})
     assert cut_warnings(results, "polite") == []
+
+
+def test_a_policy_that_repeats_one_response_is_warned_of() -> None:
+    runs = make_runs(["polite"], ["sft", "ppo"], 2)
+    texts = {
+        "sft": [f"answer {number}" for number in range(10)],
+        "ppo": ["I see."] * 4 + list("abcdef"),
+    }
+    samples = pd.DataFrame(
+        {
+            **{"task": "polite", "split": "test", "method": method, "params": params, "seed": seed},
+            "prompt": f"prompt {number}",
+            "response": response,
+        }
+        for method, params in runs[["method", "params"]].drop_duplicates().itertuples(index=False)
+        for seed in range(2)
+        for number, response in enumerate(texts[method])
+    )
+    [warning] = repeated_warnings(make_results({"runs": runs, "samples": samples}), "polite")
+    assert warning.startswith("40% of ppo's responses are one and the same text")
