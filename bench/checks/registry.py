@@ -9,6 +9,7 @@ from typing import Literal
 
 from bench.checks.exceptions import Blocked, DoesNotApply, Failed, place_of
 from bench.checks.subject import Subject, one_thread, subject_of
+from bench.errors import reason_of
 from methods.base import Method
 
 Status = Literal["passes", "fails", "fails as expected", "does not apply"]
@@ -95,7 +96,7 @@ def run_check(check: Check, method: type[Method]) -> Outcome:
         if excuse and check.excusable:
             return Outcome(check, "fails as expected", excuse)
         if isinstance(error, Failed):
-            return Outcome(check, "fails", _one_line(error), error)
+            return Outcome(check, "fails", reason_of(error), error)
         return _raised(check, method, error)
     if excuse:
         reason = "it passes: remove it from expected_failures"
@@ -109,8 +110,4 @@ def _raised(check: Check, method: type[Method], error: Exception) -> Outcome:
     shown_by = subject_of(method).shown_by.setdefault(place, check.name)
     if shown_by != check.name:
         return Outcome(check, "does not apply", f"an exception: see {shown_by}", blocked=True)
-    return Outcome(check, "fails", f"{place}: {type(error).__name__}: {_one_line(error)}", error)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return Outcome(check, "fails", f"{place}: {type(error).__name__}: {reason_of(error)}", error)

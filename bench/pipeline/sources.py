@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.reading import fingerprint
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sentiment import Sentiment
@@ -115,10 +115,9 @@ def _fetched(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=FILE_PATTERNS))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"model '{name}': no such folder, and it cannot be fetched from the hub ({reason}); "
-            f"allowed: {sizes}, a folder or a hub id"
+            f"model '{name}': no such folder, and it cannot be fetched from the hub "
+            f"({reason_of(error)}); allowed: {sizes}, a folder or a hub id"
         ) from None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from bench.requirements.shape import Shape, token_activations
+from methods.core.models.engines.memory import BYTES_PER_LOGIT
 from methods.core.models.loading import Loading
 from methods.core.models.logprobs import LOGITS
 
@@ -14,8 +15,6 @@ FLOAT, BF16 = 4, 2
 FROZEN = {"float32": 4.0, "bfloat16": 2.0, "4bit": 0.56}
 # Copies of the logits that a loss needs at once: logits, log-probabilities, their gradients.
 LOGIT_COPIES = 3
-# Bytes for each logit while a token is sampled: float32, its probability, and a sum in float64.
-SAMPLED_LOGIT = 28
 
 
 @dataclass(frozen=True)
@@ -120,4 +119,4 @@ def sampling(model: Model, rows: int, length: int) -> Memory:
         length: Tokens of the longest text, prompt included.
     """
     kept = rows * length * model.shape.cache_width * (BF16 if model.bf16 else FLOAT)
-    return Memory(cache=kept + SAMPLED_LOGIT * rows * model.shape.vocabulary)
+    return Memory(cache=kept + BYTES_PER_LOGIT * rows * model.shape.vocabulary)

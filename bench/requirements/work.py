@@ -22,10 +22,9 @@ from bench.requirements.shape import Shape, config_of, shape_of
 from bench.requirements.texts import Texts
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
-from methods.core.models.batch import MOST_TOKENS
 from methods.core.models.engines.memory import rows_within
 from methods.core.models.loading import BF16_FROM_PARAMETERS, Loading
-from methods.core.training.memory import CPU_ACTIVATIONS, GPU_SHARE, activation_bytes
+from methods.core.training.memory import activation_bytes, tokens_within
 
 
 class Need(NamedTuple):
@@ -194,9 +193,13 @@ class Work:
 
     def _rows(self, policy: Model) -> int:
         """Return how many rows are sampled at once."""
-        gpu = None if self.machine.device == "cpu" else int(self.machine.total)
-        shape = policy.shape
-        return rows_within(self.texts.longest, shape.vocabulary, FLOAT * shape.cache_width, gpu)
+        shape, longest = policy.shape, self.texts.longest
+        width = FLOAT * shape.cache_width
+        return rows_within(longest, shape.vocabulary, width, self._gpu_memory)
+
+    @property
+    def _gpu_memory(self) -> int | None:
+        return None if self.machine.device == "cpu" else int(self.machine.total)
 
     def _evaluating(self, policy: Model, models: int) -> Memory:
         memory = sampling(policy, self._rows(policy), self.texts.longest)
@@ -227,15 +230,11 @@ class Work:
 
     def _micro_batch_tokens(self, trained: list[Model]) -> int:
         """Return the most tokens of a micro-batch, as trainings choose it."""
-        if self.task.loading.micro_batch_tokens:
-            return self.task.loading.micro_batch_tokens
-        on_cpu = self.machine.device == "cpu"
-        memory = CPU_ACTIVATIONS if on_cpu else int(GPU_SHARE * self.machine.total)
         token = sum(
             activation_bytes(config_of(model.name), model.loading, 2 if model.bf16 else 4)
             for model in trained
         )
-        return max(1, min(MOST_TOKENS, memory // token))
+        return tokens_within(token, self.task.loading, self._gpu_memory)
 
     def _train_seconds(self, model: Model, texts: int, *, scored: bool = True) -> float:
         """Return the time of forward and backward passes: 6 operations for each weight and token.

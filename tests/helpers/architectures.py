@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helpers.preferences import pairs
+from helpers.preferences import byte_pairs
 
 CHATML = (
     "{% for turn in messages %}<|im_start|>{{ turn.role }}\n{{ turn.content }}<|im_end|>\n"
@@ -173,19 +173,9 @@ def make_architecture(kind: str, folder: Path, settings: dict[str, Any] = SETTIN
 
 
 def _tokenizer(quirks: Quirks) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=380,
-        special_tokens=quirks.special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((" ".join(row.values()) for row in pairs(100)), trainer)
+    tokenizer = byte_pairs(quirks.special, 380)
     template = {"chat_template": quirks.template} if quirks.template else {}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **quirks.names, **template)
 

@@ -117,6 +117,28 @@ QWEN_TEMPLATE = (
 )
 
 
+def byte_pairs(special: list[str], vocabulary: int) -> Any:
+    """Return a tokenizer of byte pairs, trained on the text of pairs.
+
+    Args:
+        special: Its special tokens, in the order of their ids.
+        vocabulary: The largest number of tokens.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((" ".join(row.values()) for row in pairs(100)), trainer)
+    return tokenizer
+
+
 def make_folder(kind: str, folder: Path) -> Path:
     """Save a small untrained model with its tokenizer, as the model's makers do.
 
@@ -127,7 +149,7 @@ def make_folder(kind: str, folder: Path) -> Path:
         folder: Where it is saved.
     """
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import (
         GPT2Config,
         GPT2LMHeadModel,
@@ -146,16 +168,7 @@ def make_folder(kind: str, folder: Path) -> Path:
         "gpt_neox": ["<|endoftext|>"],
         "llama": ["<s>", "</s>"],
     }[kind]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((" ".join(row.values()) for row in pairs(100)), trainer)
+    tokenizer = byte_pairs(special, 400)
     if kind == "llama":
         tokenizer.post_processor = processors.TemplateProcessing(
             single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 0)]

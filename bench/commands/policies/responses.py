@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.evaluation.kl import model_kl
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.reward import positions_of
@@ -90,8 +90,7 @@ def check_prompt(policy: ModelPolicy, prompt: str, sampling: SamplingParams) -> 
     try:
         [ids] = encode_prompts(policy.tokenizer, [prompt])
     except Exception as error:  # whatever a template raises
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"the chat template refuses the prompt: {reason}") from None
+        raise UserError(f"the chat template refuses the prompt: {reason_of(error)}") from None
     positions = positions_of(policy.model)
     room = positions - sampling.max_new_tokens
     if room < 1:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
@@ -98,8 +98,7 @@ def load_classifier(
             probability=option.probability,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{option.model}: no sequence classifier: {reason}") from None
+        raise UserError(f"{option.model}: no sequence classifier: {reason_of(error)}") from None
 
 
 def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:

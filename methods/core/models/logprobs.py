@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import Batch
+from methods.core.models.engines.memory import budget, gpu_bytes
 from methods.core.models.loading import inner
 from methods.core.models.sampling import SamplingParams, vocabulary_logprobs
 
@@ -38,13 +39,9 @@ def token_logprobs(model: PreTrainedModel, batch: Batch, sampling: SamplingParam
 
 def scored_tokens(model: PreTrainedModel) -> int:
     """Return the most tokens that a model reads at once without gradients, padding included."""
-    import torch
-
     config = model.config.get_text_config()
     width = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    memory = MLP_BYTES
-    if model.device.type == "cuda":
-        memory = torch.cuda.get_device_properties(model.device).total_memory // MLP_SHARE
+    memory = budget(gpu_bytes(model.device), MLP_BYTES, MLP_SHARE)
     # Two projections, the activation and the product, in float32.
     return int(min(SCORED_TOKENS, memory // (16 * width)))
 

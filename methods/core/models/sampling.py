@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -110,21 +111,20 @@ def sample(
         pad_token_id=tokenizer.pad_token_id,
     )
     batch_slice = batch_slice or BatchSlice(0, len(prompts))
-    loop: Any = _Loop(sampling, ends, prompts, prompt_batch.mask, batch_slice)
-    if engine is not None:
-        loop = Delegate(
-            engine,
-            Request(
-                prompts=prompts,
-                mask=prompt_batch.mask,
-                sampling=sampling,
-                ends=tuple(ends),
-                batch_slice=batch_slice,
-                vocabulary=vocabulary_size(tokenizer),
-                seed=derive_seed("engine", seed, batch_slice.first),
-                draw=draw,
-            ),
-        )
+    firsts, equals = distinct([tuple(prompt) for prompt in prompts])
+    request = Request(
+        prompts=prompts,
+        mask=prompt_batch.mask,
+        firsts=firsts,
+        equals=equals,
+        sampling=sampling,
+        ends=tuple(ends),
+        batch_slice=batch_slice,
+        vocabulary=partial(vocabulary_size, tokenizer),
+        seed=derive_seed("engine", seed, batch_slice.first),
+        draw=draw,
+    )
+    loop: Any = _Loop(request) if engine is None else Delegate(engine, request)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode(), _evaluating(model):
         torch.manual_seed(seed)
@@ -163,16 +163,8 @@ class _Loop:
     left nor on the process that samples it.
     """
 
-    def __init__(
-        self,
-        sampling: SamplingParams,
-        ends: Sequence[int],
-        prompts: Sequence[Sequence[int]],
-        mask: torch.Tensor,
-        batch_slice: BatchSlice,
-    ) -> None:
-        self.sampling, self.ends, self.mask, self.batch_slice = sampling, ends, mask, batch_slice
-        self.firsts, self.equals = distinct([tuple(prompt) for prompt in prompts])
+    def __init__(self, request: Request) -> None:
+        self.request = request
         self.logprobs: torch.Tensor
 
     def __call__(self, model: PreTrainedModel, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
@@ -180,15 +172,16 @@ class _Loop:
         import torch
         from transformers import DynamicCache
 
-        count, most = len(input_ids), self.sampling.max_new_tokens
-        tokens, mask = input_ids[self.firsts], self.mask[self.firsts]
+        request, firsts = self.request, list(self.request.firsts)
+        count, most = len(input_ids), request.sampling.max_new_tokens
+        tokens, mask = input_ids[firsts], request.mask[firsts]
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = DynamicCache(config=model.config)
         # Where each row of the batch belongs, and whether it goes on.
         places = torch.arange(count, device=input_ids.device)
         going_on = torch.ones_like(places, dtype=torch.bool)
-        ends = torch.tensor(self.ends, device=input_ids.device)
-        responses = torch.full((count, most), self.ends[0], device=input_ids.device)
+        ends = torch.tensor(request.ends, device=input_ids.device)
+        responses = torch.full((count, most), request.ends[0], device=input_ids.device)
         self.logprobs = torch.zeros(count, most, device=input_ids.device)
         for step in range(most):
             logits = model(
@@ -199,8 +192,8 @@ class _Loop:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
-            if step == 0 and len(self.firsts) < count:
-                rows = torch.tensor(self.equals, device=input_ids.device)
+            if step == 0 and len(firsts) < count:
+                rows = torch.tensor(request.equals, device=input_ids.device)
                 cache.batch_select_indices(rows)
                 logits, mask, positions = logits[rows], mask[rows], positions[rows]
             tokens, logprobs = self._draw(logits, places)
@@ -225,8 +218,9 @@ class _Loop:
         """Sample a token for each row, [B], and return it with its log-probability, [B]."""
         import torch
 
-        uniforms = torch.rand(self.batch_slice.total, dtype=torch.float64, device=logits.device)
-        return draw(logits, uniforms[self.batch_slice.first + places], self.sampling)
+        first, total = self.request.batch_slice
+        uniforms = torch.rand(total, dtype=torch.float64, device=logits.device)
+        return draw(logits, uniforms[first + places], self.request.sampling)
 
 
 def draw(

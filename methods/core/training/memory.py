@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.batch import MOST_TOKENS
+from methods.core.models.engines.memory import budget, gpu_bytes
 from methods.core.models.loading import Loading, use_bf16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-# Memory for the activations of a micro-batch (bytes): on a CPU, and as a share of a GPU's memory.
-CPU_ACTIVATIONS = 4 * 2**30
-GPU_SHARE = 0.25
+# Memory for the activations of a micro-batch (bytes): on a CPU, and a quarter of a GPU's memory.
+ACTIVATIONS_BYTES, ACTIVATIONS_SHARE = 4 * 2**30, 4
 
 
 class StepTooLargeError(RuntimeError):
@@ -51,16 +51,23 @@ def micro_batch_tokens(models: Sequence[PreTrainedModel], loading: Loading, devi
         loading: How they are loaded.
         device: "cpu" or "cuda".
     """
-    if loading.micro_batch_tokens:
-        return loading.micro_batch_tokens
-    memory = CPU_ACTIVATIONS
-    if device.startswith("cuda"):
-        import torch
+    import torch
 
-        memory = int(GPU_SHARE * torch.cuda.get_device_properties(device).total_memory)
     bf16 = any(use_bf16(model, device) for model in models)
     token = sum(activation_bytes(model.config, loading, 2 if bf16 else 4) for model in models)
-    return max(1, min(MOST_TOKENS, memory // token))
+    return tokens_within(token, loading, gpu_bytes(torch.device(device)))
+
+
+def tokens_within(token_bytes: int, loading: Loading, gpu_memory: int | None) -> int:
+    """Return the most tokens of a micro-batch, padding included.
+
+    Args:
+        token_bytes: Memory of one token's activations in all models that are trained together.
+        loading: How the models are loaded.
+        gpu_memory: All memory of the GPU (bytes); None on a CPU.
+    """
+    memory = budget(gpu_memory, ACTIVATIONS_BYTES, ACTIVATIONS_SHARE)
+    return loading.micro_batch_tokens or max(1, min(MOST_TOKENS, memory // token_bytes))
 
 
 def accumulation(batch_size: int, longest: int, most_tokens: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.tasks.base import Architecture
 from methods.core.models.pretrained import load_causal_model, vocabulary_size
 from methods.core.models.text import end_token_ids
@@ -73,8 +73,7 @@ def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> 
     try:
         model = load_causal_model(folder, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{folder}: no causal language model: {reason}") from None
+        raise UserError(f"{folder}: no causal language model: {reason_of(error)}") from None
     tokens = vocabulary_size(tokenizer)
     if tokens > model.get_input_embeddings().weight.shape[0]:
         # The new rows are drawn at random.
@@ -101,6 +100,7 @@ def positions_of(model_folder: str) -> int:
     try:
         config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False)
     except Exception as error:  # whatever a config raises that is not valid
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{model_folder}: its configuration cannot be read: {reason}") from None
+        raise UserError(
+            f"{model_folder}: its configuration cannot be read: {reason_of(error)}"
+        ) from None
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 2**30

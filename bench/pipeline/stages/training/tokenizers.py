@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.tasks.base import END, PAD, TAGS, UNKNOWN
 from methods.core.models.chat_template import TemplateValue, fix_chat_template
 from methods.core.models.pretrained import GENERATION_FILE, read_generation_config
@@ -117,15 +117,13 @@ def load_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         ends = _end_tokens(folder, tokenizer)
     except Exception as error:  # whatever files raise that are not valid
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason}") from None
+        raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason_of(error)}") from None
     if not plain and tokenizer.chat_template:
         fix_chat_template(tokenizer, values)
         try:
             end = end_of_turn(tokenizer)
         except Exception as error:  # whatever a template raises
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{folder}: its chat template fails: {reason}") from None
+            raise UserError(f"{folder}: its chat template fails: {reason_of(error)}") from None
         if end:
             tokenizer.eos_token = end
     if tokenizer.eos_token_id is None:

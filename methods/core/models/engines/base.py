@@ -22,10 +22,12 @@ class Request(NamedTuple):
     Attributes:
         prompts: Token ids of each prompt.
         mask: 1 on the prompts' tokens, 0 on padding, [B, P].
+        firsts: The rows of the distinct prompts, each where it comes first.
+        equals: For each row, the number of its prompt among the distinct ones.
         sampling: How to sample.
         ends: The tokens that end a response.
         batch_slice: Which rows of a larger batch the prompts are.
-        vocabulary: How many token ids text can hold. A model may have more embedding rows.
+        vocabulary: Returns how many token ids text can hold. A model may have more embedding rows.
         seed: For an engine with random numbers of its own. No two processes share it.
         draw: Samples a token for each row from logits [B, V] and uniform numbers [B], and returns
             the tokens [B] and their log-probabilities [B] (nats).
@@ -33,10 +35,12 @@ class Request(NamedTuple):
 
     prompts: Sequence[Sequence[int]]
     mask: Tensor
+    firsts: Sequence[int]
+    equals: Sequence[int]
     sampling: SamplingParams
     ends: tuple[int, ...]
     batch_slice: BatchSlice
-    vocabulary: int
+    vocabulary: Callable[[], int]
     seed: int
     draw: Callable[[Tensor, Tensor, SamplingParams], tuple[Tensor, Tensor]]
 

@@ -1,4 +1,4 @@
-"""How many rows are sampled at once: as many as the memory for keys, values and logits holds."""
+"""Memory of a device, and how many rows of keys, values and logits it holds when sampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CACHE_BYTES, LOGITS_BYTES = GIB, GIB
 CACHE_SHARE, LOGITS_SHARE = 8, 16
 
 
-def _gpu_bytes(device: torch.device) -> int | None:
+def gpu_bytes(device: torch.device) -> int | None:
     """Return all memory of a GPU, None for a CPU.
 
     What is free does not count: batches decide the random numbers.
@@ -31,14 +31,20 @@ def _gpu_bytes(device: torch.device) -> int | None:
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
-def _budget(gpu_bytes: int | None, on_cpu: int, share: int) -> int:
-    """Return how much memory there is for something (bytes)."""
-    return on_cpu if gpu_bytes is None else gpu_bytes // share
+def budget(gpu_memory: int | None, on_cpu: int, share: int) -> int:
+    """Return how much memory there is for something (bytes).
+
+    Args:
+        gpu_memory: All memory of the GPU (bytes); None on a CPU.
+        on_cpu: What it may take on a CPU (bytes).
+        share: On a GPU, it may take 1 / share of the memory.
+    """
+    return on_cpu if gpu_memory is None else gpu_memory // share
 
 
 def cache_bytes(device: torch.device) -> int:
     """Return how much memory keys and values may take (bytes)."""
-    return _budget(_gpu_bytes(device), CACHE_BYTES, CACHE_SHARE)
+    return budget(gpu_bytes(device), CACHE_BYTES, CACHE_SHARE)
 
 
 def token_bytes(config: Any) -> int:
@@ -57,19 +63,19 @@ def rows_that_fit(model: PreTrainedModel, length: int) -> int:
         length: Tokens of the longest row, its response included.
     """
     vocabulary = model.config.get_text_config(decoder=True).vocab_size
-    gpu = _gpu_bytes(model.device)
-    return rows_within(length, vocabulary, token_bytes(model.config), gpu)
+    memory = gpu_bytes(model.device)
+    return rows_within(length, vocabulary, token_bytes(model.config), memory)
 
 
-def rows_within(length: int, vocabulary: int, token_bytes: int, gpu_bytes: int | None) -> int:
+def rows_within(length: int, vocabulary: int, token_bytes: int, gpu_memory: int | None) -> int:
     """Return how many rows are sampled at once.
 
     Args:
         length: Tokens of the longest row, its response included.
         vocabulary: Tokens of the vocabulary.
         token_bytes: As the function of this name returns it.
-        gpu_bytes: All memory of the GPU; None on a CPU.
+        gpu_memory: All memory of the GPU (bytes); None on a CPU.
     """
-    by_logits = _budget(gpu_bytes, LOGITS_BYTES, LOGITS_SHARE) // (BYTES_PER_LOGIT * vocabulary)
-    by_cache = _budget(gpu_bytes, CACHE_BYTES, CACHE_SHARE) // (token_bytes * length)
+    by_logits = budget(gpu_memory, LOGITS_BYTES, LOGITS_SHARE) // (BYTES_PER_LOGIT * vocabulary)
+    by_cache = budget(gpu_memory, CACHE_BYTES, CACHE_SHARE) // (token_bytes * length)
     return max(1, min(MOST_ROWS, by_logits, by_cache))

@@ -8,7 +8,6 @@ that have ended stay in it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.core.models.engines.base import Engine, Request
@@ -41,15 +40,15 @@ class Static(Engine):
 
         self._forget_moved(model)
         shape = _shape(input_ids, request)
-        firsts, equals = _distinct(request.prompts)
+        firsts = list(request.firsts)
         ids, mask = input_ids[firsts], request.mask[firsts]
         logits, cache, mask = _read(model, ids, mask, shape)
         decoder = self._decoders.pop(shape, None) or Decoder(model, shape, cache, request.draw)
         self._decoders[shape] = decoder
         if len(self._decoders) > KEPT:
             self._decoders.popitem(last=False)
-        equals += [0] * (shape.rows - len(equals))
-        rows = torch.tensor(equals, device=input_ids.device)
+        filling = [0] * (shape.rows - len(request.equals))
+        rows = torch.tensor([*request.equals, *filling], device=input_ids.device)
         decoder.load(cache, mask, rows, len(input_ids), request.uniforms())
         del cache
         steps = decoder.run(logits[rows])
@@ -88,13 +87,6 @@ def _shape(input_ids: Tensor, request: Request) -> Shape:
     # Powers of two, then multiples of 64.
     rows = 1 << (rows - 1).bit_length() if rows <= 64 else -(-rows // 64) * 64
     return Shape(rows, -(-width // WIDTH) * WIDTH, request.sampling, request.ends, autocast)
-
-
-def _distinct(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
-    """Return the rows whose prompts differ, and which of those each row equals."""
-    numbers: dict[tuple[int, ...], int] = {}
-    equals = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in prompts]
-    return [equals.index(number) for number in range(len(numbers))], equals
 
 
 def _read(

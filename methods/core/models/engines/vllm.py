@@ -164,7 +164,8 @@ def _load_weights(llm: Any, model: PreTrainedModel) -> None:
 def _sampling_params(model: PreTrainedModel, request: Request) -> Any:
     from vllm import SamplingParams
 
-    sampling, rows = request.sampling, model.get_output_embeddings().weight.shape[0]
+    sampling, tokens = request.sampling, request.vocabulary()
+    rows = model.get_output_embeddings().weight.shape[0]
     return SamplingParams(
         n=1,
         temperature=sampling.temperature,
@@ -174,7 +175,7 @@ def _sampling_params(model: PreTrainedModel, request: Request) -> Any:
         # The end tokens are ours alone, and not the model's own.
         stop_token_ids=list(request.ends),
         ignore_eos=True,
-        allowed_token_ids=list(range(request.vocabulary)) if rows > request.vocabulary else None,
+        allowed_token_ids=list(range(tokens)) if rows > tokens else None,
         # That of the sampled token, and of no others.
         logprobs=0,
         detokenize=False,
