@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from helpers.jobs import die, rest, say, touch, wait_for
 
-from bench.execution.executors import Job, LocalExecutor, Outcome, default_jobs
+from bench.execution.executors import Job, LocalExecutor, Outcome, default_jobs, multiply_fast
 
 
 def test_what_follows_from_a_job_is_done_after_what_was_waiting() -> None:
@@ -57,3 +58,15 @@ def test_small_models_share_a_gpu_and_large_ones_do_not() -> None:
     assert cores == default_jobs("cpu", small_models=False) >= 1
     assert default_jobs("cuda") == min(cores, 8)
     assert default_jobs("cuda", small_models=False) == 1
+
+
+def test_cpus_multiply_in_full_precision() -> None:
+    """Some of them can use TF32, too: numbers would depend on the machine."""
+    precision = torch.backends.mkldnn.matmul.fp32_precision
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    try:
+        multiply_fast()
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.mkldnn.matmul.fp32_precision == precision != "tf32"
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
