@@ -36,31 +36,53 @@ def linked(text: str, url: str) -> Link | str:
     return Link(text, url) if parts.scheme in ("http", "https") and parts.netloc and plain else text
 
 
-def number(value: float, decimals: int = 2) -> str:
+class Number(str):
+    """A number as text that keeps its value, by which tables sort and which report.json holds.
+
+    Attributes:
+        value: The number; nan where it is missing.
+        low: Lower end of its 95% interval; nan where there is none.
+        high: Its upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __new__(
+        cls, text: str, value: float, low: float = math.nan, high: float = math.nan
+    ) -> Number:
+        """Return the text with the number that it shows."""
+        shown = super().__new__(cls, text)
+        shown.value, shown.low, shown.high = float(value), float(low), float(high)
+        return shown
+
+
+def number(value: float, decimals: int = 2) -> Number:
     """Return the value with this many decimals, or with two digits where that would show 0."""
     if not math.isfinite(value):
-        return MISSING
+        return Number(MISSING, math.nan)
     if 0 < abs(value) < 0.5 * 10**-decimals:
-        return f"{value:.2g}"
-    return f"{value:,.{decimals}f}"
+        return Number(f"{value:.2g}", value)
+    return Number(f"{value:,.{decimals}f}", value)
 
 
-def count(value: float) -> str:
+def count(value: float) -> Number:
     """Return a whole number with thousands separated."""
-    return f"{value:,.0f}" if math.isfinite(value) else MISSING
+    return Number(f"{value:,.0f}" if math.isfinite(value) else MISSING, value)
 
 
-def percent(value: float, decimals: int = 0) -> str:
+def percent(value: float, decimals: int = 0) -> Number:
     """Return a share in [0, 1] as a percentage."""
-    return f"{100 * value:.{decimals}f}%" if math.isfinite(value) else MISSING
+    return Number(f"{100 * value:.{decimals}f}%" if math.isfinite(value) else MISSING, value)
 
 
-def tokens(value: float) -> str:
+def tokens(value: float) -> Number:
     """Return a mean length with one decimal."""
     return number(value, 1)
 
 
-def seconds(value: float) -> str:
+def seconds(value: float) -> Number:
     """Return a duration in seconds, one decimal below ten."""
     return number(value, 1 if 0 < abs(value) < 10 else 0)
 
@@ -74,7 +96,7 @@ FORMATS = {
 }
 
 
-def metric_value(metric: Metric, value: float) -> str:
+def metric_value(metric: Metric, value: float) -> Number:
     """Return a metric's value in the format that the metric declares."""
     return FORMATS[metric.format](value)
 
@@ -95,21 +117,28 @@ def metric_help(metric: Metric, source: str = "gold") -> str:
     return metric.help.replace("{source}", source)
 
 
-def plus_minus(interval: Interval) -> str:
+def plus_minus(interval: Interval) -> Number:
     """Return the mean and half the width of its interval."""
     if not math.isfinite(interval.half_width):
         return number(interval.mean)
-    return f"{number(interval.mean)} ± {number(interval.half_width)}"
+    text = f"{number(interval.mean)} ± {number(interval.half_width)}"
+    return Number(text, interval.mean, interval.low, interval.high)
 
 
-def signed(interval: Interval) -> str:
+def bracketed(interval: Interval) -> Number:
+    """Return a value with its interval in brackets."""
+    text = f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+    return Number(text, interval.mean, interval.low, interval.high)
+
+
+def signed(interval: Interval) -> Number:
     """Return a difference with its interval in brackets."""
     if not math.isfinite(interval.mean):
-        return MISSING
-    mean = ("+" if interval.mean > 0 else "") + number(interval.mean)
-    if not math.isfinite(interval.half_width):
-        return mean
-    return f"{mean} [{number(interval.low)}, {number(interval.high)}]"
+        return Number(MISSING, math.nan)
+    text = ("+" if interval.mean > 0 else "") + number(interval.mean)
+    if math.isfinite(interval.half_width):
+        text += f" [{number(interval.low)}, {number(interval.high)}]"
+    return Number(text, interval.mean, interval.low, interval.high)
 
 
 def setting(params: str) -> str:

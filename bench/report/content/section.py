@@ -85,6 +85,7 @@ class Part:
         tables: Empty ones are left out.
         texts: Shown as they are, below the tables.
         folded: Whether texts are shown on demand.
+        task: The task's name; empty where it is of all tasks.
     """
 
     heading: str = ""
@@ -94,10 +95,42 @@ class Part:
     tables: tuple[Table, ...] = ()
     texts: tuple[Text, ...] = ()
     folded: bool = False
+    task: str = ""
 
     def __bool__(self) -> bool:
         contents = (self.statement, self.warnings, self.paragraphs, self.texts)
         return any(contents) or any(self.tables)
+
+
+class Switch(NamedTuple):
+    """A choice that the readers of a plot have.
+
+    Attributes:
+        label: What is chosen, such as "points".
+        options: The choices, the first one shown first.
+    """
+
+    label: str
+    options: tuple[str, ...]
+
+
+class Plot(NamedTuple):
+    """An interactive chart of one task.
+
+    Attributes:
+        task: The task's name.
+        title: What it shows, in a few words.
+        specs: Vega-Lite for each combination of options: a key is the options joined by "|", in
+            the order of the switches; "" without switches. Data are named, not inline.
+        data: Rows by the names that the specs give to their data.
+        switches: What readers can choose.
+    """
+
+    task: str
+    title: str
+    specs: dict[str, dict[str, Any]]
+    data: dict[str, list[dict[str, Any]]]
+    switches: tuple[Switch, ...] = ()
 
 
 class Chart(NamedTuple):
@@ -107,11 +140,13 @@ class Chart(NamedTuple):
         name: Of its files in figures/.
         alt: What it shows, in a line.
         figure: The drawn figure.
+        plots: Interactive ones in its place, at most one for each task.
     """
 
     name: str
     alt: str
     figure: Figure
+    plots: tuple[Plot, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def answer(results: Results, task: str) -> Part:
     failed = failure_statement(results, task)
     if not order:
         without = "No contender finished a run."
-        return Part(title, f"No verdict. {failed or without}", warnings)
+        return Part(title, f"No verdict. {failed or without}", warnings, task=task)
     sentences = (
         judge_sentence(results, task),
         _reward_sentence(results, task, rows, order),
@@ -126,7 +126,7 @@ def answer(results: Results, task: str) -> Part:
         *_privileged_sentences(results, rows),
     )
     statement = f"{failed} {verdict_statement(results, task)}".strip()
-    return Part(title, statement, warnings, tuple(filter(None, sentences)))
+    return Part(title, statement, warnings, tuple(filter(None, sentences)), task=task)
 
 
 def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: list[str]) -> str:

@@ -48,6 +48,7 @@ def contrasts_section(results: Results) -> Section | None:
     parts = [
         Part(
             results.task_title(task),
+            task=task,
             paragraphs=(*prompts_note(results, task), *_main_sources(results, task)),
             tables=contrast_tables(results, task),
         )

@@ -63,6 +63,7 @@ def cost_section(results: Results) -> Section:
     parts = tuple(
         Part(
             results.task_title(task),
+            task=task,
             paragraphs=tuple(savings(results, task)),
             tables=(usage_table(results, task),),
         )

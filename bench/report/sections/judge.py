@@ -65,7 +65,7 @@ def judge_section(results: Results) -> Section | None:
     if not agreements:
         return None
     parts = [
-        Part(f"{results.task_title(task)}: against what people chose", tables=(table,))
+        Part(f"{results.task_title(task)}: against what people chose", task=task, tables=(table,))
         for task in results.judged
         if (table := chosen_table(results, task))
     ]
@@ -80,6 +80,7 @@ def errors_part(results: Results, task: str) -> Part:
     """Return what the errors of a task's judge and reward model have in common."""
     return Part(
         f"{results.task_title(task)}: errors of judge and reward model",
+        task=task,
         warnings=tuple(filter(None, [weights_warning(results, task)])),
         paragraphs=tuple(filter(None, [errors_sentence(results, task)])),
     )

@@ -31,7 +31,7 @@ COLUMNS = (
 def language_judge_section(results: Results) -> Section | None:
     """Return the win rates that language models gave; None where none was asked."""
     parts = [
-        Part(results.task_title(task), tables=(table,))
+        Part(results.task_title(task), task=task, tables=(table,))
         for task in results.tasks
         if (table := language_judge_table(results, task))
     ]

@@ -39,7 +39,7 @@ COLUMNS = (
 def likelihood_section(results: Results) -> Section | None:
     """Return the section; None where no task has chosen and rejected responses."""
     parts = [
-        Part(results.task_title(task), tables=(table,))
+        Part(results.task_title(task), task=task, tables=(table,))
         for task in results.tasks
         if (table := likelihood_table(results, task))
     ]

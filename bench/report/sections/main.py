@@ -50,6 +50,7 @@ def main_section(results: Results) -> Section:
     parts = [
         Part(
             results.task_title(task),
+            task=task,
             paragraphs=prompts_note(results, task),
             tables=(main_table(results, task),),
         )

@@ -53,6 +53,7 @@ def settings_section(results: Results) -> Section:
     parts = [
         Part(
             results.task_title(task),
+            task=task,
             paragraphs=(_tried_sentence(results, task),),
             tables=(effort_table(results, task), settings_table(results, task)),
         )

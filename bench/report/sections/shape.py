@@ -32,7 +32,7 @@ MODE_COLUMNS = (
 def shape_section(results: Results) -> Section | None:
     """Return the section; None where no optimum is known."""
     parts = [
-        Part(results.task_title(task), tables=(table,))
+        Part(results.task_title(task), task=task, tables=(table,))
         for task in results.tasks
         if (table := shape_table(results, task))
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.head_to_head import head_to_head_of, strengths, win_rates
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import panels
-from bench.report.content.display import number, percent
+from bench.report.content.display import bracketed, number, percent
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
@@ -56,7 +56,7 @@ def win_rates_section(results: Results) -> Section | None:
         return None
     alt = "Win rates of every method against every other"
     rates = [
-        Part(results.task_title(t), tables=(win_rate_table(results, t),)) for t in results.tasks
+        Part(results.task_title(t), task=t, tables=(win_rate_table(results, t),)) for t in results.tasks
     ]
     scales = [part for part in (_strength_part(results, task) for task in results.tasks) if part]
     return Section(
@@ -96,12 +96,13 @@ def _strength_part(results: Results, task: str) -> Part:
     rows = [
         {
             "method": results.marked(method),
-            "strength": f"{number(s.mean)} [{number(s.low)}, {number(s.high)}]",
+            "strength": bracketed(s),
         }
         for method, s in fitted.intervals.items()
     ]
     return Part(
         f"{results.task_title(task)}: on one scale",
+        task=task,
         paragraphs=(
             "These strengths reproduce every win rate to within "
             f"{100 * fitted.largest_error:.1f} points.",
