@@ -11,7 +11,7 @@ from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
 from bench.report.content.display import count, listed, number, percent, signed
 from bench.report.content.section import Column, Table
-from bench.report.render import markdown_table
+from bench.report.markdown import markdown_table
 from bench.report.sections.calibration import TITLE, calibration_sentences, verdict_table
 
 COLUMNS = (

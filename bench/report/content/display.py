@@ -26,6 +26,15 @@ class Link(NamedTuple):
     url: str
 
 
+# Characters that act instead of being shown: control codes, and those that reorder or hide text.
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: str) -> str:
+    """Return a text with every character that would act on the page replaced by its code."""
+    return ACTING.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+
+
 def linked(text: str, url: str) -> Link | str:
     """Return the text as a link where the address is one of the web, else the text alone."""
     try:

@@ -1,0 +1,1 @@
+function headToHeadView(root) { root.textContent = "duel"; }
