@@ -39,6 +39,7 @@ def build_report(folder: Path) -> Path:
         chart.name: data_address(folder / "figures" / f"{chart.name}.png")
         for section in sections
         for chart in section.charts
+        if chart.figure
     }
     write_text(folder / "report.md", render_markdown(title, about, short_sections(sections)))
     write_text(folder / "report.json", report_json(title, about, tabs, data))
@@ -63,12 +64,13 @@ def write_figures(sections: Sequence[Section], folder: Path) -> None:
     from matplotlib import rc_context
 
     folder.mkdir(parents=True, exist_ok=True)
-    charts = {chart.name: chart.figure for section in sections for chart in section.charts}
+    charts = [chart for section in sections for chart in section.charts]
+    figures = {chart.name: chart.figure for chart in charts if chart.figure}
     for file in folder.iterdir():
-        if file.suffix in (".png", ".svg") and file.stem not in charts:
+        if file.suffix in (".png", ".svg") and file.stem not in figures:
             file.unlink()
     with rc_context(RC):
-        for name, figure in charts.items():
+        for name, figure in figures.items():
             save(figure, folder, name)
 
 

@@ -35,8 +35,11 @@ def specifications(
     return {"|".join(chosen): specification(make(*chosen)) for chosen in choices}
 
 
-def specification(chart: alt.LayerChart) -> dict[str, Any]:
-    """Return a chart as the page draws it: its colors and fonts are the page's."""
+def specification(chart: alt.Chart | alt.LayerChart) -> dict[str, Any]:
+    """Return a chart as the page draws it: its size, colors and fonts are the page's.
+
+    The page can zoom where x and y are encodings of the whole chart.
+    """
     content: dict[str, Any] = chart.to_dict()
     return {name: part for name, part in content.items() if name not in ("$schema", "config")}
 

@@ -141,13 +141,13 @@ class Chart(NamedTuple):
     Attributes:
         name: Of its files in figures/.
         alt: What it shows, in a line.
-        figure: The drawn figure.
+        figure: The drawn figure; None for a chart that is interactive alone.
         plots: Interactive ones in its place, at most one for each task.
     """
 
     name: str
     alt: str
-    figure: Figure
+    figure: Figure | None = None
     plots: tuple[Plot, ...] = ()
 
 

@@ -1,6 +1,6 @@
 """The sections of the report, one file each: a module turns results into a `Section` or nothing.
 
-Imports: bench.analysis, bench.report.charts, bench.report.content, bench.results, methods.core.
+Imports: bench.analysis, bench.report.charts, bench.report.content, bench.results.
 To add a section, write its module and add its name to a tab of `TABS`.
 """
 
