@@ -106,7 +106,8 @@ function tableView(table) {
   const body = table.tBodies[0];
   const inOrder = [...body.rows];
   const names = new Map(app.data.methods.flatMap(({ name, label }) => [[name, name], [label, name]]));
-  const methodOf = new Map(inOrder.map((row) => [row, names.get(row.cells[0].textContent.trim())]));
+  const place = heads.findIndex((th) => th.dataset.name === 'method');
+  const methodOf = new Map(inOrder.map((row) => [row, names.get(row.cells[place]?.textContent.trim())]));
   let search = '';
 
   heads.forEach((th, i) => {
