@@ -144,19 +144,22 @@ def judge_warnings(results: Results, task: str) -> list[str]:
     """Warn of a judge that has the reward model's weights, or is not shown to be right."""
     if task not in results.judged:
         return []
-    warning, shared = weights_warning(results, task), shared_errors(results, task)
-    if warning and shared and shared.judge_wrong:
-        warning += f" {_wrong_together(shared)}"
-    warnings = [warning] if warning else []
+    warnings, shared = [], shared_errors(results, task)
+    if weights_warning(results, task):
+        then = (
+            "where it is wrong, the reward model is wrong too in "
+            f"{percent(shared.wrong_with_judge)} of pairs"
+            if shared and shared.judge_wrong
+            else "a response that fools one may fool the other"
+        )
+        warnings.append(f"The judge shares the reward model's weights: {then}.")
     agreement = stage_agreement(results, task, "judge")
-    if agreement.low > CHANCE:
-        return warnings
-    return [
-        *warnings,
-        f"The judge is not shown to be better than chance: it agrees with people on "
-        f"{shown(agreement)} of {count(agreement.preferences)} preferences. Do not rank methods by "
-        "it; more preferences or a larger judge may help.",
-    ]
+    if not agreement.low > CHANCE:
+        warnings.append(
+            "The judge is not shown to be better than chance: it agrees with people on "
+            f"{shown(agreement)} of {count(agreement.preferences)} preferences."
+        )
+    return warnings
 
 
 def agreement_table(results: Results) -> Table:

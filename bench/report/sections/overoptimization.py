@@ -43,7 +43,8 @@ PROXY_COLOR = "#8a94a3"
 def overoptimization_section(results: Results) -> Section | None:
     """Return the section; None where no method has enough points for a fit."""
     parts = [
-        Part(results.task_title(t), task=t, tables=(turning_table(results, t),)) for t in results.tasks
+        Part(results.task_title(t), task=t, tables=(turning_table(results, t),))
+        for t in results.tasks
     ]
     if not any(parts):
         return None

@@ -49,7 +49,10 @@ COLUMNS = (
 
 def regret_section(results: Results) -> Section | None:
     """Return the section; None where no regret is known."""
-    parts = [Part(results.task_title(t), task=t, tables=(regret_table(results, t),)) for t in results.tasks]
+    parts = [
+        Part(results.task_title(t), task=t, tables=(regret_table(results, t),))
+        for t in results.tasks
+    ]
     if not any(parts):
         return None
     figure = _figure(results)

@@ -17,7 +17,8 @@ INTRODUCTION = (
 def temperatures_section(results: Results) -> Section | None:
     """Return the section; None where the experiment asked for no other temperature."""
     parts = [
-        Part(results.task_title(t), task=t, tables=(temperature_table(results, t),)) for t in results.tasks
+        Part(results.task_title(t), task=t, tables=(temperature_table(results, t),))
+        for t in results.tasks
     ]
     section = Section("temperatures", "Other temperatures", INTRODUCTION, parts=tuple(parts))
     return section or None
