@@ -9,7 +9,7 @@ import pandas as pd
 from bench.analysis.agreement import stage_agreement
 from bench.analysis.averages import complete_mean
 from bench.analysis.contrasts import contrast
-from bench.analysis.regret import selected_regrets
+from bench.analysis.regret import regrets
 from bench.analysis.selection import lost_more_seeds, selected_rewards, selected_rows
 from bench.report.content.display import bracketed, listed, number, percent
 from bench.report.content.effort import cost_sentence
@@ -31,7 +31,7 @@ def facts(results: Results, task: str, best: str) -> str:
     sentences = (
         _reward_sentence(results, task, rows, best),
         _frontier_sentence(rows, best),
-        _regret_sentence(results, task, best),
+        _regret_sentence(results, task, rows, best),
         cost_sentence(results, task, best),
         _judge_sentence(results, task),
     )
@@ -69,24 +69,28 @@ def _frontier_sentence(rows: pd.DataFrame, method: str) -> str:
     return f"At {_mean(rows, method, 'kl')} nats from sft it has {share} of the optimal gain."
 
 
-def _regret_sentence(results: Results, task: str, best: str) -> str:
+def _regret_sentence(results: Results, task: str, rows: pd.DataFrame, best: str) -> str:
     """Say which error stood in the best method's way; nothing where its regret is not known."""
-    regrets = selected_regrets(results, task)
-    if best not in regrets.index:
+    known = [regret for regret in regrets(results, task, selected=True) if regret.method == best]
+    if not known:
         return ""
+    [regret], seeds = known, int((rows["method"] == best).sum())
     errors = {
-        "optimizer's": float(regrets.loc[best, "optimization_error"]),
-        "reward model's": float(regrets.loc[best, "reward_model_error"]),
+        "optimizer's": regret.parts["optimization_error"],
+        "reward model's": regret.parts["reward_model_error"],
     }
     (large, most), (small, least) = sorted(errors.items(), key=lambda error: -error[1])
     total = most + max(least, 0.0)
     if not total > 0:
         return ""
+    of_seeds = f"; {regret.seeds} of {seeds} seeds" if regret.seeds < seeds else ""
     if most / total > MOST_OF_REGRET:
-        return (
-            f"Mostly the {large} error held it back ({number(most)}; the {small}: {number(least)})."
-        )
-    return f"The {large} error ({number(most)}) and the {small} ({number(least)}) held it back."
+        numbers = f"({number(most)}; the {small}: {number(least)}{of_seeds})"
+        return f"Mostly the {large} error held it back {numbers}."
+    return (
+        f"The {large} error ({number(most)}) and the {small} ({number(least)}{of_seeds}) held it "
+        "back."
+    )
 
 
 def _judge_sentence(results: Results, task: str) -> str:

@@ -58,8 +58,8 @@ def _verdict_note(results: Results) -> str:
     contrasts = max(1, number_of_contrasts(results))
     corrected = f", corrected for {contrasts} tests" if contrasts > 1 else ""
     return (
-        f"{which} It takes {seeds_for_verdict(contrasts)} seeds, p < {SIGNIFICANCE:g} over seeds{shared}{corrected}, and "
-        "a 95% interval without 0."
+        f"{which} It takes {seeds_for_verdict(contrasts)} seeds, p < {SIGNIFICANCE:g} over "
+        f"seeds{shared}{corrected}, and a 95% interval without 0."
     )
 
 

@@ -12,11 +12,11 @@ from bench.analysis.agreement import (
     stage_agreement,
 )
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import selected_rows, table_order
 from bench.report.content.display import MISSING, count, listed, number, percent, tokens
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 from bench.results.schema import CHOSEN
 
 CHANCE = 0.5
@@ -192,7 +192,8 @@ def chosen_table(results: Results, task: str) -> Table:
     """Return how the selected settings do against the responses that people chose."""
     rows = selected_rows(results.runs, task)
     head_to_head, lines = head_to_head_of(results, task), []
-    for method in method_order(rows):
+    known = set(rows["method"])
+    for method in (m for m in table_order(results, task) if m in known):
         seeds = rows[rows["method"] == method]
         comparisons = head_to_head[
             (head_to_head["method"] == method) & (head_to_head["opponent"] == CHOSEN)
