@@ -154,7 +154,8 @@ def signed(interval: Interval) -> Number:
     """Return a difference with its interval in brackets."""
     if not math.isfinite(interval.mean):
         return Number(MISSING, math.nan)
-    text = ("+" if interval.mean > 0 else "") + number(interval.mean)
+    mean = number(interval.mean)
+    text = ("+" if interval.mean > 0 and mean.strip("0.") else "") + mean
     return Number(text + brackets(interval), interval.mean, interval.low, interval.high)
 
 

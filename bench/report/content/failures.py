@@ -76,17 +76,15 @@ def _missing_warnings(results: Results, task: str) -> list[str]:
     if not missing:
         return []
     names = list(missing)[:MOST_NAMES]
-    lost = [f"{method} {_seeds(missing[method])}" for method in names]
+    lost = [f"{method} ({_seeds(missing[method])})" for method in names]
     lost += [f"{len(missing) - len(names)} more methods"] if len(missing) > len(names) else []
-    unranked = missing.keys() - results.privileged
-    rank = ", and there is no rank for a method that lost one" if unranked else ""
-    return [f"Seeds lost: {listed(lost)}. Differences are over shared seeds{rank}."]
+    rank = " No rank." if missing.keys() - results.privileged else ""
+    return [f"Seeds lost: {listed(lost)}. Differences are over shared seeds.{rank}"]
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    if len(seeds) > MOST_NAMES:
-        return f"{len(seeds)} seeds"
-    return f"seed{'' if len(seeds) == 1 else 's'} {listed([str(seed) for seed in seeds])}"
+    few = len(seeds) <= MOST_NAMES
+    return ", ".join(map(str, seeds)) if few else f"{len(seeds)} seeds"
 
 
 def failed_rows(

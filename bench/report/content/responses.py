@@ -31,8 +31,8 @@ def cut_warnings(results: Results, task: str) -> list[str]:
     limit = (about.get("options") or {}).get("response_tokens")
     at = f"at {limit} tokens" if limit else "at the longest length"
     of_sft = "" if "sft" in many or "sft" not in cut else f" ({percent(cut['sft'])} of sft's)"
-    remedy = "raise response_tokens" if limit else "their rewards are those of cut texts"
-    return [f"{_shares(many)} were cut {at}{of_sft}: {remedy}."]
+    remedy = ": raise response_tokens" if limit else ""
+    return [f"{_shares(many)} were cut {at}{of_sft}{remedy}."]
 
 
 def _shares(shares: Mapping[str, float]) -> str:

@@ -112,9 +112,9 @@ def _efficiency_warnings(rows: pd.DataFrame) -> list[str]:
     above = means[means > EFFICIENCY_ALARM].sort_values(ascending=False)
     if above.empty:
         return []
-    named = [f"{method} {percent(share)}" for method, share in above[:MOST_NAMES].items()]
+    named = [f"{method} ({percent(share)})" for method, share in above[:MOST_NAMES].items()]
     named += [f"{len(above) - MOST_NAMES} more"] if len(above) > MOST_NAMES else []
     return [
-        f"More than all of the optimal gain is impossible, yet measured: {listed(named)}. The "
-        "frontier is estimated too low there."
+        "More than the optimal gain is impossible: the frontier is estimated too low for "
+        f"{listed(named)}."
     ]
