@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.analysis.selection import of_selected
-from bench.report.content.display import number, percent
+from bench.analysis.selection import of_selected, table_order
+from bench.report.content.display import number, parameter, percent
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
@@ -35,11 +35,13 @@ def temperature_table(results: Results, task: str) -> Table:
     )
     lines = [
         {
-            "method": results.marked(str(method)),
-            "temperature": f"{temperature:g}",
+            "method": results.marked(method),
+            "temperature": parameter(temperature),
             "reward": number(group["reward"].mean()),
             "win_rate": percent(group["win_rate_sft"].mean()),
         }
-        for (temperature, method), group in rows.groupby(["temperature", "method"], sort=False)
+        for temperature, at_temperature in rows.groupby("temperature", sort=False)
+        for method in table_order(results, task)
+        if len(group := at_temperature[at_temperature["method"] == method])
     ]
     return Table.of(columns, [*lines, *failed_rows(results, task, columns)] if lines else [])
