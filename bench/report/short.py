@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from bench.report.content.section import Column, Part, Section, Table
+from bench.report.content.section import Part, Section, Table
 
-# Columns of the methods' table that say how each was set.
+# Columns of the main table, and of the methods' table those that say how each was set.
+RESULTS = (
+    *("method", "setting", "reward", "gain", "proxy_reward", "kl"),
+    *("win_rate_sft", "efficiency", "seeds"),
+)
 SETTINGS = ("method", "strength", "tried")
 VERSIONS = "Versions"
 
 
 def short_sections(sections: Iterable[Section]) -> list[Section]:
-    """Return answer, main table, figure, verdicts, settings and versions."""
+    """Return answer, figure, main table, verdicts, settings and versions."""
     by_id = {section.id: section for section in sections}
-    made = (
-        by_id.get("answer"),
-        _charts_only(by_id.get("overview")),
-        by_id.get("results"),
-        _tested(by_id.get("contrasts")),
-        _settings(by_id.get("methods")),
-        _versions(by_id.get("provenance")),
-    )
-    return [section for section in made if section]
+    kept = {
+        "answer": lambda answer: replace(answer, notes=(answer.introduction,)),
+        "overview": lambda overview: replace(overview, parts=()),
+        "results": lambda results: with_tables(results, only(RESULTS)),
+        "contrasts": lambda contrasts: with_tables(replace(contrasts, title="Verdicts"), tested),
+        "methods": lambda methods: with_tables(replace(methods, title="Settings"), only(SETTINGS)),
+        "provenance": versions,
+    }
+    return [keep(by_id[id_]) for id_, keep in kept.items() if id_ in by_id]
 
 
-def _charts_only(section: Section | None) -> Section | None:
-    return section and replace(section, parts=())
-
-
-def _tested(section: Section | None) -> Section | None:
-    """Return the verdicts: exploratory comparisons are on the page."""
-    if section is None:
-        return None
-
-    def tested(table: Table) -> Table:
-        return replace(table, rows=tuple(r for r in table.rows if r["kind"] != "exploratory"))
-
-    parts = tuple(
-        replace(part, paragraphs=(), tables=tuple(map(tested, part.tables)))
+def with_tables(section: Section, change: Callable[[Table], Table]) -> Section:
+    """Return the section with its tables changed, and without the sentences around them."""
+    parts = (
+        replace(part, paragraphs=(), tables=tuple(map(change, part.tables)))
         for part in section.parts
     )
-    return replace(section, title="Verdicts", parts=parts)
+    return replace(section, notes=(), parts=tuple(parts))
 
 
-def _settings(section: Section | None) -> Section | None:
-    if section is None:
-        return None
+def only(names: tuple[str, ...]) -> Callable[[Table], Table]:
+    """Return what keeps these columns of a table."""
 
     def narrow(table: Table) -> Table:
-        columns: tuple[Column, ...] = tuple(c for c in table.columns if c.name in SETTINGS)
-        return replace(table, columns=columns)
+        return replace(table, columns=tuple(c for c in table.columns if c.name in names))
 
-    parts = tuple(replace(part, tables=tuple(map(narrow, part.tables))) for part in section.parts)
-    return replace(section, title="Settings", parts=parts)
+    return narrow
 
 
-def _versions(section: Section | None) -> Section | None:
-    if section is None:
-        return None
-    parts: tuple[Part, ...] = tuple(p for p in section.parts if p.heading == VERSIONS)
-    return replace(section, title=VERSIONS, parts=tuple(replace(p, heading="") for p in parts))
+def tested(table: Table) -> Table:
+    """Return a table of contrasts without the exploratory ones."""
+    return replace(table, rows=tuple(r for r in table.rows if r.get("kind") != "exploratory"))
+
+
+def versions(provenance: Section) -> Section:
+    """Return the versions alone."""
+    parts: tuple[Part, ...] = tuple(p for p in provenance.parts if p.heading == VERSIONS)
+    return Section("versions", VERSIONS, parts=tuple(replace(part, heading="") for part in parts))

@@ -40,8 +40,8 @@ def answer_section(results: Results) -> Section:
     return Section(
         "answer",
         "Answer",
+        f"{_verdict_note(results)} {_selection_note(results)}",
         parts=tuple(answer(results, task) for task in results.tasks),
-        notes=(f"{_verdict_note(results)} {_selection_note(results)}",),
     )
 
 
