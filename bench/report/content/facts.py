@@ -40,9 +40,8 @@ def facts(results: Results, task: str, best: str) -> str:
 
 def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, best: str) -> str:
     """Say which method is best on validation prompts, and what it reaches on test prompts."""
-    conditions = ["lost the fewest seeds"] * bool(
-        lost_more_seeds(results.runs, task, results.privileged)
-    )
+    late = lost_more_seeds(results.runs, task, results.privileged) & set(rows["method"])
+    conditions = ["lost the fewest seeds"] * bool(late)
     conditions += ["finished"] * bool(results.failed(task))
     among = f" of the methods that {listed(conditions)}" if conditions else ""
     aside = ", privileged methods aside" if set(rows["method"]) & results.privileged else ""

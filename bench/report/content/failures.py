@@ -52,14 +52,10 @@ def failure_warnings(results: Results, task: str) -> list[str]:
 def _reason(failure: Failure, started: Mapping[str, int]) -> str:
     """Return who failed how often, and why, as in "ppo failed in 2 of 6 runs: no memory."."""
     verb = "diverged" if failure.status == "diverged" else "failed"
-    (first, lost), *others = failure.runs.items()
-    parts = [f"{first} {verb} in {count(lost)} of {_runs(started[first])}"]
-    parts += [f"{method} in {count(n)} of {count(started[method])}" for method, n in others]
-    if len(parts) > MOST_NAMES:
-        runs = sum(started[method] for method in failure.runs)
-        lost = sum(failure.runs.values())
-        parts = [f"{len(parts)} methods {verb} in {count(lost)} of {_runs(runs)}"]
-    who = listed(parts)
+    names, lost = list(failure.runs), sum(failure.runs.values())
+    runs = sum(started[method] for method in names)
+    whose = listed(names) if len(names) <= MOST_NAMES else f"{len(names)} methods"
+    who = f"{whose} {verb} in {count(lost)} of {_runs(runs)}"
     reason = PLAIN.sub("", failure.error).rstrip(".") or "no reason is known"
     room = max(FEWEST_OF_REASON, MOST_WORDS - len(who.split()))
     words = reason.split()

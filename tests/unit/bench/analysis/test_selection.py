@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
-from helpers.synthetic import fail, make_runs
+from helpers.synthetic import fail, make_results, make_runs
 from helpers.synthetic_design import GRID
 
 from bench.analysis.selection import (
@@ -19,6 +20,7 @@ from bench.analysis.selection import (
     seeds_lost,
     select_settings,
     selected_rows,
+    table_order,
 )
 from bench.results.schema import RUNS
 
@@ -162,3 +164,25 @@ def test_a_setting_that_failed_was_tried() -> None:
 @pytest.mark.parametrize("text", ["", "weak", "[1]", "3", "{"])
 def test_params_that_are_no_settings_have_no_numbers(text: str) -> None:
     assert numbers_in(text) == {}
+
+
+def test_tables_have_sft_first_then_contenders_by_validation_and_privileged_methods_last() -> None:
+    methods = ["ppo_gold", "dpo", "kto", "sft", "ppo", "gold_2"]
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "ppo_gold"], 2)
+    added = [
+        runs[runs["method"] == of].assign(method=name)
+        for of, name in (("dpo", "kto"), ("ppo_gold", "gold_2"))
+    ]
+    runs = pd.concat([runs, *added])
+    runs = pd.concat([runs[runs["method"] == method] for method in methods], ignore_index=True)
+    validation = {"sft": 9.0, "dpo": 1.0, "ppo": 3.0, "kto": 5.0, "ppo_gold": 7.0, "gold_2": 8.0}
+    on_validation = runs["split"] == "validation"
+    runs["reward"] = runs["method"].map(validation).where(on_validation, 0.0)
+    privileged = {"methods": {"ppo_gold": {"privileged": True}, "gold_2": {"privileged": True}}}
+    results = replace(make_results({"runs": runs}), manifest=privileged)
+    expected = ["sft", "kto", "ppo", "dpo", "gold_2", "ppo_gold"]
+    assert table_order(results, "polite") == expected
+    # One that failed comes last, SFT too.
+    lost = fail(runs, runs["method"] == "kto", "no disk")
+    without = replace(results, runs=make_results({"runs": lost}).runs)
+    assert table_order(without, "polite") == ["sft", "ppo", "dpo", "gold_2", "ppo_gold", "kto"]

@@ -150,7 +150,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         ),
         (
             {"dpo": 0.8, "ppo": 0.1, "ppo_gold": 0.2, "ipo": 0.2, "best_of_n": 64},
-            ["dpo's beta 0.8 (largest) and ppo's kl_coef 0.1 (smallest)"],
+            ["ppo's kl_coef 0.1 (smallest) and dpo's beta 0.8 (largest)"],
         ),
     ],
 )

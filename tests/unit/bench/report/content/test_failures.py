@@ -93,8 +93,8 @@ def test_a_stage_that_failed_names_all_methods_at_once(tmp_path: Path) -> None:
     results = without(tmp_path, runs, runs["seed"] == 1)
     assert failure_statement(results, "polite") == ""
     assert failure_warnings(results, "polite") == [
-        "sft failed in 1 of 3 runs, dpo in 4 of 12 and ppo in 4 of 12: sampling and scoring "
-        "differ. Set loading.dtype to float32."
+        "sft, dpo and ppo failed in 9 of 27 runs: sampling and scoring differ. Set loading.dtype "
+        "to float32."
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 from helpers.report import as_frame
 from helpers.synthetic import make_runs, write_folder
 
-from bench.report.sections.overoptimization import overoptimization_section, turning_table
+from bench.report.sections.overoptimization import (
+    fit_table,
+    overoptimization_section,
+    turning_table,
+)
 from bench.results.loading import Results, load_results
 
 
@@ -32,7 +37,38 @@ def test_the_table_says_when_gold_falls_while_the_proxy_climbs(results: Results)
     assert float(table.loc["ppo", "proxy, turn to furthest"]) > 0.1
     privileged = table.loc["ppo_gold (privileged)"]
     assert privileged["gold turns at KL"].startswith("not up to")
-    assert privileged["proxy, turn to furthest"] == "—"
+    assert privileged["proxy, turn to furthest"] == "—" == privileged["points beyond"]
+    assert int(table.loc["ppo", "points beyond"]) >= 4
+    rows = turning_table(results, "polite").rows
+    cells = {row["method"]: row["kl"] for row in rows}
+    furthest = cells["ppo_gold (privileged)"]
+    assert furthest == f"not up to {furthest.value:.2f}"
+
+
+def test_what_is_not_claimed_has_its_reason(results: Results) -> None:
+    runs = results.runs
+    falling = replace(results, runs=runs.assign(proxy_reward=-runs["kl"]))
+    table = as_frame(turning_table(falling, "polite")).set_index("method")
+    assert table.loc["ppo", "gold turns at KL"] == "no turn shown: proxy falls too"
+    assert math.isnan(turning_table(falling, "polite").rows[0]["kl"].value)
+
+
+def test_both_fits_are_there_on_demand(results: Results) -> None:
+    table = fit_table(results, "polite")
+    assert table.folded and [row["method"] for row in table.rows].count("ppo") == 2
+    first = next(row for row in table.rows if row["method"] == "ppo")
+    assert first["form"].startswith("best-of-n") and first["a"].value == pytest.approx(2, abs=0.1)
+
+
+def test_an_outlier_does_not_set_the_scale_and_is_counted(results: Results) -> None:
+    rows = results.runs[(results.runs["method"] == "ppo") & (results.runs["split"] == "test")]
+    runs = results.runs.copy()
+    runs.loc[rows.index[0], "kl"] = 400.0
+    section = overoptimization_section(replace(results, runs=runs))
+    assert section is not None
+    [axes, *_] = [ax for ax in section.charts[0].figure.axes if ax.get_title().endswith(": ppo")]
+    assert axes.get_xlim()[1] < 5
+    assert "1 point beyond" in [text.get_text() for text in axes.texts]
 
 
 def test_the_section_says_what_gives_the_reward(results: Results) -> None:
