@@ -63,7 +63,7 @@ def run_bench(
         out: The results folder; None for results/NAME.
         keep: Which policies stay on disk; "" for what the experiment says.
         dry_run: Whether to print only what large models take.
-        force: Whether to run what does not seem to fit into memory.
+        force: Whether to run what does not seem to fit into memory or on disk.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -251,7 +251,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
+    """Build the report and print it in short; return the exit status: 1 if a run failed, else 0."""
     from bench.report.build import build_report
     from bench.report.terminal import terminal_report
 

@@ -15,7 +15,8 @@ app = typer.Typer()
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
 Task = Annotated[str, typer.Option(help="The task. Default: the only one.")]
 Seed = Annotated[
-    int | None, typer.Option(help="The seed. Default: the best one on validation prompts.")
+    int | None,
+    typer.Option(help="The seed. Default: of those in the cache, the best on validation prompts."),
 ]
 Temperature = Annotated[
     float | None, typer.Option(help="Sampling temperature. Default: that of the run.")
