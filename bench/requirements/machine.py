@@ -8,12 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Where Linux says how much memory a container may have, and has.
+# Where Linux says how much memory a container may have and has, and what of it is files that were
+# read and may go: their name in the statistics (cgroup version 2, then 1).
 LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
+        "inactive_file",
+    ),
     (
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        "total_inactive_file",
     ),
 )
 # Time of each measurement (s).
@@ -80,19 +88,28 @@ def this_machine(device: str, cache: Path) -> Machine:
     )
 
 
-def free_memory(limits: tuple[tuple[str, str], ...] = LIMITS) -> float:
+def free_memory(limits: tuple[tuple[str, str, str, str], ...] = LIMITS) -> float:
     """Return the memory that processes may still take (bytes), a container's limit included."""
     import psutil
 
     free = float(psutil.virtual_memory().available)
-    for limit, used in limits:
+    for limit, used, statistics, files in limits:
         try:
             left = int(Path(limit).read_text()) - int(Path(used).read_text())
         except (OSError, ValueError):
             # There is no such file, or it says "max".
             continue
-        free = min(free, left)
+        free = min(free, left + _statistic(Path(statistics), files))
     return free
+
+
+def _statistic(file: Path, name: str) -> int:
+    """Return a number from a file with a name and a number on each line; 0 if it is not there."""
+    try:
+        numbers = dict(line.split() for line in file.read_text().splitlines())
+        return int(numbers.get(name, 0))
+    except (OSError, ValueError):
+        return 0
 
 
 def _measured(device: str) -> tuple[float, float]:
