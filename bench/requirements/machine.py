@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class Machine:
         speed: Floating-point operations of training and scoring per second.
         bandwidth: Bytes that are read from memory per second.
         launch: Time that a layer takes at least (s).
+        cached: What the cache holds already (bytes).
     """
 
     device: str
@@ -55,6 +58,7 @@ class Machine:
     speed: float
     bandwidth: float
     launch: float = 0.0
+    cached: float = 0.0
 
 
 def this_machine(device: str, cache: Path) -> Machine:
@@ -66,7 +70,6 @@ def this_machine(device: str, cache: Path) -> Machine:
     """
     import torch
 
-    place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     if device == "cpu":
         import psutil
 
@@ -81,11 +84,29 @@ def this_machine(device: str, cache: Path) -> Machine:
         name=name,
         memory=memory,
         total=total,
-        disk=shutil.disk_usage(place).free,
+        disk=free_disk(cache),
         speed=EFFICIENCY[device] * speed,
         bandwidth=bandwidth,
         launch=LAUNCH[device],
+        cached=size_of(cache),
     )
+
+
+def free_disk(folder: Path) -> int:
+    """Return the free space where a folder is, or will be (bytes)."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(place).free
+
+
+def size_of(folder: Path) -> int:
+    """Return the size of a folder's files (bytes); 0 if it does not exist."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            # Another run may remove it at any time.
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).lstat().st_size
+    return total
 
 
 def free_memory(limits: tuple[tuple[str, str, str, str], ...] = LIMITS) -> float:
