@@ -163,7 +163,12 @@ class TaskPolicies:
         """
         folder = self.stage("sft", seed)
         if folder is None:
-            raise UserError(f"{self.folder}: the SFT policy of seed {seed} {self._elsewhere()}")
+            command = self.results.manifest.get("command") or "prefrontier bench"
+            raise UserError(
+                f"{self.folder}: the SFT policy of seed {seed} is not in the cache {self.cache}; "
+                "set PREFRONTIER_CACHE to the run's cache, or repeat the run, which trains what is "
+                f"missing: `{command}`"
+            )
         return folder
 
     def _entry(self, method: str, seed: int) -> Selected:
@@ -181,19 +186,11 @@ class TaskPolicies:
 
     def _missing(self, policy: Selected) -> str:
         where = f"{self.folder}: the policy of {policy.method} on {self.task}, seed {policy.seed},"
-        if policy.folder is not None:
-            return f"{where} {self._elsewhere()}"
-        again = f"prefrontier export-model {self.folder} --task {self.task}"
+        if policy.folder is None:
+            return f"{where} was not kept (keep: {self.experiment.keep}); --train trains it again"
         return (
-            f"{where} was not kept (keep: {self.experiment.keep}); to train it again: "
-            f"`{again} --method {policy.method} --train`"
-        )
-
-    def _elsewhere(self) -> str:
-        command = self.results.manifest.get("command") or "prefrontier bench"
-        return (
-            f"is not in the cache {self.cache}; set PREFRONTIER_CACHE to the run's cache, or "
-            f"repeat the run, which trains what is missing: `{command}`"
+            f"{where} is not in the cache {self.cache}; set PREFRONTIER_CACHE to the run's cache, "
+            "or train the policy again with --train"
         )
 
 

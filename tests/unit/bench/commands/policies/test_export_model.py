@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
 from helpers.preferences import make_folder
+from transformers import AutoModelForCausalLM
 
 from bench.commands.policies.card import hub_id, shown_source
-from bench.commands.policies.export_model import model_as_it_is, restored_generation, write_model
+from bench.commands.policies.export_model import (
+    model_as_it_is,
+    new_folder,
+    restored_generation,
+    write_model,
+)
+from bench.errors import UserError
 from bench.tasks.exact import Exact
 from bench.tasks.recorded import Recorded
 
@@ -29,6 +37,37 @@ def test_each_row_of_an_exported_embedding_belongs_to_a_token(tmp_path: Path) ->
     assert expected.shape[-1] == tokens + 7 and logits.shape[-1] == tokens
     assert torch.equal(logits, expected[..., :tokens])
     assert exported.config.vocab_size == tokens
+
+
+def test_an_empty_folder_is_filled_even_if_it_is_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for out in (Path(), tmp_path / "new"):
+        with new_folder(out) as partial:
+            (partial / "base").mkdir()
+            (partial / "base" / "file").write_text("weights")
+        assert [file.name for file in out.iterdir()] == ["base"]
+        assert (out / "base" / "file").read_text() == "weights"
+    assert {file.name for file in tmp_path.iterdir()} == {"empty", "new"}
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """The largest file that a process may write stands for what is left of the disk."""
+    source, out = make_folder("gpt2", tmp_path / "source"), tmp_path / "out"
+    message = r"--out: .*out cannot be written: .*large"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UserError, match=message), new_folder(out) as partial:
+            write_model(source, partial)
+        model = AutoModelForCausalLM.from_pretrained(source)
+        with pytest.raises(UserError, match=message), new_folder(out) as partial:
+            model.save_pretrained(partial)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["source"]
 
 
 def test_every_end_token_is_in_the_exported_generation_config() -> None:
