@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cache.files import check_writable, write_json
 from bench.commands.policies.card import BASE_FOLDER, Exported, model_card
 from bench.commands.policies.selected import Selected, TaskPolicies, is_model
+from bench.commands.policies.sources import is_local
 from bench.commands.policies.training import existing_or_trained
 from bench.errors import UserError, reason_of
 from bench.execution.executors import silence_libraries
@@ -166,7 +167,8 @@ def _write(
         return Exported("merged")
     _copy(policy.folder, out)
     _copy_tokenizer(policy.folder, out)
-    base = base_model or model_as_it_is(policies.experiment.task_objects[policy.task])
+    task = policies.experiment.task_objects[policy.task]
+    base = base_model or model_as_it_is(task, policies.local_sources)
     _set_base_model(out, base or BASE_FOLDER)
     if not base:
         (out / BASE_FOLDER).mkdir()
@@ -174,12 +176,19 @@ def _write(
     return Exported("adapters", base, writes_base=not base)
 
 
-def model_as_it_is(task: Task) -> str:
-    """Return the model that is a task's SFT policy without any training, "" if there is none."""
+def model_as_it_is(task: Task, local: Collection[str] | None = None) -> str:
+    """Return the model that is a task's SFT policy without any training, "" if there is none.
+
+    Args:
+        task: The task.
+        local: The names that were files or folders where the run was made; None if not known.
+    """
     if not isinstance(task, Recorded) or task.base != "pretrained" or task.model in SIZES:
         return ""
-    # A relative path would hold for this working directory alone.
-    return str(Path(task.model).absolute()) if Path(task.model).is_dir() else task.model
+    if not is_local(task.model, local):
+        return task.model
+    # A relative path would hold for this working directory alone, and may not hold even here.
+    return str(Path(task.model).absolute()) if Path(task.model).is_dir() else ""
 
 
 def write_model(source: Path, out: Path) -> None:

@@ -101,6 +101,11 @@ class TaskPolicies:
         """What the manifest says of the task."""
         return self.results.described("tasks").get(self.task, {})
 
+    @property
+    def local_sources(self) -> list[str] | None:
+        """The data and models of the task that were files or folders; None where not recorded."""
+        return self.described.get("local_sources")
+
     def seeds(self, method: str) -> list[int]:
         """Return the finished seeds of a method's selected setting, best on validation first.
 

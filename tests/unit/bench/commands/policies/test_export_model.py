@@ -9,13 +9,13 @@ import pytest
 from helpers.preferences import make_folder
 from transformers import AutoModelForCausalLM
 
-from bench.commands.policies.card import hub_id, shown_source
 from bench.commands.policies.export_model import (
     model_as_it_is,
     new_folder,
     restored_generation,
     write_model,
 )
+from bench.commands.policies.sources import hub_id, shown_source, without_folders
 from bench.errors import UserError
 from bench.tasks.exact import Exact
 from bench.tasks.recorded import Recorded
@@ -88,6 +88,8 @@ def test_adapters_name_the_users_model_where_it_is_the_sft_policy(
     assert model_as_it_is(hub) == "owner/name"
     folder = Recorded(data="prefs.jsonl", model="mine", base="pretrained")
     assert model_as_it_is(folder) == str(tmp_path / "mine")
+    elsewhere = Recorded(data="prefs.jsonl", model="models/mine", base="pretrained")
+    assert model_as_it_is(elsewhere, ["models/mine"]) == ""
     for other in (
         Recorded(data="prefs.jsonl", model="owner/name"),
         Recorded(data="prefs.jsonl", model="tiny", base="pretrained"),
@@ -105,3 +107,9 @@ def test_names_of_the_hub_and_paths_are_told_apart(
     assert [hub_id(name) for name in ("data/mine", "/a/b", "tiny", "", "a/b/c")] == [None] * 5
     assert shown_source("owner/name:config") == "owner/name:config"
     assert shown_source("/home/me/prefs.jsonl") == "prefs.jsonl"
+    # Results that do not say what was local: the end of the name may tell.
+    assert hub_id("elsewhere/prefs.jsonl") is None and hub_id("elsewhere/prefs.csv.gz") is None
+    # Results that do: what is here now does not matter.
+    assert hub_id("data/mine", []) == "data/mine" and hub_id("owner/name", ["owner/name"]) is None
+    options = {"data": "elsewhere/prefs", "more": ["owner/name", "1/2 \u00b7 a"]}
+    assert without_folders(options, ["elsewhere/prefs"]) == options | {"data": "prefs"}
