@@ -67,7 +67,8 @@ def bench(
         typer.Option("--dry-run", help="Only print what large models take: memory, time, disk."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Run even what does not seem to fit into memory.")
+        bool,
+        typer.Option("--force", help="Run even what does not seem to fit into memory or on disk."),
     ] = False,
 ) -> None:
     """Run a comparison and write its report. Finished runs are not repeated."""

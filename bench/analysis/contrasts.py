@@ -39,7 +39,7 @@ ContrastVerdict = Verdict | Literal["lost seeds", "no prompts"]
 
 
 class OverPrompts(NamedTuple):
-    """What a contrast owes to the test prompts that its seeds share.
+    """How the shared test prompts contribute to a contrast's uncertainty.
 
     Attributes:
         prompts: Number of them; 0 where samples.parquet lacks the rewards on them.

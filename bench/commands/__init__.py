@@ -2,6 +2,6 @@
 
 Imports: bench.analysis, bench.cache, bench.calibration, bench.checks, bench.config, bench.errors,
 bench.evaluation, bench.execution, bench.judging, bench.pipeline, bench.report, bench.requirements,
-bench.results, methods.
+bench.results, bench.tasks, methods.
 To add a command, write its module here and a function in `bench/cli.py`.
 """

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bench.config.experiment import Experiment
 from bench.errors import UserError
-from bench.requirements.estimate import Estimate, estimates, large_tasks, models_of
-from bench.requirements.machine import this_machine
+from bench.requirements.disk import Models, disk_of
+from bench.requirements.estimate import LARGE, Estimate, estimates, large_tasks, models_of
+from bench.requirements.machine import free_disk, this_machine
 from bench.requirements.shape import parameters_of
 from bench.requirements.words import does_not_fit, needs_table, summary
+from bench.tasks.recorded import Recorded
+from methods.core.models import distributed
+
+if TYPE_CHECKING:
+    from bench.execution.plan import Plan
+
+# The stages whose artifact is a model of the policies' size.
+MODEL_STAGES = ("base_model", "judge", "sft", "reward_model")
 
 
 def check_requirements(
@@ -21,7 +32,7 @@ def check_requirements(
     cache: Path,
     console: Console,
     *,
-    table: bool,
+    dry_run: bool,
     force: bool,
 ) -> list[Estimate]:
     """Say what the tasks with large models take; nothing where there are none.
@@ -32,7 +43,8 @@ def check_requirements(
         jobs: How many trainings run at once.
         cache: Folder of the cache.
         console: Where to say it.
-        table: Whether to show each stage and each setting.
+        dry_run: Whether nothing else will be done. Each stage and each setting is then shown, and
+            the disk is checked too, where all that the cache holds counts as free.
         force: Whether not to fail.
 
     Returns:
@@ -42,22 +54,60 @@ def check_requirements(
         UserError: Something does not seem to fit.
     """
     tasks = experiment.task_objects.items()
-    models = [(name, model) for name, task in tasks for model in models_of(task)]
-    unknown = [(name, model) for name, model in models if not parameters_of(model)]
-    for name, model in unknown:
-        line = f"{name}: memory and time are not known: the config of {model} cannot be read"
+    recorded = [(name, task) for name, task in tasks if isinstance(task, Recorded)]
+    models = [(name, model) for name, task in recorded for model in models_of(task)]
+    notes = [
+        f"{name}: memory and time are not known: the config of {model} cannot be read"
+        for name, model in models
+        if not parameters_of(model)
+    ] + [
+        f"{name}: memory and time are not estimated for the task {task.name}"
+        for name, task in tasks
+        if not isinstance(task, Recorded)
+        and any((parameters_of(model) or LARGE) >= LARGE for model in models_of(task))
+    ]
+    for line in notes:
         console.print(f"  {line}", soft_wrap=True, markup=False)
     # A machine is measured only if that matters.
     if not large_tasks(experiment):
-        if table and not unknown:
+        if dry_run and not notes:
             console.print("nothing to estimate: models below 50M parameters take little")
         return []
-    found = estimates(experiment, this_machine(device, cache), jobs)
+    # Each GPU is for one process.
+    processes = distributed.world_size() if device == "cpu" else 1
+    found = estimates(experiment, this_machine(device, cache), jobs, processes)
     for estimate in found:
         console.print(f"  {summary(estimate)}", soft_wrap=True, markup=False)
-        if table:
+        if dry_run:
             console.print(needs_table(estimate))
     for estimate in found:
-        if not estimate.fits and not force:
+        if not (estimate.fits if dry_run else estimate.fits_in_memory) and not force:
             raise UserError(does_not_fit(estimate))
     return found
+
+
+def check_disk(found: list[Estimate], plan: Plan, cache: Path) -> None:
+    """Check that the models that have yet to be made fit on the disk.
+
+    Args:
+        found: The estimates, which fit in memory.
+        plan: What is to be run.
+        cache: Folder of the cache.
+
+    Raises:
+        UserError: They do not.
+    """
+    for estimate in found:
+        saved = disk_of(estimate.work, missing_models(plan, estimate.name), estimate.jobs)
+        machine = replace(estimate.work.machine, disk=free_disk(cache), cached=0.0)
+        left = replace(estimate, saved=saved, work=replace(estimate.work, machine=machine))
+        if not left.fits_on_disk:
+            raise UserError(does_not_fit(left))
+
+
+def missing_models(plan: Plan, task: str) -> Models:
+    """Return how many models of a task have yet to be made."""
+    pipelines = [pipeline for pipeline in plan.pipelines if pipeline.name == task]
+    stages = {p.key(s) for p in pipelines for s in p.missing() if s in MODEL_STAGES}
+    runs = [run for run in plan.unfinished() if run.pipeline.name == task]
+    return Models(len(stages), len({run.train_key for run in runs if not run.trained()}))

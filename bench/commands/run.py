@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from bench.cache.files import check_writable
-from bench.commands.requirements import check_requirements
+from bench.commands.requirements import check_disk, check_requirements
 from bench.config.catalog import ALL, not_in_all
 from bench.config.contrasts import declare
 from bench.config.experiment import Experiment
@@ -24,6 +24,7 @@ from bench.config.narrowing import narrow
 from bench.config.settings import check_feedback
 from bench.errors import UserError
 from bench.pipeline.sources import needs_hub
+from bench.requirements.estimate import is_large
 from bench.requirements.presets import built_in, limited_to_data
 from methods.core.feedback import DERIVABLE
 from methods.core.models import distributed
@@ -63,7 +64,7 @@ def run_bench(
         out: The results folder; None for results/NAME.
         keep: Which policies stay on disk; "" for what the experiment says.
         dry_run: Whether to print only what large models take.
-        force: Whether to run what does not seem to fit into memory.
+        force: Whether to run what does not seem to fit into memory or on disk.
 
     Returns:
         The exit status: 1 if something failed, 130 if it was interrupted.
@@ -150,10 +151,12 @@ def _run(
     console = Console(highlight=False, width=width, quiet=not distributed.is_main())
     started = time.time()
     small = all(task.has_small_model for task in experiment.task_objects.values())
-    store, workers = default_store(), jobs or default_jobs(device, small)
+    store = default_store()
+    # Several processes that train each model together do one job at a time.
+    workers = 1 if distributed.is_distributed() else jobs or default_jobs(device, small)
     # Before models are downloaded.
-    large = check_requirements(
-        experiment, device, workers, store.root, console, table=dry_run, force=force
+    estimates = check_requirements(
+        experiment, device, workers, store.root, console, dry_run=dry_run, force=force
     )
     if dry_run:
         return 0
@@ -162,6 +165,8 @@ def _run(
         console.print(f"  {line}", soft_wrap=True, markup=False)
     check_writable(store.root)
     plan = Plan.of(experiment, store, device)
+    if not force:
+        check_disk(estimates, plan, store.root)
     if unsuited := read_data(plan, console):
         if not all_methods:
             raise UserError(next(iter(unsuited.values())))
@@ -169,6 +174,7 @@ def _run(
         suited = [name for name in experiment.methods if name not in unsuited]
         plan = Plan.of(narrow(experiment, methods=suited), store, device)
     # Small models are no faster with more threads, and give the same numbers with any `jobs`.
+    large = any(map(is_large, experiment.task_objects.values()))
     threads = max(1, core_count() // workers) if large else 1
     executor: LocalExecutor | DistributedExecutor = (
         DistributedExecutor() if distributed.is_distributed() else LocalExecutor(workers, threads)
@@ -251,7 +257,7 @@ def read_data(plan: Plan, console: Console) -> dict[str, str]:
 
 
 def show(folder: Path, console: Console, failures: int) -> int:
-    """Build the report and print its tables and answers; return the exit status, 1 for failures."""
+    """Build the report and print it in short; return the exit status: 1 if a run failed, else 0."""
     from bench.report.build import build_report
     from bench.report.terminal import terminal_report
 

@@ -18,6 +18,7 @@ from bench.config.catalog import find_method, learns_from, title
 from bench.execution.plan import Plan
 from bench.execution.run import Run
 from bench.pipeline.base import Pipeline
+from bench.tasks.base import Task
 from methods.core.models import distributed
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +66,14 @@ def _describe_task(pipeline: Pipeline) -> dict[str, Any]:
         "reward_source": task.reward_source,
         "ends": pipeline.ends,
         "options": dataclasses.asdict(task),
+        "local_sources": local_sources(task),
         **pipeline.describe(),
     }
+
+
+def local_sources(task: Task) -> list[str]:
+    """Return the data and models of a task that are files or folders, as the task names them."""
+    return [name for name in task.external_sources() if Path(name).expanduser().exists()]
 
 
 def circumstances(started: float, device: str, command: str) -> dict[str, Any]:

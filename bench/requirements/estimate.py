@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.config.experiment import Experiment
+from bench.requirements.disk import all_models, disk_of
 from bench.requirements.machine import Machine
 from bench.requirements.shape import Shape, parameters_of, shape_of
 from bench.requirements.texts import texts_of
@@ -19,8 +20,6 @@ from methods.core.models.loading import Lora
 LARGE = 50_000_000
 # What a process takes besides: Python with the libraries, or the context of a GPU (bytes).
 PROCESS = {"cpu": 5e8, "cuda": 6e8}
-# Bytes of a saved weight, and of a trained one with its optimizer in the saves for resuming.
-SAVED, RESUMED = 4, 12
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Estimate:
         work: The task with all that is done on it.
         needs: What each stage and each setting takes.
         jobs: How many of them run at once.
-        saved: Bytes that the cache grows by.
+        saved: Bytes of the models that are on disk at once at most.
     """
 
     name: str
@@ -48,9 +47,11 @@ class Estimate:
 
     @property
     def memory(self) -> float:
-        """The most memory that is in use at once (bytes)."""
-        at_once = min(self.jobs, sum(need.times for need in self.needs))
-        return at_once * (self.largest.memory.total + PROCESS[self.work.machine.device])
+        """The most memory that is in use at once (bytes): of the largest needs, one for each job."""
+        totals = [n.memory.total for n in self.needs for _ in range(min(n.times, self.jobs))]
+        at_once = sorted(totals, reverse=True)[: self.jobs]
+        alone = sum(at_once) + PROCESS[self.work.machine.device] * len(at_once)
+        return self.work.processes * alone
 
     @property
     def seconds(self) -> float:
@@ -65,7 +66,7 @@ class Estimate:
     @property
     def fits_on_disk(self) -> bool:
         """Whether the disk suffices."""
-        return self.saved <= self.work.machine.disk
+        return self.saved <= self.work.machine.disk + self.work.machine.cached
 
     @property
     def fits(self) -> bool:
@@ -85,10 +86,13 @@ def large_tasks(experiment: Experiment) -> dict[str, Recorded]:
     return {
         name: task
         for name, task in experiment.task_objects.items()
-        if isinstance(task, Recorded)
-        and parameters_of(task.model)
-        and max(parameters_of(model) or 0 for model in models_of(task)) >= LARGE
+        if isinstance(task, Recorded) and parameters_of(task.model) and is_large(task)
     }
+
+
+def is_large(task: Task) -> bool:
+    """Return whether a task names a model so large that its needs matter."""
+    return any((parameters_of(model) or 0) >= LARGE for model in models_of(task))
 
 
 def models_of(task: Task) -> list[str]:
@@ -97,16 +101,19 @@ def models_of(task: Task) -> list[str]:
     return list(filter(None, names))
 
 
-def estimates(experiment: Experiment, machine: Machine, jobs: int) -> list[Estimate]:
+def estimates(
+    experiment: Experiment, machine: Machine, jobs: int, processes: int = 1
+) -> list[Estimate]:
     """Return what the tasks with large models take.
 
     Args:
         experiment: The experiment.
         machine: What it runs on.
         jobs: How many trainings run at once.
+        processes: How many train each model together in the memory of the machine.
     """
     return [
-        _estimate(name, _work(experiment, name, task, machine), jobs)
+        _estimate(name, _work(experiment, name, task, machine, processes), jobs)
         for name, task in large_tasks(experiment).items()
     ]
 
@@ -128,6 +135,13 @@ def remedies(estimate: Estimate) -> list[tuple[str, Estimate]]:
             needed = without
     after = _after(estimate, needed)
     return [(" and ".join(words for words, _ in needed), after)] if after.fits_in_memory else []
+
+
+def without_policies(estimate: Estimate) -> Estimate:
+    """Return what a task takes if each policy goes as soon as it is measured."""
+    evaluation = estimate.work.evaluation.model_copy(update={"frontier_policies": 0})
+    work = replace(estimate.work, keep="none", evaluation=evaluation)
+    return _estimate(estimate.name, work, estimate.jobs)
 
 
 def _after(estimate: Estimate, changes: Sequence[tuple[str, Change]]) -> Estimate:
@@ -177,7 +191,9 @@ def _changes(estimate: Estimate) -> Iterator[tuple[str, Change]]:
         yield "LoRA in 4 bit (loading.lora.rank: 16, loading.quantization: 4bit)", quantized
 
 
-def _work(experiment: Experiment, name: str, task: Recorded, machine: Machine) -> Work:
+def _work(
+    experiment: Experiment, name: str, task: Recorded, machine: Machine, processes: int
+) -> Work:
     shape = shape_of(task.model)
     assert isinstance(shape, Shape)
     return Work(
@@ -188,20 +204,11 @@ def _work(experiment: Experiment, name: str, task: Recorded, machine: Machine) -
         budget=experiment.budget,
         texts=texts_of(task, shape.positions),
         machine=machine,
+        keep=experiment.keep,
+        processes=processes,
     )
 
 
 def _estimate(name: str, work: Work, jobs: int) -> Estimate:
-    return Estimate(name, work, tuple(work.needs()), jobs, _saved(work, jobs))
-
-
-def _saved(work: Work, jobs: int) -> float:
-    """Return the bytes of all models that the cache gets, and of the saves for resuming."""
-    model = work.policy
-    whole = SAVED * model.shape.parameters
-    policy = SAVED * model.trained if model.loading.adapters else whole
-    # The base model and the judge once; the SFT policy and the reward model for each seed.
-    stages = 2 * whole + 2 * whole * work.seeds
-    runs = len(work.settings) * work.seeds * (1 + work.evaluation.checkpoints)
-    resuming = 2 * RESUMED * model.trained * jobs
-    return stages + runs * policy + resuming
+    saved = disk_of(work, all_models(work), jobs)
+    return Estimate(name, work, tuple(work.needs()), jobs, saved)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# Where Linux says how much memory a container may have, and has.
+# Where Linux says how much memory a container may have and has, and what of it is files that were
+# read and may go: their name in the statistics (cgroup version 2, then 1).
 LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
+        "inactive_file",
+    ),
     (
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        "total_inactive_file",
     ),
 )
 # Time of each measurement (s).
@@ -37,6 +47,7 @@ class Machine:
         speed: Floating-point operations of training and scoring per second.
         bandwidth: Bytes that are read from memory per second.
         launch: Time that a layer takes at least (s).
+        cached: What the cache holds already (bytes).
     """
 
     device: str
@@ -47,6 +58,7 @@ class Machine:
     speed: float
     bandwidth: float
     launch: float = 0.0
+    cached: float = 0.0
 
 
 def this_machine(device: str, cache: Path) -> Machine:
@@ -58,7 +70,6 @@ def this_machine(device: str, cache: Path) -> Machine:
     """
     import torch
 
-    place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     if device == "cpu":
         import psutil
 
@@ -73,26 +84,53 @@ def this_machine(device: str, cache: Path) -> Machine:
         name=name,
         memory=memory,
         total=total,
-        disk=shutil.disk_usage(place).free,
+        disk=free_disk(cache),
         speed=EFFICIENCY[device] * speed,
         bandwidth=bandwidth,
         launch=LAUNCH[device],
+        cached=size_of(cache),
     )
 
 
-def free_memory(limits: tuple[tuple[str, str], ...] = LIMITS) -> float:
+def free_disk(folder: Path) -> int:
+    """Return the free space where a folder is, or will be (bytes)."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(place).free
+
+
+def size_of(folder: Path) -> int:
+    """Return the size of a folder's files (bytes); 0 if it does not exist."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            # Another run may remove it at any time.
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).lstat().st_size
+    return total
+
+
+def free_memory(limits: tuple[tuple[str, str, str, str], ...] = LIMITS) -> float:
     """Return the memory that processes may still take (bytes), a container's limit included."""
     import psutil
 
     free = float(psutil.virtual_memory().available)
-    for limit, used in limits:
+    for limit, used, statistics, files in limits:
         try:
             left = int(Path(limit).read_text()) - int(Path(used).read_text())
         except (OSError, ValueError):
             # There is no such file, or it says "max".
             continue
-        free = min(free, left)
+        free = min(free, left + _statistic(Path(statistics), files))
     return free
+
+
+def _statistic(file: Path, name: str) -> int:
+    """Return a number from a file with a name and a number on each line; 0 if it is not there."""
+    try:
+        numbers = dict(line.split() for line in file.read_text().splitlines())
+        return int(numbers.get(name, 0))
+    except (OSError, ValueError):
+        return 0
 
 
 def _measured(device: str) -> tuple[float, float]:

@@ -32,7 +32,8 @@ class Shape:
             has as many parameters.
         layers: Number of layers.
         hidden: Width of the hidden states.
-        cache_width: Numbers that the key-value cache holds for a token.
+        cache_width: Numbers that the key-value cache holds for a token; 0 for a model that has
+            none, whose state does not grow with the text.
         vocabulary: Number of tokens.
         positions: The longest text (tokens).
     """
@@ -78,19 +79,26 @@ def shape_of(name: str) -> Shape | None:
         if type(module).__name__ in ("Linear", "Conv1D") and module is not head
     ]
     layers, hidden = config.num_hidden_layers, config.hidden_size
-    heads = config.num_attention_heads
-    key_value_heads = getattr(config, "num_key_value_heads", None) or heads
-    head_width = getattr(config, "head_dim", None) or hidden // heads
     return Shape(
         parameters=model.num_parameters(),
         body=sum(weight.numel() for weight in body),
         adapter_width=sum(sum(weight.shape) for weight in linear),
         layers=layers,
         hidden=hidden,
-        cache_width=2 * layers * key_value_heads * head_width,
+        cache_width=_cache_width(config),
         vocabulary=model.get_input_embeddings().weight.shape[0],
         positions=getattr(config, "max_position_embeddings", None) or 2**30,
     )
+
+
+def _cache_width(config: PretrainedConfig) -> int:
+    """Return how many numbers the key-value cache holds for a token; 0 without attention."""
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return 0
+    key_value_heads = getattr(config, "num_key_value_heads", None) or heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(2 * config.num_hidden_layers * key_value_heads * head_width)
 
 
 @lru_cache(maxsize=64)

@@ -93,7 +93,7 @@ def rows_of(task: Recorded) -> int:
 
 def _labels(task: Recorded) -> Sequence[Label]:
     """Return the first labels of a file or folder; none of data on the hub, or not readable."""
-    if not Path(task.data).exists():
+    if not Path(task.data).expanduser().exists():
         return []
     try:
         rows = islice(read_rows(task.data, task.split), min(task.rows or MOST_ROWS, MOST_ROWS))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from bench.requirements.estimate import Estimate, remedies
+from bench.requirements.estimate import Estimate, remedies, without_policies
 
 # How far an estimate of memory may be off; closer than this to what is free, it may not fit.
 TOLERANCE = 0.15
@@ -23,12 +23,13 @@ def summary(estimate: Estimate) -> str:
         if texts.assumed
         else ""
     )
+    cached = f" besides {gigabytes(machine.cached)} in the cache" if machine.cached >= 1e8 else ""
     close = estimate.fits_in_memory and estimate.memory * (1 + TOLERANCE) > machine.memory
     return (
         f"{estimate.name}: about {gigabytes(estimate.memory)} of {gigabytes(machine.memory)} of "
         f"free {place} ({estimate.largest.name}){', which is close' if close else ''}; "
         f"{duration(estimate.seconds)}; {gigabytes(estimate.saved)} of "
-        f"{gigabytes(machine.disk)} of disk{assumed}"
+        f"{gigabytes(machine.disk)} of disk{cached}{assumed}"
     )
 
 
@@ -60,17 +61,35 @@ def does_not_fit(estimate: Estimate) -> str:
     """Return what does not fit, and what would, in a line."""
     machine, problems = estimate.work.machine, []
     if not estimate.fits_in_memory:
-        jobs = f" with {estimate.jobs} jobs" if estimate.jobs > 1 else ""
         problems.append(
-            f"{estimate.largest.name} takes about {gigabytes(estimate.memory)} of memory{jobs}, "
+            f"{_who_takes(estimate)} about {gigabytes(estimate.memory)} of memory, "
             f"and {gigabytes(machine.memory)} are free; {_remedies(remedies(estimate))}"
         )
     if not estimate.fits_on_disk:
+        cached = f" besides {gigabytes(machine.cached)} in the cache" if machine.cached else ""
         problems.append(
             f"the models take {gigabytes(estimate.saved)} of disk, and {gigabytes(machine.disk)} "
-            "are free; use fewer seeds or settings, or set PREFRONTIER_CACHE to a larger disk"
+            f"are free{cached}; use fewer seeds or settings{_keep_none(estimate)}, or set "
+            "PREFRONTIER_CACHE to a larger disk"
         )
     return f"tasks.{estimate.name}: {'; '.join(problems)}; --force runs it anyway"
+
+
+def _who_takes(estimate: Estimate) -> str:
+    largest, processes = estimate.largest.name, estimate.work.processes
+    if estimate.jobs > 1:
+        return f"{estimate.jobs} jobs such as {largest} take"
+    return f"{largest} in {processes} processes takes" if processes > 1 else f"{largest} takes"
+
+
+def _keep_none(estimate: Estimate) -> str:
+    """Return a remedy for the disk, where it is one."""
+    after = without_policies(estimate)
+    if after.saved >= estimate.saved:
+        return ""
+    pooled = estimate.work.evaluation.frontier_policies > 0
+    words = "keep: none and evaluation.frontier_policies: 0" if pooled else "keep: none"
+    return f", {words} ({gigabytes(after.saved)})"
 
 
 def _remedies(found: Sequence[tuple[str, Estimate]]) -> str:

@@ -55,6 +55,8 @@ class Work:
         budget: The most training examples or episodes.
         texts: How many labels there are, and how long.
         machine: What it runs on.
+        keep: Which policies stay on disk.
+        processes: How many train each model together in the memory of the machine.
     """
 
     task: Recorded
@@ -64,6 +66,8 @@ class Work:
     budget: int
     texts: Texts
     machine: Machine
+    keep: str = "all"
+    processes: int = 1
 
     @property
     def shape(self) -> Shape:

@@ -99,8 +99,12 @@ class Recorded(Task):
 
     @property
     def has_small_model(self) -> bool:
-        return self.model in ("tiny", "1M")
+        return all(name in ("", "tiny", "1M") for name in self._models)
+
+    @property
+    def _models(self) -> list[str]:
+        classifiers = [self.reward_classifier.model, self.judge_classifier.model]
+        return [self.model, self.judge_model, *classifiers]
 
     def external_sources(self) -> list[str]:
-        classifiers = [self.reward_classifier.model, self.judge_classifier.model]
-        return [self.data, *pretrained_elsewhere([self.model, self.judge_model, *classifiers])]
+        return [self.data, *pretrained_elsewhere(self._models)]

@@ -217,6 +217,23 @@ def test_a_policy_that_is_gone_is_trained_again_on_request(whole: Path) -> None:
     assert folder.exists()
 
 
+def test_a_policy_that_was_not_kept_is_trained_again_once(whole: Path) -> None:
+    folder = TaskPolicies.of(whole).existing("dpo").folder
+    assert folder is not None
+    # As after a run with `keep: none`.
+    for place in folder.parent.iterdir():
+        shutil.rmtree(place)
+    file, mine = whole / "manifest.json", write_rows(whole / "one.jsonl", [{"prompt": PROMPTS[0]}])
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"policies": []}))
+    with pytest.raises(UserError, match="--train trains it again"):
+        run_answer(whole, prompts=str(mine), device="cpu")
+    run_answer(whole, prompts=str(mine), device="cpu", train=True)
+    before = (whole / "answers.jsonl").read_bytes()
+    assert TaskPolicies.of(whole).existing("dpo").folder == folder
+    run_answer(whole, prompts=str(mine), device="cpu")
+    assert (whole / "answers.jsonl").read_bytes() == before
+
+
 def test_answers_of_all_methods_to_prompts_of_ones_own(whole: Path) -> None:
     turns = [
         {"role": "user", "content": "Hi"},

@@ -15,7 +15,6 @@ from bench.analysis.statistics.intervals import (
     Interval,
     iqm,
     mean_interval,
-    paired_interval,
     probability_of_improvement,
     stratified_bootstrap,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "holm",
     "iqm",
     "mean_interval",
-    "paired_interval",
     "probability_of_improvement",
     "reward_within",
     "seeds_for_verdict",

@@ -47,11 +47,6 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, int(data.size))
 
 
-def paired_interval(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the t-interval of a - b; both hold values of the same seeds in the same order."""
-    return mean_interval([x - y for x, y in zip(a, b, strict=True)], level)
-
-
 def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray]) -> float:
     """Return P(a run of ours beats one of theirs), mean over tasks (Agarwal et al., 2021).
 

@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cache.files import write_text
+from bench.cache.files import check_writable, write_text
 from bench.commands.policies.chat import changed
 from bench.commands.policies.page import answers_page
 from bench.commands.policies.prompts import Prompt, read_prompts
 from bench.commands.policies.responses import Responder, Response, check_prompt
 from bench.commands.policies.selected import Selected, TaskPolicies
+from bench.commands.policies.training import existing_or_trained
 from bench.commands.run import resolve_device
 from bench.errors import UserError
 from bench.execution.executors import silence_libraries
@@ -36,6 +37,7 @@ def run_answer(
     temperature: float | None = None,
     max_new_tokens: int | None = None,
     sampling_seed: int = 0,
+    train: bool = False,
     device: str = "auto",
 ) -> tuple[Path, Path]:
     """Write what the selected policy of each method responds to each prompt.
@@ -51,29 +53,29 @@ def run_answer(
         temperature: Replaces that of the run.
         max_new_tokens: Replaces that of the run.
         sampling_seed: The same one gives the same responses.
+        train: Whether to train policies again that are not in the cache.
         device: "auto", "cpu" or "cuda".
 
     Returns:
         The file and the page.
 
     Raises:
-        UserError: The prompts cannot be read, or there is no such policy.
+        UserError: The prompts cannot be read, there is no such policy, or the files cannot be
+            written.
     """
     policies = TaskPolicies.of(folder, task)
     options = policies.described.get("options") or {}
     user_prompts = read_prompts(prompts, plain=options.get("text") == "plain")
     sampling = changed(policies.sampling, temperature, max_new_tokens)
     out = out or folder / "answers.jsonl"
-    page = out.with_suffix(".html")
-    if page == out:
-        raise UserError(f"--out: {out} must be a file of JSON lines; the page is written beside it")
-    selected = same_seed(policies, methods, seed)
+    page = _page_beside(out)
+    check_writable(out.parent)
     silence_libraries()
+    selected = same_seed(policies, methods, seed, train=train)
     responses = respond(
         policies, selected, user_prompts, prompts, sampling, sampling_seed, resolve_device(device)
     )
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, "".join(_lines(user_prompts, responses)))
         write_text(page, answers_page(policies, selected, user_prompts, responses, sampling))
     except OSError as error:
@@ -81,13 +83,38 @@ def run_answer(
     return out, page
 
 
-def same_seed(policies: TaskPolicies, methods: Sequence[str], seed: int | None) -> list[Selected]:
+def _page_beside(out: Path) -> Path:
+    """Return where the page is written.
+
+    Raises:
+        UserError: One of the two is a folder, or they are the same file.
+    """
+    page = out.with_suffix(".html") if out.name else out
+    for file in (out, page):
+        if file.is_dir():
+            raise UserError(f"--out: {file} is a folder; name a file of JSON lines")
+    if page == out:
+        raise UserError(f"--out: {out} must be a file of JSON lines; the page is written beside it")
+    return page
+
+
+def same_seed(
+    policies: TaskPolicies, methods: Sequence[str], seed: int | None, *, train: bool = False
+) -> list[Selected]:
     """Return the selected policies of all methods at one seed: they then share the SFT policy.
+
+    Args:
+        policies: Those of the task.
+        methods: Only these methods; empty for all.
+        seed: The seed; None for the first of which all policies are in the cache.
+        train: Whether to train policies again that are not in the cache.
 
     Raises:
         UserError: There is no seed of which all are in the cache.
     """
     names = list(methods) or list(policies.settings)
+    if not names:
+        raise UserError(f"{policies.folder}: no run on {policies.task} finished")
     shared = set.intersection(*(set(policies.seeds(name)) for name in names))
     for one in sorted(shared) if seed is None else [seed]:
         found = [policies.policy(name, one) for name in names]
@@ -95,7 +122,8 @@ def same_seed(policies: TaskPolicies, methods: Sequence[str], seed: int | None) 
             return found
     if seed is None and not shared:
         raise UserError(f"--methods: no seed of {', '.join(names)} finished; name fewer methods")
-    return [policies.existing(name, min(shared) if seed is None else seed) for name in names]
+    seed = min(shared) if seed is None else seed
+    return [existing_or_trained(policies, name, seed, train=train) for name in names]
 
 
 def respond(

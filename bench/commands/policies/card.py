@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import yaml
 
-from bench.analysis.selection import ok_rows
+from bench.analysis.selection import ok_rows, selected_rewards
 from bench.analysis.statistics import mean_interval
 from bench.commands.policies.selected import Selected, TaskPolicies
-from bench.data.reading import HUB
+from bench.commands.policies.sources import hub_id, shown_source, without_folders, without_paths
 from bench.report.content.display import MISSING, metric_help, metric_label, metric_value
 from bench.report.content.section import Column, Table
 from bench.report.markdown import fenced, markdown_table, markdown_text
 from bench.report.sections.judge import judge_sentence, judge_warnings
+from bench.report.sections.main import reward_for_other_prompts
 from bench.results.columns import Metric
 from bench.results.metrics import MEASURED, OF_PEOPLE
 
@@ -71,29 +71,23 @@ def metadata(policies: TaskPolicies, policy: Selected, exported: Exported) -> An
     from huggingface_hub import ModelCardData
 
     options = policies.described.get("options") or {}
-    base_model = hub_id(str(options.get("model") or ""))
-    dataset = hub_id(str(options.get("data") or "").partition(":")[0])
+    base_model = hub_id(str(options.get("model") or ""), policies.local_sources)
+    dataset = hub_id(str(options.get("data") or ""), policies.local_sources)
     adapters = exported.form == "adapters"
     # Adapters on an SFT policy that was itself fine-tuned are none on its base model.
     relation = "adapter" if adapters and exported.base == base_model else "finetune"
     return ModelCardData(
         base_model=base_model,
         base_model_relation=relation if base_model else None,
-        datasets=[dataset] if dataset else None,
+        datasets=[dataset.partition(":")[0]] if dataset else None,
         library_name="peft" if adapters else "transformers",
         pipeline_tag="text-generation",
         tags=["prefrontier", "alignment", policy.method.replace("_", "-")],
     )
 
 
-def hub_id(name: str) -> str | None:
-    """Return a name if it is one of the hub, None for a path, an embedded size or nothing."""
-    return name if HUB.fullmatch(name) and not Path(name).exists() else None
-
-
 def _sections(policies: TaskPolicies, policy: Selected, exported: Exported) -> Iterator[str]:
     results = policies.results
-    about = policies.described
     learned = results.described("methods").get(policy.method, {})
     yield f"# {markdown_text(policy.method)} on {markdown_text(policy.task)}"
     title = str(learned.get("title") or policy.method).rstrip(".")
@@ -103,7 +97,7 @@ def _sections(policies: TaskPolicies, policy: Selected, exported: Exported) -> I
         "reward on validation prompts."
     )
     yield f"## Use\n\n{_use(policies, exported)}"
-    yield f"## Data\n\n{_data(about)}"
+    yield f"## Data\n\n{_data(policies)}"
     yield f"## Training\n\n{_training(policies, policy)}"
     yield f"## Metrics\n\n{_metrics(policies, policy)}"
     limits = "\n".join(f"- {markdown_text(text)}" for text in WARNINGS)
@@ -136,37 +130,18 @@ def _use(policies: TaskPolicies, exported: Exported) -> str:
     return markdown_text(" ".join(lines))
 
 
-def _data(about: Mapping[str, Any]) -> str:
+def _data(policies: TaskPolicies) -> str:
+    about, local = policies.described, policies.local_sources
     options = about.get("options") or {}
     lines = [str(about.get("about") or "")]
     if options.get("data"):
-        lines.append(f"Preferences: {shown_source(str(options['data']))}.")
+        lines.append(f"Preferences: {shown_source(str(options['data']), local)}.")
     summary = (about.get("data") or {}).get("summary") or []
     lines += [" ".join(str(line).split()) for line in summary[1:]]
     if options.get("model"):
-        lines.append(f"The policies start from the model {shown_source(str(options['model']))}.")
+        model = shown_source(str(options["model"]), local)
+        lines.append(f"The policies start from the model {model}.")
     return "\n".join(f"- {markdown_text(line)}" for line in lines if line)
-
-
-def shown_source(name: str) -> str:
-    """Return a source's name without the folders that it is in on this machine."""
-    path = Path(name)
-    return name if hub_id(name.partition(":")[0]) else path.name
-
-
-def _without_paths(text: str, about: Mapping[str, Any]) -> str:
-    """Return a text with the models that the task's options name as `shown_source` shows them."""
-    options = about.get("options") or {}
-    classifiers = (options.get(name) or {} for name in ("judge_classifier", "reward_classifier"))
-    names = [
-        options.get("judge_model"),
-        options.get("model"),
-        *(c.get("model") for c in classifiers),
-    ]
-    for source in map(str, filter(None, names)):
-        if "/" in source:
-            text = text.replace(source, shown_source(source))
-    return text
 
 
 def _training(policies: TaskPolicies, policy: Selected) -> str:
@@ -195,7 +170,7 @@ def _object(text: Any) -> dict[str, Any]:
 
 def _metrics(policies: TaskPolicies, policy: Selected) -> str:
     results, task = policies.results, policy.task
-    source = results.reward_source(task)
+    source, rewards = results.reward_source(task), selected_rewards(results, task)
     runs = ok_rows(results.runs[results.runs["task"] == task])
     runs = runs[runs["split"] == "test"]
     of_setting = runs[(runs["method"] == policy.method) & (runs["params"] == policy.params)]
@@ -205,19 +180,29 @@ def _metrics(policies: TaskPolicies, policy: Selected) -> str:
         {
             "name": metric_label(metric, source),
             "policy": _with_error(metric, of_seed),
-            "seeds": _over_seeds(metric, of_setting[metric.name]),
+            "seeds": (
+                reward_for_other_prompts(rewards, policy.method)
+                if metric.name == "reward" and rewards.by_prompt is not None
+                else _over_seeds(metric, of_setting[metric.name])
+            ),
             "sft": _with_error(metric, sft),
             "help": metric_help(metric, source),
         }
         for metric in (*MEASURED, *OF_PEOPLE)
         if of_seed[metric.name].notna().any()
     ]
+    privileged = policy.method in results.privileged
+    seen = "this method was trained on" if privileged else "the method did not see"
     reward = {
-        "gold": "The reward is the gold reward: a program that no method sees.",
+        "gold": f"The reward is the task's gold reward, which {seen}.",
         "judge": judge_sentence(results, task),
     }[source]
     seeds = of_setting["seed"].nunique()
     over_seeds = f", and over {seeds} seeds for the mean (a t-interval)" if seeds > 1 else ""
+    if rewards.by_prompt is not None:
+        # As in the report: these prompts are a sample, and results should hold for others.
+        both = "seeds and prompts together" if seeds > 1 else "prompts"
+        over_seeds += f"; for the mean reward, over {both}"
     lines = [
         "Measured on test prompts, which served neither training nor selection.",
         reward,
@@ -225,7 +210,7 @@ def _metrics(policies: TaskPolicies, policy: Selected) -> str:
         "Intervals are 95%: over prompts for this policy (1.96 standard errors, clustered by "
         f"prompt){over_seeds}.",
     ]
-    text = _without_paths(" ".join(lines), policies.described)
+    text = without_paths(" ".join(lines), policies.described)
     return f"{markdown_text(text)}\n\n{markdown_table(Table(METRIC_COLUMNS, tuple(rows)))}"
 
 
@@ -259,20 +244,9 @@ def _experiment(policies: TaskPolicies) -> str:
         "tasks": {policies.task: content["tasks"][policies.task]},
         "evaluation": content["evaluation"],
     }
-    text = yaml.safe_dump(_without_folders(content), sort_keys=False, allow_unicode=True)
+    content = without_folders(content, policies.local_sources)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     return fenced(text.strip())
-
-
-def _without_folders(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_folders(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_folders(inner) for inner in value]
-    if not isinstance(value, str) or "/" not in value:
-        return value
-    # Results may have come from another machine, whose folders are not here.
-    is_path = value.startswith(("/", "~", ".")) or Path(value).exists()
-    return Path(value).name if is_path else value
 
 
 def _facts(values: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bench.commands.policies.responses import Responder, check_prompt
 from bench.commands.policies.selected import TaskPolicies
+from bench.commands.policies.training import existing_or_trained
 from bench.commands.run import resolve_device
 from bench.errors import UserError
 from bench.execution.executors import silence_libraries
@@ -41,6 +42,7 @@ def run_chat(
     max_new_tokens: int | None = None,
     sampling_seed: int = 0,
     turns: bool = False,
+    train: bool = False,
     device: str = "auto",
 ) -> None:
     """Read prompts from stdin and print the responses of a policy and of the SFT policy.
@@ -54,15 +56,16 @@ def run_chat(
         max_new_tokens: Replaces that of the run.
         sampling_seed: The same one gives the same responses to the same prompts.
         turns: Whether earlier prompts and responses are part of the prompt.
+        train: Whether to train the policy again if it is not in the cache.
         device: "auto", "cpu" or "cuda".
 
     Raises:
         UserError: There is no such policy, or an option is not valid.
     """
     policies = TaskPolicies.of(folder, task)
-    policy = policies.existing(method, seed)
     sampling = changed(policies.sampling, temperature, max_new_tokens)
     silence_libraries()
+    policy = existing_or_trained(policies, method, seed, train=train)
     sft_folder, device = policies.sft(policy.seed), resolve_device(device)
     sft = ModelPolicy.load(sft_folder, device)
     responders = {"sft": Responder(sft, sft)}

@@ -15,7 +15,8 @@ app = typer.Typer()
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
 Task = Annotated[str, typer.Option(help="The task. Default: the only one.")]
 Seed = Annotated[
-    int | None, typer.Option(help="The seed. Default: the best one on validation prompts.")
+    int | None,
+    typer.Option(help="The seed. Default: of those in the cache, the best on validation prompts."),
 ]
 Temperature = Annotated[
     float | None, typer.Option(help="Sampling temperature. Default: that of the run.")
@@ -24,6 +25,9 @@ MaxNewTokens = Annotated[
     int | None, typer.Option(help="The longest response, in tokens. Default: that of the run.")
 ]
 SamplingSeed = Annotated[int, typer.Option("--sampling-seed", help="The seed of sampling.")]
+Train = Annotated[
+    bool, typer.Option("--train", help="Train a policy again that is not in the cache.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -43,9 +47,7 @@ def export_model(
     base_model: Annotated[
         str, typer.Option(help="The name that adapters give for the model under them.")
     ] = "",
-    train: Annotated[
-        bool, typer.Option("--train", help="Train the policy again if it was not kept.")
-    ] = False,
+    train: Train = False,
 ) -> None:
     """Write a method's policy as a model for transformers, vLLM or llama.cpp, with a card."""
     from bench.commands.policies.export_model import export_model as export
@@ -75,6 +77,7 @@ def chat(
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
     sampling_seed: SamplingSeed = 0,
+    train: Train = False,
     device: Device = "auto",
 ) -> None:
     """Try a method's policy beside the SFT policy: it answers each line that you enter."""
@@ -89,6 +92,7 @@ def chat(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         sampling_seed=sampling_seed,
+        train=train,
         device=device,
     )
 
@@ -109,6 +113,7 @@ def answer(
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
     sampling_seed: SamplingSeed = 0,
+    train: Train = False,
     device: Device = "auto",
 ) -> None:
     """Write what every method's policy answers to your own prompts: a file and a page."""
@@ -124,6 +129,7 @@ def answer(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         sampling_seed=sampling_seed,
+        train=train,
         device=device,
     )
     for file in written:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from bench.cache.files import write_json
+from bench.cache.files import check_writable, write_json
 from bench.commands.policies.card import BASE_FOLDER, Exported, model_card
 from bench.commands.policies.selected import Selected, TaskPolicies, is_model
-from bench.commands.policies.training import train_again
-from bench.errors import UserError
+from bench.commands.policies.sources import is_local
+from bench.commands.policies.training import existing_or_trained
+from bench.errors import UserError, reason_of
 from bench.execution.executors import silence_libraries
 from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
@@ -79,46 +81,65 @@ def export_model(
         UserError: There is no such policy, it has no weights of its own, or the folder has files.
     """
     policies = TaskPolicies.of(folder, task)
-    policy = policies.policy(method, seed)
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{policy.task}-{method}")
+    policies.policy(method, seed)
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{policies.task}-{method}")
     out = out or folder / "models" / name
     _check_free(out)
     silence_libraries()
-    policy = train_again(policies, policy) if train else policies.existing(method, seed)
+    policy = existing_or_trained(policies, method, seed, train=train)
     assert policy.folder is not None
     if not is_model(policy.folder):
         raise UserError(_without_weights(policies, policy))
-    partial = _partial(out)
-    try:
+    with new_folder(out) as partial:
         exported = _write(policies, policy, partial, merge=merge, base_model=base_model)
+        if exported.writes_base:
+            _set_base_model(partial, str((out / BASE_FOLDER).absolute()))
         # safetensors writes files that only their owner can read.
         for file in partial.rglob("*.safetensors"):
             file.chmod(0o644)
         (partial / "README.md").write_text(model_card(policies, policy, exported), encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    if exported.writes_base:
-        _set_base_model(out, str((out / BASE_FOLDER).absolute()))
     return out
 
 
 def _check_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out: {out} is not empty; name a new folder or an empty one")
+    check_writable(_place(out))
 
 
-def _partial(out: Path) -> Path:
-    """Return a new folder beside `out`."""
+def _place(out: Path) -> Path:
+    """Return the folder in which the export is written before it is whole."""
+    # An empty folder is filled, not replaced: it may be the working directory or a disk.
+    return out if out.exists() else out.parent
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder to write to; what is in it becomes `out` if nothing is raised.
+
+    Args:
+        out: A folder, absent or empty.
+
+    Raises:
+        UserError: Something cannot be written.
+    """
+    from safetensors import SafetensorError
+
+    partial = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+        partial = Path(mkdtemp(prefix=".partial-", dir=_place(out)))
         partial.chmod(0o755)
-    except OSError as error:
-        raise UserError(f"--out: {out} cannot be written: {error.strerror}") from None
-    return partial
+        yield partial
+        if out.exists():
+            for file in partial.iterdir():
+                file.rename(out / file.name)
+        else:
+            partial.rename(out)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"--out: {out} cannot be written: {reason_of(error)}") from None
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _without_weights(policies: TaskPolicies, policy: Selected) -> str:
@@ -146,7 +167,8 @@ def _write(
         return Exported("merged")
     _copy(policy.folder, out)
     _copy_tokenizer(policy.folder, out)
-    base = base_model or model_as_it_is(policies.experiment.task_objects[policy.task])
+    task = policies.experiment.task_objects[policy.task]
+    base = base_model or model_as_it_is(task, policies.local_sources)
     _set_base_model(out, base or BASE_FOLDER)
     if not base:
         (out / BASE_FOLDER).mkdir()
@@ -154,12 +176,19 @@ def _write(
     return Exported("adapters", base, writes_base=not base)
 
 
-def model_as_it_is(task: Task) -> str:
-    """Return the model that is a task's SFT policy without any training, "" if there is none."""
+def model_as_it_is(task: Task, local: Collection[str] | None = None) -> str:
+    """Return the model that is a task's SFT policy without any training, "" if there is none.
+
+    Args:
+        task: The task.
+        local: The names that were files or folders where the run was made; None if not known.
+    """
     if not isinstance(task, Recorded) or task.base != "pretrained" or task.model in SIZES:
         return ""
-    # A relative path would hold for this working directory alone.
-    return str(Path(task.model).absolute()) if Path(task.model).is_dir() else task.model
+    if not is_local(task.model, local):
+        return task.model
+    # A relative path would hold for this working directory alone, and may not hold even here.
+    return str(Path(task.model).absolute()) if Path(task.model).is_dir() else ""
 
 
 def write_model(source: Path, out: Path) -> None:

@@ -101,6 +101,11 @@ class TaskPolicies:
         """What the manifest says of the task."""
         return self.results.described("tasks").get(self.task, {})
 
+    @property
+    def local_sources(self) -> list[str] | None:
+        """The data and models of the task that were files or folders; None where not recorded."""
+        return self.described.get("local_sources")
+
     def seeds(self, method: str) -> list[int]:
         """Return the finished seeds of a method's selected setting, best on validation first.
 
@@ -163,7 +168,12 @@ class TaskPolicies:
         """
         folder = self.stage("sft", seed)
         if folder is None:
-            raise UserError(f"{self.folder}: the SFT policy of seed {seed} {self._elsewhere()}")
+            command = self.results.manifest.get("command") or "prefrontier bench"
+            raise UserError(
+                f"{self.folder}: the SFT policy of seed {seed} is not in the cache {self.cache}; "
+                "set PREFRONTIER_CACHE to the run's cache, or repeat the run, which trains what is "
+                f"missing: `{command}`"
+            )
         return folder
 
     def _entry(self, method: str, seed: int) -> Selected:
@@ -181,19 +191,11 @@ class TaskPolicies:
 
     def _missing(self, policy: Selected) -> str:
         where = f"{self.folder}: the policy of {policy.method} on {self.task}, seed {policy.seed},"
-        if policy.folder is not None:
-            return f"{where} {self._elsewhere()}"
-        again = f"prefrontier export-model {self.folder} --task {self.task}"
+        if policy.folder is None:
+            return f"{where} was not kept (keep: {self.experiment.keep}); --train trains it again"
         return (
-            f"{where} was not kept (keep: {self.experiment.keep}); to train it again: "
-            f"`{again} --method {policy.method} --train`"
-        )
-
-    def _elsewhere(self) -> str:
-        command = self.results.manifest.get("command") or "prefrontier bench"
-        return (
-            f"is not in the cache {self.cache}; set PREFRONTIER_CACHE to the run's cache, or "
-            f"repeat the run, which trains what is missing: `{command}`"
+            f"{where} is not in the cache {self.cache}; set PREFRONTIER_CACHE to the run's cache, "
+            "or train the policy again with --train"
         )
 
 

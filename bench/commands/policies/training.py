@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+from bench.cache.files import write_json
 from bench.cache.store import Store
 from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.commands.run import resolve_device
 from bench.errors import UserError
 
 
+def existing_or_trained(
+    policies: TaskPolicies, method: str, seed: int | None, *, train: bool
+) -> Selected:
+    """Return a policy that is in the cache, once it is trained again where that is wanted.
+
+    Args:
+        policies: Those of the task.
+        method: The method's name.
+        seed: The seed; None for the best on validation prompts, of those in the cache if any are.
+        train: Whether to train the policy if it is not in the cache.
+
+    Raises:
+        UserError: There is no such policy, it is not in the cache, or it could not be trained.
+    """
+    if not train:
+        return policies.existing(method, seed)
+    policy = policies.policy(method, seed)
+    return policy if policy.exists() else train_again(policies, policy)
+
+
 def train_again(policies: TaskPolicies, policy: Selected) -> Selected:
-    """Return the policy, trained if it is not in the cache.
+    """Return the policy, trained. The manifest then says where it is.
 
     Raises:
         UserError: Code, data or libraries have changed since the run, or the training failed.
     """
-    if policy.exists():
-        return policy
     from bench.execution.plan import Plan
     from bench.execution.run import attempt
 
@@ -29,10 +52,29 @@ def train_again(policies: TaskPolicies, policy: Selected) -> Selected:
     if run is None or not (run.finished() if listed is None else listed == run.train_key):
         raise UserError(
             f"{policies.folder}: code, data or libraries have changed since the run, so the policy "
-            "would be another one: repeat the run"
+            f"would be another one, or {policies.cache} is not the run's cache: repeat the run, or "
+            "set PREFRONTIER_CACHE"
         )
     run.pipeline.prepare()
     outcome = attempt(run)
     if outcome.status != "ok":
         raise UserError(f"{policy.method} on {policy.task}: {outcome.status}: {outcome.error}")
-    return dataclasses.replace(policy, folder=run.policy_folder)
+    trained = dataclasses.replace(policy, folder=run.policy_folder)
+    list_policy(policies.folder / "manifest.json", run.identity, f"policy/{run.train_key}")
+    return trained
+
+
+def list_policy(file: Path, identity: dict[str, Any], folder: str) -> None:
+    """Write to a manifest where in the cache a policy is.
+
+    Args:
+        file: The manifest.
+        identity: Task, method, params and seed of the policy.
+        folder: Its place in the cache.
+    """
+    content = json.loads(file.read_text(encoding="utf-8"))
+    listed = content.get("policies") or []
+    others = [entry for entry in listed if not identity.items() <= entry.items()]
+    content["policies"] = [*others, identity | {"folder": folder}]
+    with suppress(OSError):  # the results may be read-only: then it is only found with --train
+        write_json(file, content)

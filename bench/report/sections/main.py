@@ -76,7 +76,7 @@ def main_table(results: Results, task: str) -> Table:
         gain = contrast(rewards, method, "sft").difference
         cells = {metric.name: metric_cell(metric, own_rows[metric.name]) for metric in metrics}
         if rewards.by_prompt is not None:
-            cells["reward"] = _reward_for_other_prompts(rewards, method)
+            cells["reward"] = reward_for_other_prompts(rewards, method)
         finished, started = seed_counts(runs, task, method, params)
         lines.append(
             {
@@ -103,7 +103,7 @@ def metric_cell(metric: Metric, values: pd.Series) -> str:
     return plus_minus(interval) if metric.interval else metric_value(metric, interval.mean)
 
 
-def _reward_for_other_prompts(rewards: SelectedRewards, method: str) -> str:
+def reward_for_other_prompts(rewards: SelectedRewards, method: str) -> str:
     """Return a method's reward with its interval for other seeds and other prompts."""
     table = (rewards.by_prompt or {}).get(method, pd.DataFrame()).dropna(axis="columns")
     if not table.empty:

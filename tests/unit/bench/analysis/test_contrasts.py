@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.sampled_prompts import TASK, crossed_values, recorded_results
 from helpers.synthetic import fail, make_results, make_runs, write_folder
+from scipy.stats import ttest_rel
 
 from bench.analysis.contrasts import all_with_verdict, contrast, declared, exploratory, with_verdict
 from bench.analysis.selection import selected_rewards, selected_rows
@@ -17,7 +18,6 @@ from bench.analysis.statistics import (
     crossed_interval,
     crossed_mean,
     holm,
-    paired_interval,
     verdict,
 )
 from bench.errors import UserError
@@ -43,7 +43,10 @@ def test_differences_are_paired_by_seed() -> None:
         for method in ("ppo", "dpo")
     )
     rewards = selected_rewards(make_results({"runs": shuffled}), "polite")
-    assert contrast(rewards, "ppo", "dpo").difference == pytest.approx(paired_interval(ppo, dpo))
+    expected = ttest_rel(ppo, dpo).confidence_interval()
+    difference = contrast(rewards, "ppo", "dpo").difference
+    assert difference.n == 3
+    assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from bench.analysis.statistics import (
     holm,
     iqm,
     mean_interval,
-    paired_interval,
     probability_of_improvement,
     reward_within,
     seeds_for_verdict,
@@ -42,18 +41,6 @@ def test_few_values_have_no_interval() -> None:
     assert mean_interval([3.0]).mean == 3.0
     assert math.isnan(mean_interval([3.0]).half_width)
     assert math.isnan(mean_interval([]).mean)
-
-
-def test_the_paired_interval_is_scipys() -> None:
-    a, b = [3.0, 5.0, 4.0, 6.0], [2.0, 4.5, 2.0, 5.0]
-    expected = stats.ttest_rel(a, b).confidence_interval()
-    interval = paired_interval(a, b)
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_pairs_must_match() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        paired_interval([1.0, 2.0], [1.0])
 
 
 def test_the_interval_covers_what_it_claims() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,16 @@ import pytest
 from helpers.preferences import pairs, write_rows
 from helpers.shapes import config_folder
 
+from bench.cache.store import default_store
+from bench.commands.requirements import check_disk, missing_models
 from bench.commands.run import run_bench
+from bench.config.files import load_experiment
+from bench.config.narrowing import narrow
 from bench.errors import UserError
+from bench.execution.plan import Plan
+from bench.requirements.disk import Models
+from bench.requirements.estimate import estimates
+from bench.requirements.machine import this_machine
 
 QUIET: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1, "device": "cpu"}
 
@@ -52,6 +62,46 @@ def test_a_config_that_cannot_be_read_is_noted(
     assert run_bench("", **QUIET, data=data, model=model, out=tmp_path / "out", dry_run=True) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "cannot be read" in shown and "nothing to estimate" not in shown
+
+
+def test_only_models_that_have_yet_to_be_made_must_fit_on_the_disk(
+    tmp_path: Path, data: str
+) -> None:
+    large = load_experiment("recorded", data=data, model=config_folder(tmp_path, "gpt2"))
+    [estimate] = estimates(large, this_machine("cpu", tmp_path), 1)
+    # A thousand terabytes of policies.
+    evaluation = estimate.work.evaluation.model_copy(update={"checkpoints": 10**7})
+    estimate = replace(estimate, work=replace(estimate.work, evaluation=evaluation))
+    small = load_experiment("recorded", data=data)
+    plan = Plan.of(narrow(small, tasks=[], methods=["sft", "dpo"], seeds=2), default_store(), "cpu")
+    runs = {run.train_key for run in plan.runs}
+    assert missing_models(plan, "recorded") == Models(2 + 2 * 2, len(runs))
+    with pytest.raises(UserError, match=r"the models take .* of disk, and .* are free"):
+        check_disk([estimate], plan, tmp_path)
+    # All runs are finished, and no policy is kept.
+    for run in plan.runs:
+        run.metrics_folder.mkdir(parents=True)
+    assert missing_models(plan, "recorded") == Models(2 + 2 * 2, 0)
+    for stage in ("base_model", "sft"):
+        plan.pipelines[0].folder(stage).mkdir(parents=True)
+    assert missing_models(plan, "recorded") == Models(1 + 1 + 2, 0)
+    check_disk([estimate], plan, tmp_path)
+
+
+def test_what_is_not_estimated_is_said(
+    tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, file = config_folder(tmp_path, "gpt2"), tmp_path / "films.yaml"
+    options = {"data": data, "model": model}
+    content = {
+        "tasks": {"films": {"task": "sentiment", "options": options}},
+        "methods": {"sft": {}},
+    }
+    file.write_text(json.dumps(content))
+    assert run_bench(str(file), **QUIET, out=tmp_path / "out", dry_run=True) == 0
+    shown = capsys.readouterr().out
+    assert "films: memory and time are not estimated for the task sentiment" in shown
+    assert "nothing to estimate" not in shown
 
 
 def test_small_models_are_passed_over(

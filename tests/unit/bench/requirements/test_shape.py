@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def test_a_shape_is_that_of_the_real_model(kind: str, tmp_path: Path) -> None:
     assert shape.cache_width == cached / 10
     wrapped = adapted(model, Loading(lora=Lora(rank=3)))
     assert 3 * shape.adapter_width == sum(w.numel() for w in trainable_weights(wrapped).values())
+
+
+@pytest.mark.parametrize("kind", ["mamba", "mamba2", "rwkv"])
+def test_a_model_without_attention_has_no_keys_and_values(kind: str, tmp_path: Path) -> None:
+    config = {"model_type": kind, "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 300}
+    heads = {"num_heads": 4, "head_dim": 32, "n_groups": 1} if kind == "mamba2" else {}
+    (tmp_path / "config.json").write_text(json.dumps(config | heads))
+    shape = known_shape(str(tmp_path))
+    assert shape.parameters > 300 * 64 and shape.layers == 2 and shape.cache_width == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from helpers.preferences import write_rows
 
 from bench.requirements.texts import TEMPLATE, rows_of, texts_of
@@ -33,6 +34,12 @@ def test_a_short_context_leaves_room_for_the_response(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "prefs.jsonl", [row(10, 5, 6), row(400, 5, 6)])
     texts = texts_of(Recorded(data=str(data), response_tokens=200), positions=256)
     assert texts.longest <= 256 and texts.longest_response == 128
+
+
+def test_a_file_in_the_home_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_rows(tmp_path / "prefs.jsonl", [row(10 + i, 5, 6) for i in range(12)])
+    assert rows_of(Recorded(data="~/prefs.jsonl")) == 12
 
 
 def test_data_on_the_hub_is_not_fetched() -> None:

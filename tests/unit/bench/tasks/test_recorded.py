@@ -10,6 +10,7 @@ from helpers.preferences import experiment_file, pairs, write_rows
 
 from bench.config.files import load_experiment
 from bench.errors import UserError
+from bench.tasks.recorded import Classifier, Recorded
 
 
 def test_the_experiment_names_its_data_and_model(tmp_path: Path) -> None:
@@ -23,6 +24,19 @@ def test_the_experiment_names_its_data_and_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'ppo_gold' learns from the gold reward, which recorded"):
         load_experiment("default", data=str(data))
     assert list(load_experiment("feedback", data=str(data)).tasks) == ["recorded"]
+
+
+def test_a_large_judge_makes_a_task_large() -> None:
+    small = Recorded(data="prefs.jsonl")
+    assert small.has_small_model and Recorded(data="x", judge_model="1M").has_small_model
+    classifier = Classifier("owner/judge")
+    for large in (
+        Recorded(data="x", model="10M"),
+        Recorded(data="x", judge_model="owner/model"),
+        Recorded(data="x", judge_classifier=classifier),
+        Recorded(data="x", reward_classifier=classifier),
+    ):
+        assert not large.has_small_model
 
 
 def test_unknown_columns_are_refused(tmp_path: Path) -> None:

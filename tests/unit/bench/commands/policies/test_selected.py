@@ -9,6 +9,7 @@ import pytest
 from helpers.synthetic import fail, make_runs, write_folder
 
 from bench.commands.policies.selected import TaskPolicies
+from bench.commands.policies.training import list_policy
 from bench.errors import UserError
 
 EXPERIMENT = """
@@ -77,13 +78,13 @@ def test_the_seed_is_the_best_on_validation_prompts_of_those_in_the_cache(folder
             "polite",
             "dpo",
             None,
-            "is not in the cache .*`prefrontier bench made_up`",
+            "is not in the cache .*, or train the policy again with --train",
         ),
         (
             "polite",
             "ppo",
             None,
-            r"was not kept \(keep: selected\).* polite --method ppo --train",
+            r"seed \d, was not kept \(keep: selected\); --train trains it again",
         ),
     ],
 )
@@ -93,6 +94,29 @@ def test_a_mistake_is_answered_in_one_line(
     with pytest.raises(UserError, match=message) as caught:
         TaskPolicies.of(folder, task).existing(method, seed)
     assert "\n" not in str(caught.value)
+
+
+def test_a_policy_that_was_trained_again_is_found(folder: Path) -> None:
+    def listed(method: str, place: str) -> None:
+        policies = TaskPolicies.of(folder, "polite")
+        params = policies.settings[method]
+        identity = {"task": "polite", "method": method, "params": params, "seed": 1}
+        list_policy(folder / "manifest.json", identity, place)
+
+    place = keep_policy(folder, 11)
+    listed("ppo", f"policy/{2:020x}")
+    listed("sft", f"policy/{12:020x}")
+    listed("ppo", f"policy/{11:020x}")
+    policies = TaskPolicies.of(folder, "polite")
+    assert policies.existing("ppo", 1).folder == place
+    assert policies.policy("sft", 1).folder is not None
+    assert len(policies.results.manifest["policies"]) == 3 + 2
+    assert policies.results.manifest["command"] == "prefrontier bench made_up"
+
+
+def test_a_lost_sft_policy_is_made_by_the_run(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"SFT policy of seed 1 .*`prefrontier bench made_up`"):
+        TaskPolicies.of(folder, "polite").sft(1)
 
 
 @pytest.mark.parametrize(
