@@ -47,7 +47,7 @@ class Estimate:
 
     @property
     def memory(self) -> float:
-        """The most memory that is in use at once (bytes): of the largest needs, one for each job."""
+        """The most memory in use at once (bytes): that of the largest needs, one for each job."""
         totals = [n.memory.total for n in self.needs for _ in range(min(n.times, self.jobs))]
         at_once = sorted(totals, reverse=True)[: self.jobs]
         alone = sum(at_once) + PROCESS[self.work.machine.device] * len(at_once)

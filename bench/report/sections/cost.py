@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.contrasts import contrast
-from bench.analysis.selection import selected_rewards, selected_rows
+from bench.analysis.selection import select_settings, selected_rewards, selected_rows
 from bench.analysis.statistics import Interval
 from bench.analysis.usage import (
     TOKENS_PER_SECOND,
@@ -19,14 +19,24 @@ from bench.analysis.usage import (
     training_amounts,
 )
 from bench.report.charts.facets import FEW
+from bench.report.charts.plots import records, specifications
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
-from bench.report.content.display import MISSING, Number, count, metric_label, metric_value
+from bench.report.charts.usage import logarithmic_from, usage_chart
+from bench.report.content.display import (
+    MISSING,
+    Number,
+    count,
+    metric_label,
+    metric_value,
+    setting,
+)
 from bench.report.content.failures import failed_rows
-from bench.report.content.section import Chart, Column, Part, Section, Table
+from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
 from bench.results.metrics import USAGE, shown_in
 
 if TYPE_CHECKING:
+    import altair as alt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -52,10 +62,11 @@ SAVED = Column(
     help="Answers of the reward model in training, over all settings of a seed, less the labels it "
     "was trained on: what asking the annotator each time would have taken.",
 )
-AXES = ("responses_sampled", "train_tokens", "train_seconds", "labels")
+AXES = ("responses_sampled", "train_tokens", "train_seconds", "labels", PER_ANSWER.name)
 LABELS = {metric.name: metric_label(metric) for metric in USAGE if metric.name in AXES}
-# Usage that differs by more is drawn on a logarithmic axis.
-LINEAR_RATIO = 30
+LABELS |= {PER_ANSWER.name: PER_ANSWER.label}
+# In the order in which readers choose.
+PLOT_AXES = ("train_seconds", "responses_sampled", "train_tokens", "labels", PER_ANSWER.name)
 
 
 def cost_section(results: Results) -> Section:
@@ -69,8 +80,9 @@ def cost_section(results: Results) -> Section:
         for task in results.tasks
     )
     figure = cost_figure(results)
-    alt = "Reward gained over SFT against responses, tokens, time and labels"
-    charts = (Chart("cost", alt, figure),) if figure else ()
+    about = "Reward gained over SFT against responses, tokens, time and labels"
+    plots = tuple(plot for task in results.tasks if (plot := _plot(results, task)))
+    charts = (Chart("cost", about, figure, plots),) if figure else ()
     return Section("cost", "Cost", INTRODUCTION, charts, parts)
 
 
@@ -104,6 +116,39 @@ def usage_table(results: Results, task: str) -> Table:
     return Table.of(columns, [*rows, *failed_rows(results, task, columns)])
 
 
+def _plot(results: Results, task: str) -> Plot | None:
+    """Return gains against usage, of all methods but SFT that finished."""
+    rows, gains = _gains(results, task)
+    settings = select_settings(results.runs, task)
+    used = rows.groupby("method")[list(AXES)].median()
+    points = pd.DataFrame(
+        [
+            {
+                "method": method,
+                "setting": setting(settings[method]),
+                "gain": gain.mean,
+                "low": gain.low,
+                "high": gain.high,
+                **used.loc[method].to_dict(),
+            }
+            for method, gain in gains.items()
+            if method in used.index and gain.n
+        ]
+    )
+    if points.empty:
+        return None
+    by_label = {label: name for name, label in LABELS.items()}
+    switch = Switch("against", tuple(LABELS[name] for name in PLOT_AXES))
+
+    def make(label: str) -> alt.LayerChart:
+        name = by_label[label]
+        return usage_chart(name, LABELS, points[name].dropna().tolist())
+
+    data = {"methods": records(points), "zero": [{"gain": 0}]}
+    title = f"Reward gained over SFT against usage on {results.task_title(task)}"
+    return Plot(task, title, specifications(make, (switch,)), data, (switch,))
+
+
 def cost_figure(results: Results) -> Figure | None:
     """Draw the reward gained over SFT against usage: selected settings, medians over seeds."""
     tasks = [t for t in results.tasks if len(set(selected_rows(results.runs, t)["method"])) > 1]
@@ -111,7 +156,7 @@ def cost_figure(results: Results) -> Figure | None:
         return None
     if len(results.methods) > FEW:
         return _bars(results, tasks)
-    figure, axes = panels(len(tasks), len(AXES), 3.3, 3.2)
+    figure, axes = panels(len(tasks), len(AXES), 2.9, 3.0)
     shown = {m: look for m, look in looks(results.methods).items() if m != "sft"}
     for task, row in zip(tasks, axes, strict=True):
         _scatter(row, results, task, shown)
@@ -183,6 +228,7 @@ def _gain_label(results: Results, task: str) -> str:
 def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
     """Return the selected settings' rows, and each method's gain over SFT."""
     rows = selected_rows(results.runs, task)
+    rows = rows.assign(per_answer=rows["method"].map(responses_per_answer(results, task)))
     rewards = selected_rewards(results, task)
     others = [method for method in results.methods if method != "sft"]
     return rows, {method: contrast(rewards, method, "sft").difference for method in others}
@@ -204,12 +250,11 @@ def _gain_limits(gains: list[Interval]) -> tuple[float, float]:
 
 def _scale_usage(ax: Axes, values: pd.Series) -> None:
     """Start the axis at 0; where usage differs much, make it logarithmic above the smallest."""
-    positive = values[values > 0]
-    if positive.empty:
+    high = float(values.max())
+    if not high > 0:
         return
-    low, high = float(positive.min()), float(positive.max())
-    if high / low > LINEAR_RATIO:
-        ax.set_xscale("symlog", linthresh=low)
+    if smallest := logarithmic_from(values):
+        ax.set_xscale("symlog", linthresh=smallest)
         ax.set_xlim(0, 3 * high)
     else:
         ax.locator_params(axis="x", nbins=4)

@@ -21,12 +21,15 @@ from bench.analysis.overoptimization import (
     turns,
 )
 from bench.analysis.statistics import Interval
+from bench.report.charts.gains import PROXY, gains_chart
+from bench.report.charts.plots import records, specifications
 from bench.report.charts.style import INK, SOFT, ZERO_COLOR, looks, panels
-from bench.report.content.display import MISSING, Number, count, number, signed
-from bench.report.content.section import Chart, Column, Part, Section, Table
+from bench.report.content.display import MISSING, Number, count, number, setting, signed
+from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:
+    import altair as alt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -42,6 +45,8 @@ NOTE = (
 FORMS: dict[Form, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 MOST_COLUMNS = 6
 PROXY_COLOR = "#8a94a3"
+# Of an interactive chart.
+MOST_POINTS, CURVE_POINTS = 2_500, 60
 GOOD = (
     f"Root mean square. A fit is good with at most {GOOD_FIT:.0%} of the range of the middle 90% "
     f"of gains, and at most {BETTER_THAN_STRAIGHT:.0%} of the error of a straight rise."
@@ -69,12 +74,13 @@ def overoptimization_section(results: Results) -> Section | None:
         return None
     source = results.reward_name
     figure = _figure(results)
-    alt = f"{source.capitalize()} and proxy reward gained against the square root of KL"
+    plots = tuple(plot for task in results.tasks if (plot := _plot(results, task)))
+    about = f"{source.capitalize()} and proxy reward gained against the square root of KL"
     return Section(
         "over-optimization",
         "Over-optimization",
         INTRODUCTION.format(source=source),
-        charts=(Chart("overoptimization", alt, figure),) if figure else (),
+        charts=(Chart("overoptimization", about, figure, plots),) if figure else (),
         parts=tuple(parts),
         notes=(NOTE,),
     )
@@ -140,6 +146,50 @@ def fit_table(results: Results, task: str) -> Table:
         for fit in turn.fits
     )
     return Table(FIT_COLUMNS, rows, folded=True)
+
+
+def _plot(results: Results, task: str) -> Plot | None:
+    """Return gains of checkpoints and final policies, with the better fit of each method."""
+    points = gains(results, task)
+    if points.empty:
+        return None
+    source = results.reward_source(task)
+    # Evenly chosen, where there are too many to draw.
+    points = points.iloc[:: math.ceil(len(points) / MOST_POINTS)]
+    ends = {str(m): reach(own["d"].to_numpy()) for m, own in points.groupby("method", sort=False)}
+    curves = pd.concat(
+        [_curves(str(method), own, ends[str(method)]) for method, own in points.groupby("method")]
+    )
+    shown = pd.DataFrame(
+        {
+            "method": points["method"],
+            "setting": points["params"].map(setting),
+            "seed": points["seed"].astype(int),
+            "policy": points["final"].map({True: "final", False: "checkpoint"}),
+            "d": points["d"],
+            "kl": points["d"] ** 2,
+            "reward": points["reward"],
+            "proxy": points["proxy"],
+        }
+    )
+    switch = Switch("reward", (source, PROXY))
+
+    def make(reward: str) -> alt.LayerChart:
+        return gains_chart(reward, source, 1.04 * max(ends.values()))
+
+    data = {"points": records(shown), "fits": records(curves)}
+    title = f"Reward gained over SFT against the square root of KL on {results.task_title(task)}"
+    return Plot(task, title, specifications(make, (switch,)), data, (switch,))
+
+
+def _curves(method: str, points: pd.DataFrame, end: float) -> pd.DataFrame:
+    """Return the better fit of both rewards along d."""
+    grid = np.linspace(SMALLEST, max(end, SMALLEST), CURVE_POINTS)
+    curve = pd.DataFrame({"method": method, "d": grid})
+    for column in ("reward", "proxy"):
+        fitted = fits(points, column)
+        curve[column] = fitted[0].gain(grid) if fitted else math.nan
+    return curve
 
 
 def _figure(results: Results) -> Figure | None:

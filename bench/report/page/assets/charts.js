@@ -16,7 +16,7 @@ function theme() {
   return {
     background: null,
     font,
-    padding: 4,
+    padding: 8,
     view: { stroke: null },
     axis: {
       labelColor: color('soft'), titleColor: color('ink'), titleFontWeight: 500, titleFontSize: 12,
