@@ -19,8 +19,8 @@ MOST_DRAWS = 4
 # With fewer prompts than this, seeds are left out instead.
 FEWEST_PROMPTS = 24
 MOST_CHARACTERS = 4_000
-# What a row takes as JSON besides its response.
-ROW_BYTES = 45
+# The least that a row takes as JSON besides its response.
+ROW_BYTES = 20
 
 
 def sample_data(results: Results, most_bytes: int) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def sample_data(results: Results, most_bytes: int) -> dict[str, Any]:
     """
     places = {task: _places(results, task) for task in results.tasks}
     places = {task: rows for task, rows in places.items() if len(rows)}
-    data = {}
+    data: dict[str, dict[str, Any]] = {}
     # Small tasks first: others may use what they leave.
     for task in sorted(places, key=lambda task: len(places[task])):
         share = most_bytes // (len(places) - len(data))
@@ -101,7 +101,7 @@ def _fitting(results: Results, task: str, rows: pd.DataFrame, most_bytes: int) -
         size = _size(data)
         if size <= most_bytes or not len(kept):
             return data
-        # Characters took more bytes than one: try again with what that leaves room for.
+        # Sizes are estimated from below: numbers and characters took more. Allow for as much.
         limit *= 0.98 * most_bytes / size
 
 
@@ -181,12 +181,12 @@ def _without_end(responses: pd.Series, ends: list[str]) -> tuple[pd.Series, pd.S
 def _numbers(values: pd.Series) -> list[float | None]:
     """Return numbers with four decimals, None for those that are missing.
 
-    Two digits of what is left must be those of the number itself: very small ones, and those
-    halfway between two hundredths, keep all digits.
+    With two, they show the same as the number itself: one that is near the middle between two
+    hundredths keeps all digits.
     """
     exact = values.to_numpy()
-    halfway = np.abs(np.abs(exact) * 100 % 1 - 0.5) < 0.01
-    rounded = np.where(halfway | (np.abs(exact) < 0.01), exact, exact.round(4))
+    is_halfway = np.abs(np.abs(exact) * 100 % 1 - 0.5) < 0.01
+    rounded = np.where(is_halfway, exact, exact.round(4))
     return [None if np.isnan(value) else value for value in rounded.tolist()]
 
 
