@@ -24,6 +24,8 @@ NO_BROWSER = "no Chromium: apt-get install chromium, or set PREFRONTIER_BROWSER 
 SCREEN = {"width": 1400, "height": 900}
 TASKS = ["polite", "exact", "haiku"]
 SEEDS = 7
+# Of each wait (ms).
+TIMEOUT = 10_000
 
 
 class Opened(NamedTuple):
@@ -62,7 +64,7 @@ def open_page(browser: Browser, file: Path, fragment: str = "", **options: Any) 
     """
     window = browser.new_context(**({"viewport": SCREEN} | options))
     page, problems = window.new_page(), list[str]()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(TIMEOUT)
     page.on("console", lambda said: problems.append(f"console: {said.text}"))
     page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on("request", lambda request: _note_request(request.url, file, problems))
