@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from methods.core.models.engines.base import Engine, Request, laid_out
+from methods.core.models.engines.base import QUEUED_ROWS, Engine, Request, laid_out
 from methods.core.models.engines.weights import merged_weights
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ MISSING = "loading.sampler vllm needs vLLM: .venv/bin/pip install '.[vllm]'"
 _LLMS: dict[str, Any] = {}
 # vLLM takes rows of at least this length (tokens), so that later prompts may be longer.
 LENGTH = 4096
+# vLLM adds something to the logits of at most this many tokens, and at least this (nats).
+MOST_BIASED, LEAST_BIAS = 1024, -100.0
 
 
 class VLLM(Engine):
@@ -39,16 +43,13 @@ class VLLM(Engine):
     def respond(
         self, model: PreTrainedModel, input_ids: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        import torch
-
+        sampling_params = _sampling_params(model, request)
         length = max(map(len, request.prompts)) + request.sampling.max_new_tokens
         self._llm = self._llm or _running(model, length)
         _load_weights(self._llm, model)
-        # vLLM draws from the random state of this process.
-        torch.manual_seed(request.seed)
         outputs = self._llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in request.prompts],
-            sampling_params=_sampling_params(model, request),
+            sampling_params=sampling_params,
             use_tqdm=False,
         )
         sampled = [output.outputs[0] for output in outputs]
@@ -161,22 +162,53 @@ def _load_weights(llm: Any, model: PreTrainedModel) -> None:
     llm.reset_prefix_cache()
 
 
-def _sampling_params(model: PreTrainedModel, request: Request) -> Any:
+def _sampling_params(model: PreTrainedModel, request: Request) -> list[Any]:
+    """Return the sampling parameters of each prompt, which differ in their seed.
+
+    vLLM draws from the seed of each prompt. What is seeded in this process has no effect.
+
+    Raises:
+        ValueError: The model has too many embedding rows that belong to no token.
+    """
     from vllm import SamplingParams
 
-    sampling, tokens = request.sampling, request.vocabulary()
+    sampling = request.sampling
     rows = model.get_output_embeddings().weight.shape[0]
-    return SamplingParams(
-        n=1,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        max_tokens=sampling.max_new_tokens,
-        # The end tokens are ours alone, and not the model's own.
-        stop_token_ids=list(request.ends),
-        ignore_eos=True,
-        allowed_token_ids=list(range(tokens)) if rows > tokens else None,
-        # That of the sampled token, and of no others.
-        logprobs=0,
-        detokenize=False,
-    )
+    logit_bias = _without_rows(request.vocabulary(), rows)
+    return [
+        SamplingParams(
+            n=1,
+            # No two rows share it, of this batch or of any other.
+            seed=request.seed * QUEUED_ROWS + row,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_new_tokens,
+            # The end tokens are ours alone, and not the model's own.
+            stop_token_ids=list(request.ends),
+            ignore_eos=True,
+            logit_bias=logit_bias,
+            # That of the sampled token, and of no others.
+            logprobs=0,
+            detokenize=False,
+        )
+        for row in range(len(request.prompts))
+    ]
+
+
+def _without_rows(tokens: int, rows: int) -> dict[int, float] | None:
+    """Return what keeps embedding rows that belong to no token from being sampled.
+
+    Args:
+        tokens: How many token ids text can hold.
+        rows: How many embedding rows there are.
+
+    Raises:
+        ValueError: There are too many of them.
+    """
+    if rows - tokens > MOST_BIASED:
+        raise ValueError(
+            f"loading.sampler vllm cannot keep {rows - tokens:,} embedding rows that belong to no "
+            f"token from being sampled, only {MOST_BIASED:,}: choose loop or continuous"
+        )
+    return {row: LEAST_BIAS for row in range(tokens, rows)} or None
