@@ -98,7 +98,9 @@ def _running(model: PreTrainedModel, length: int) -> Any:
         length: Tokens of the longest row.
     """
     settings = {name: str(value) for name, value in model.config.to_dict().items()}
-    settings.pop("_name_or_path", None)
+    # vLLM computes in bf16 whatever the model is stored in.
+    for name in ("_name_or_path", "dtype", "quantization_config"):
+        settings.pop(name, None)
     architecture = json.dumps(settings, sort_keys=True)
     if architecture not in _LLMS:
         _LLMS[architecture] = _started(model, length)
@@ -120,38 +122,47 @@ def _started(model: PreTrainedModel, length: int) -> Any:
     check_installed()
     from vllm import LLM
 
-    _set_environment()
     free, total = torch.cuda.mem_get_info(model.device) if torch.cuda.is_available() else (1, 1)
     most = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LENGTH
-    return LLM(
-        model=model.name_or_path,
-        skip_tokenizer_init=True,
-        # Nothing of the model's own generation config.
-        generation_config="vllm",
-        dtype="bfloat16",
-        tensor_parallel_size=1,
-        gpu_memory_utilization=memory_share(free, total),
-        max_model_len=min(most, max(LENGTH, 2 * length)),
-        max_num_batched_tokens=4096,
-        enable_sleep_mode=False,
-        # In this process, where the weights are.
-        distributed_executor_backend="external_launcher",
-        seed=0,
-        # Log-probabilities under the sampling parameters.
-        logprobs_mode="processed_logprobs",
-        trust_remote_code=False,
-    )
+    with _launched():
+        return LLM(
+            model=model.name_or_path,
+            skip_tokenizer_init=True,
+            # Nothing of the model's own generation config.
+            generation_config="vllm",
+            dtype="bfloat16",
+            tensor_parallel_size=1,
+            gpu_memory_utilization=memory_share(free, total),
+            max_model_len=min(most, max(LENGTH, 2 * length)),
+            max_num_batched_tokens=4096,
+            enable_sleep_mode=False,
+            # In this process, where the weights are.
+            distributed_executor_backend="external_launcher",
+            seed=0,
+            # Log-probabilities under the sampling parameters.
+            logprobs_mode="processed_logprobs",
+            trust_remote_code=False,
+        )
 
 
-def _set_environment() -> None:
-    """Set what vLLM reads to join a group of processes, where no launcher has set it."""
-    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1")):
-        os.environ.setdefault(name, value)
-    os.environ.setdefault("MASTER_ADDR", "localhost")
-    if "MASTER_PORT" not in os.environ:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            os.environ["MASTER_PORT"] = str(free.getsockname()[1])
+@contextmanager
+def _launched() -> Iterator[None]:
+    """Set what vLLM reads to join a group of processes, where no launcher has set it.
+
+    It reads that while it starts. Later trainings must not find it: accelerate would take this
+    process for one of several.
+    """
+    variables = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost"}
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        variables["MASTER_PORT"] = str(free.getsockname()[1])
+    missing = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
 
 
 def _load_weights(llm: Any, model: PreTrainedModel) -> None:
@@ -211,4 +222,4 @@ def _without_rows(tokens: int, rows: int) -> dict[int, float] | None:
             f"loading.sampler vllm cannot keep {rows - tokens:,} embedding rows that belong to no "
             f"token from being sampled, only {MOST_BIASED:,}: choose loop or continuous"
         )
-    return {row: LEAST_BIAS for row in range(tokens, rows)} or None
+    return dict.fromkeys(range(tokens, rows), LEAST_BIAS) or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ from helpers.models import PROMPTS
 from methods.core.models.engines import vllm
 from methods.core.models.engines.base import QUEUED_ROWS, Request
 from methods.core.models.engines.choice import EngineChoice
-from methods.core.models.loading import Loading
+from methods.core.models.loading import Loading, Lora
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import BatchSlice, SamplingParams, derive_seed, draw, sample
 
 LONG = SamplingParams(temperature=0.9, top_k=6, top_p=0.95, max_new_tokens=8)
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass
@@ -62,6 +64,8 @@ class TheirLLM:
     prefixes_kept: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        # What its executor reads when it starts.
+        self.launched_as = {name: os.environ[name] for name in LAUNCHED}
         self.policy = ModelPolicy.load(Path(self.model), "cpu", Loading(sampler="loop"))
         # It does not know which embedding rows belong to a token.
         self.policy.model.get_output_embeddings()._forward_hooks.clear()
@@ -129,10 +133,8 @@ def policy(sft_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModelPolicy:
     monkeypatch.setitem(sys.modules, "vllm", module)
     monkeypatch.setattr(vllm, "is_installed", lambda: True)
     monkeypatch.setattr(vllm, "_LLMS", {})
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        # Whatever is set in a test is taken back.
-        monkeypatch.setenv(name, "0")
-        monkeypatch.delenv(name)
+    for name in LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
     return ModelPolicy.load(sft_folder, "cpu", Loading(sampler="vllm"))
 
 
@@ -187,7 +189,7 @@ def test_no_rows_share_a_seed(policy: ModelPolicy) -> None:
     ]
     assert len(set(seeds)) == len(seeds) == 3 * QUEUED_ROWS
     # Its model runner keeps them in int64.
-    assert 0 <= min(seeds) and max(seeds) < 1 << 63
+    assert min(seeds) >= 0 and max(seeds) < 1 << 63
 
 
 def with_unused_rows(policy: ModelPolicy, folder: Path, count: int) -> ModelPolicy:
@@ -226,6 +228,35 @@ def test_policies_of_one_architecture_share_it(policy: ModelPolicy, sft_folder: 
     texts = [assert_scored(policy, 0), assert_scored(other, 0)]
     assert texts[0] == assert_scored(policy, 0) != texts[1]
     assert len(vllm._LLMS) == 1
+
+
+def test_the_precision_of_the_training_makes_no_other_architecture(
+    policy: ModelPolicy, sft_folder: Path
+) -> None:
+    loading = Loading(Lora(rank=2), dtype="bfloat16", sampler="vllm")
+    other = ModelPolicy.load(sft_folder, "cpu", loading)
+    assert policy.model.dtype != other.model.dtype
+    for sampled in (policy, other):
+        sampled.sample(PROMPTS, 0, LONG)
+    assert len(vllm._LLMS) == 1
+
+
+def test_the_environment_of_a_launcher_is_there_only_while_it_starts(policy: ModelPolicy) -> None:
+    before = dict(os.environ)
+    policy.sample(PROMPTS, 0, LONG)
+    launched_as = llm_of(policy).launched_as
+    assert [launched_as[name] for name in LAUNCHED[:-1]] == ["0", "0", "1", "localhost"]
+    assert int(launched_as["MASTER_PORT"]) > 0
+    assert dict(os.environ) == before
+
+
+def test_the_environment_of_a_real_launcher_stays(
+    policy: ModelPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "3")
+    policy.sample(PROMPTS, 0, LONG)
+    assert llm_of(policy).launched_as["RANK"] == os.environ["RANK"] == "3"
+    assert "LOCAL_RANK" not in os.environ
 
 
 def test_the_settings_are_safe(policy: ModelPolicy) -> None:
