@@ -23,10 +23,9 @@ CHOSEN, REJECTED = (m for m in METRICS if m.name in ("chosen_logp_change", "reje
 SIDES = [CHOSEN.name, REJECTED.name]
 LINES = {CHOSEN.name: ("chosen", "-"), REJECTED.name: ("rejected", "--")}
 INTRODUCTION = (
-    "Change of the mean log-probability (nats) of held-out chosen and rejected responses, from the "
-    "SFT policy to the trained one; the chart shows it during training, at the selected settings. "
-    "A pairwise loss only widens the margin: it can lower the chosen responses too, as long as the "
-    "rejected ones fall further. The probability then goes to responses that nobody has labeled."
+    "How training changed the mean log-probability of held-out chosen and rejected responses. A "
+    "pairwise loss only widens the margin: both may fall, and the probability then goes to "
+    "responses that nobody has labeled."
 )
 COLUMNS = (
     Column("method", "method", "text"),

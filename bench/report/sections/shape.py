@@ -10,21 +10,27 @@ from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 INTRODUCTION = (
-    "Mean length of the responses, and the length that the reward's own optimum has at the "
-    "same KL: a method with longer responses gained from length. Entropy (nats) and distinct-2 "
-    "show how varied the responses are. Where all responses can be listed, the modes are the "
-    "fewest responses that hold half of that optimum. A policy with less probability on them has "
-    "settled elsewhere; one with more has collapsed onto them."
+    "How long and how varied the responses are. A method whose responses are longer than those of "
+    "the reward's own optimum at the same KL gained from length."
 )
 COLUMNS = (
     Column("method", "method", "text"),
     Column("tokens", "response tokens"),
-    Column("optimum_tokens", "tokens of the optimum"),
-    Column("entropy", "entropy (nats)"),
-    Column("distinct_2", "distinct-2"),
+    Column(
+        "optimum_tokens",
+        "tokens of the optimum",
+        help="Of the policy that has the most reward at the same KL.",
+    ),
+    Column("entropy", "entropy (nats)", help="Summed over a response: how varied responses are."),
+    Column("distinct_2", "distinct-2", help="Share of two-word sequences that are different."),
 )
 MODE_COLUMNS = (
-    Column("mode_mass", "probability of the modes"),
+    Column(
+        "mode_mass",
+        "probability of the modes",
+        help="Of the fewest responses that hold half of the optimum. A policy with less settled "
+        "elsewhere; one with more collapsed onto them.",
+    ),
     Column("optimum_mode_mass", "that of the optimum"),
 )
 

@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "How often the response of the method in the row has more reward than that of the method in "
-    "the column, for the same test prompt. Ties count half. Selected settings, means over seeds "
-    "and prompts."
+    "the column to the same test prompt; ties count half."
 )
-TABLE_NOTE = (
-    "The standard error is clustered by seed and by prompt. The length-controlled win rate is the "
-    "one to expect if responses were as long as the opponent's. It comes from a logistic model of "
-    "the prompts' win rates with a term for the difference in mean tokens, as in AlpacaEval, and "
-    "is left out where almost no response is shorter, or almost none is longer."
+LENGTH_HELP = (
+    "To expect if responses were as long as the opponent's: from a logistic model of the prompts' "
+    "win rates with a term for the difference in mean tokens, as in AlpacaEval. Left out where "
+    "almost no response is shorter, or almost none is longer."
 )
-STRENGTHS_NOTE = (
-    "Bradley-Terry strengths put all methods on one scale: one strength for each method, in "
-    "log-odds with mean 0, so a difference of 1 is a win rate of 73%. Intervals are 95% bootstrap "
-    "intervals over seeds and prompts; with few seeds they are too narrow."
+STRENGTH_HELP = (
+    "Bradley-Terry strength, with mean 0 over methods: a difference of 1 is a win rate of 73%. "
+    "With its 95% bootstrap interval over seeds and prompts, too narrow with few seeds."
 )
 COLUMNS = (
     Column("method", "method", "text"),
     Column("opponent", "against", "text"),
     Column("rate", "win rate"),
-    Column("error", "standard error"),
-    Column("length_controlled", "length-controlled"),
+    Column("error", "standard error", help="Clustered by seed and by prompt."),
+    Column("length_controlled", "length-controlled", help=LENGTH_HELP),
     Column("tokens", "tokens"),
     Column("opponent_tokens", "opponent's tokens"),
 )
-STRENGTH_COLUMNS = (Column("method", "method", "text"), Column("strength", "strength (log-odds)"))
+STRENGTH_COLUMNS = (
+    Column("method", "method", "text"),
+    Column("strength", "strength (log-odds)", help=STRENGTH_HELP),
+)
 # Cells this far from even are dark enough for white numbers.
 DARK = 0.3
 
@@ -65,10 +65,7 @@ def win_rates_section(results: Results) -> Section | None:
         "Win rates",
         INTRODUCTION,
         charts=(Chart("win_rates", alt, figure),),
-        parts=(
-            *((Part(paragraphs=(TABLE_NOTE,)), *rates) if any(rates) else ()),
-            *((Part(paragraphs=(STRENGTHS_NOTE,)), *scales) if scales else ()),
-        ),
+        parts=(*rates, *scales),
     )
 
 
@@ -105,8 +102,7 @@ def _strength_part(results: Results, task: str) -> Part:
         f"{results.task_title(task)}: on one scale",
         task=task,
         paragraphs=(
-            "These strengths reproduce every win rate to within "
-            f"{100 * fitted.largest_error:.1f} points.",
+            f"Reproduces every win rate to within {100 * fitted.largest_error:.1f} points.",
         ),
         tables=(Table.of(STRENGTH_COLUMNS, rows),),
     )
