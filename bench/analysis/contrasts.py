@@ -27,6 +27,7 @@ from bench.analysis.statistics import (
     holm,
     mean_interval,
     probability_of_improvement,
+    seeds_needed,
     sign_flip_p,
     verdict,
 )
@@ -45,12 +46,14 @@ class OverPrompts(NamedTuple):
         p: Of the two-way analysis over seeds and prompts; nan with one seed.
         from_seeds: The share of the difference's variance that more seeds would reduce.
         from_prompts: The share that more prompts would reduce.
+        prompt_variance: The variance itself that more prompts would reduce, and seeds would not.
     """
 
     prompts: int
     p: float
     from_seeds: float
     from_prompts: float
+    prompt_variance: float
 
 
 class Contrast(NamedTuple):
@@ -147,14 +150,14 @@ def _by_prompt(
 def _over_prompts(table: ndarray) -> OverPrompts:
     seeds, prompts = table.shape
     if seeds < 2 or not prompts:
-        return OverPrompts(prompts, *[float("nan")] * 3)
+        return OverPrompts(prompts, *[float("nan")] * 4)
     found = crossed_mean(table)
     variance = found.errors[2] ** 2
     shares = [
         float(part / variance) if variance > 0 else float("nan")
         for part in (found.from_seeds, found.from_prompts)
     ]
-    return OverPrompts(prompts, float(found.p()), *shares)
+    return OverPrompts(prompts, float(found.p()), *shares, float(found.from_prompts))
 
 
 def declared(results: Results) -> list[tuple[str, str]]:
@@ -212,15 +215,37 @@ def with_verdict(results: Results, task: str) -> list[Comparison]:
     return all_with_verdict(results)[task]
 
 
+def number_of_contrasts(results: Results) -> int:
+    """Return how many contrasts are tested on all tasks together."""
+    return sum(map(len, all_with_verdict(results).values()))
+
+
+def seeds_to_tell(comparison: Comparison, contrasts: int) -> int | None:
+    """Return how many seeds would confirm what a comparison shows, more than it has.
+
+    Args:
+        comparison: One that was tested and has no verdict.
+        contrasts: How many are tested.
+
+    Returns:
+        As `seeds_needed` does.
+    """
+    differences, prompts = comparison.contrast.differences, comparison.contrast.over_prompts
+    fixed = max(prompts.prompt_variance, 0.0) if prompts else 0.0
+    needed = seeds_needed(differences, contrasts, fixed)
+    return needed if needed is None else max(needed, len(differences) + 1)
+
+
 def exploratory(results: Results, task: str) -> list[Comparison]:
-    """Return all other comparisons of a task, those with SFT last."""
+    """Return all other comparisons of a task, the largest differences first."""
     rewards = selected_rewards(results, task)
     known = {frozenset((c.method, c.other)) for c in with_verdict(results, task)}
     finished = select_settings(results.runs, task)
     others = [method for method in finished if method != "sft"]
     pairs = [*combinations(others, 2), *((m, "sft") for m in others if "sft" in finished)]
-    return [
+    comparisons = [
         Comparison(*pair, "exploratory", contrast(rewards, *pair), float("nan"))
         for pair in pairs
         if frozenset(pair) not in known
     ]
+    return sorted(comparisons, key=lambda c: -np.nan_to_num(abs(c.contrast.difference.mean)))

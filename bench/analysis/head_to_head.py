@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from bench.analysis.bradley_terry import implied_rates, strength_intervals
 from bench.analysis.contrasts import with_verdict
+from bench.analysis.selection import table_order
 from bench.analysis.statistics import Interval, two_way_error
 from bench.evaluation.win_rate import length_controlled
 from bench.results.loading import Results
@@ -67,7 +68,7 @@ def win_rates(results: Results, task: str) -> list[WinRate]:
     pairs = [(c.method, c.other) for c in with_verdict(results, task)]
     pairs += [
         (m, "sft")
-        for m in results.methods
+        for m in table_order(results, task)
         if m != "sft" and {(m, "sft"), ("sft", m)}.isdisjoint(pairs)
     ]
     head_to_head = head_to_head_of(results, task)

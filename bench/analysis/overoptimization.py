@@ -1,7 +1,8 @@
 """Over-optimization: true and proxy gain against d = sqrt(KL), and where the true gain turns.
 
 Gao, Schulman and Hilton (2022) found gain = d (a - b d) under best-of-n and d (a - b log d) under
-reinforcement learning. Both forms are fitted to every method.
+reinforcement learning. Both forms are fitted to every method. That the reward turns is claimed only
+where the fit is good, points lie beyond the turn, and the proxy reward rises from there on.
 """
 
 from __future__ import annotations
@@ -14,13 +15,22 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from bench.analysis.selection import ok_rows
+from bench.analysis.selection import ok_rows, table_order
 from bench.results.loading import Results
 
 Form = Literal["best-of-n", "RL"]
 # The RL form is not valid near 0.
 SMALLEST = 0.1
 POINTS_TO_FIT = 4
+# The largest error of a good fit, as a share of the range of the middle 90% of the gains. Gains
+# that are spread evenly over that range have a standard deviation of 32% of it: a fit with such an
+# error explains nothing.
+GOOD_FIT = 0.25
+# A fit with a turn must leave at most this share of the error of a straight rise.
+BETTER_THAN_STRAIGHT = 0.9
+# Points further than this many interquartile ranges above the upper quartile are outliers (Tukey).
+FAR_OUT = 3.0
+Why = Literal["", "beyond all points", "poor fit", "few points beyond", "proxy falls too"]
 
 
 class Fit(NamedTuple):
@@ -57,19 +67,27 @@ class Turn(NamedTuple):
     Attributes:
         method: The method's name.
         kl: KL (nats) at which the better fit of the reward turns; infinite if beyond all points.
+        why_not: Why it is not claimed that the reward turns there; "" where it is.
+        beyond: How many points lie beyond the turn.
         reward_change: Change of the fitted reward from the turn to the furthest point; nan
             without a turn.
         proxy_change: The same of the proxy reward.
-        furthest_kl: KL of the furthest point.
+        furthest_kl: KL of the furthest point that is no outlier.
         fits: Both forms fitted to the reward, the better one first.
+        error_share: Error of the better fit as a share of the range of the middle 90% of gains.
+        straight_error: Error of the best straight rise.
     """
 
     method: str
     kl: float
+    why_not: Why
+    beyond: int
     reward_change: float
     proxy_change: float
     furthest_kl: float
     fits: list[Fit]
+    error_share: float
+    straight_error: float
 
 
 def fit(form: Form, d: ndarray, gain: ndarray) -> Fit | None:
@@ -122,44 +140,66 @@ def fits(points: pd.DataFrame, column: str = "reward") -> list[Fit]:
     return sorted((form for form in both if form), key=lambda form: form.error)
 
 
-def turning_kl(points: pd.DataFrame) -> float:
-    """Return the KL (nats) at which the better fit of the reward turns.
-
-    Args:
-        points: Rows of `gains` of one method.
-
-    Returns:
-        Infinite where it turns beyond all points, nan where nothing can be fitted.
-    """
-    fitted = fits(points)
-    if not fitted:
-        return math.nan
-    turn = fitted[0].turn
-    return turn**2 if turn < points["d"].max() else math.inf
-
-
 def turns(results: Results, task: str) -> list[Turn]:
     """Return where each method's reward turns; methods with too few points are left out."""
     points = gains(results, task)
-    rows = []
-    for method in dict.fromkeys(points["method"]):
-        own_points = points[points["method"] == method]
-        fitted = fits(own_points)
-        if not fitted:
-            continue
-        furthest = float(own_points["d"].max())
-        turn = min(fitted[0].turn, furthest)
-        rows.append(
-            Turn(
-                method,
-                turning_kl(own_points),
-                _change(fitted, turn, furthest),
-                _change(fits(own_points, "proxy"), turn, furthest),
-                furthest**2,
-                fitted,
-            )
-        )
-    return rows
+    found = [
+        turn_of(method, points[points["method"] == method]) for method in table_order(results, task)
+    ]
+    return [turn for turn in found if turn]
+
+
+def turn_of(method: str, points: pd.DataFrame) -> Turn | None:
+    """Return where a method's reward turns; None with too few points.
+
+    Args:
+        method: The method's name.
+        points: Rows of `gains` of that method.
+    """
+    fitted = fits(points)
+    if not fitted:
+        return None
+    d, gain = points["d"].to_numpy(), points["reward"].to_numpy()
+    furthest, at = reach(d), fitted[0].turn
+    low, high = np.quantile(gain, [0.05, 0.95])
+    turn = Turn(
+        method,
+        at**2 if at < furthest else math.inf,
+        "",
+        int((d > at).sum()),
+        _change(fitted, at, furthest),
+        _change(fits(points, "proxy"), at, furthest),
+        furthest**2,
+        fitted,
+        fitted[0].error / (high - low) if high > low else math.inf,
+        _straight_error(d, gain),
+    )
+    return turn._replace(why_not=_why_not(turn))
+
+
+def _why_not(turn: Turn) -> Why:
+    if math.isinf(turn.kl):
+        return "beyond all points"
+    if turn.error_share > GOOD_FIT:
+        return "poor fit"
+    if turn.fits[0].error > BETTER_THAN_STRAIGHT * turn.straight_error:
+        return "poor fit"
+    if turn.beyond < POINTS_TO_FIT:
+        return "few points beyond"
+    return "" if turn.proxy_change > 0 else "proxy falls too"
+
+
+def reach(d: ndarray) -> float:
+    """Return the largest d that is no outlier."""
+    lower, upper = np.quantile(d, [0.25, 0.75])
+    return float(d[d <= upper + FAR_OUT * (upper - lower)].max())
+
+
+def _straight_error(d: ndarray, gain: ndarray) -> float:
+    """Return the root mean square error of the best straight line from no gain at d = 0."""
+    far = d >= SMALLEST
+    d, gain = d[far], gain[far]
+    return float(np.sqrt(np.mean((gain - d * (d @ gain) / (d @ d)) ** 2)))
 
 
 def _change(fitted: Sequence[Fit], turn: float, furthest: float) -> float:

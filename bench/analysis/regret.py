@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.analysis.selection import of_selected
-from bench.results.loading import Results, method_order
+from bench.analysis.selection import of_selected, table_order
+from bench.results.loading import Results
 
 PARTS = ("optimization_error", "reward_model_error", "interaction")
 
@@ -37,12 +37,20 @@ class StrengthRegret(NamedTuple):
 def selected_regrets(results: Results, task: str) -> pd.DataFrame:
     """Return the mean parts of the selected settings' regret, a row for each method."""
     rows = of_selected(results.regret, results.runs, task).dropna(subset=list(PARTS))
-    return rows.groupby("method", sort=False)[list(PARTS)].mean()
+    means = rows.groupby("method", sort=False)[list(PARTS)].mean()
+    return means.reindex([m for m in table_order(results, task) if m in means.index])
 
 
-def regrets(results: Results, task: str) -> list[StrengthRegret]:
-    """Return the regret of every method and KL strength of a task."""
+def regrets(results: Results, task: str, selected: bool = False) -> list[StrengthRegret]:
+    """Return the regret of every method and KL strength of a task.
+
+    Args:
+        results: A run's results.
+        task: The task's name.
+        selected: Whether to leave out all settings but the selected ones.
+    """
     known = results.regret[(results.regret["task"] == task) & results.regret["share"].notna()]
+    known = of_selected(known, results.runs, task) if selected else known
     return [
         StrengthRegret(
             method,
@@ -53,6 +61,6 @@ def regrets(results: Results, task: str) -> list[StrengthRegret]:
             {part: float(rows[part].mean()) for part in PARTS},
             len(rows),
         )
-        for method in method_order(known)
+        for method in table_order(results, task)
         for _, rows in known[known["method"] == method].groupby("strength")
     ]

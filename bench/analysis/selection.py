@@ -115,6 +115,21 @@ def order_by_validation(
     return sorted(methods, key=lambda method: (method in late, -means[method]))
 
 
+def table_order(results: Results, task: str) -> list[str]:
+    """Return a task's methods in the order of tables that have a row for each.
+
+    SFT, to compare with; contenders by reward on validation prompts; privileged methods likewise;
+    those without a finished run.
+    """
+    runs = results.runs[results.runs["task"] == task]
+    methods, out = method_order(runs), {"sft", *results.privileged}
+    contenders = order_by_validation(runs, task, out)
+    privileged = order_by_validation(runs, task, set(methods) - results.privileged)
+    finished = [*methods[: methods[:1] == ["sft"]], *contenders, *privileged]
+    finished = [method for method in finished if method not in results.failed(task)]
+    return [*finished, *(method for method in methods if method not in finished)]
+
+
 def seeds_lost(runs: pd.DataFrame, task: str) -> dict[str, int]:
     """Return how many seeds each method lost at its selected setting.
 

@@ -16,11 +16,14 @@ from bench.analysis.selection import (
     ok_rows,
     select_settings,
     selected_rows,
+    table_order,
 )
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 from bench.results.metrics import shown_in
 
 TOKENS_PER_SECOND = "tokens_per_second"
+# The method that pays for each response when it answers, not in training.
+BEST_OF_N = "best_of_n"
 # Amounts that differ by less are alike: batches are whole.
 ALIKE = 1.05
 
@@ -67,7 +70,7 @@ def selected_usage(results: Results, task: str) -> pd.DataFrame:
     names = [metric.name for metric in shown_in("usage")]
     rows = selected_rows(results.runs, task)
     medians = rows.groupby("method", sort=False)[names].median()
-    medians = medians.reindex(method_order(rows))
+    medians = medians.reindex([m for m in table_order(results, task) if m in medians.index])
     trained = (medians["train_tokens"] > 0) & (medians["train_seconds"] > 0)
     speed = (medians["train_tokens"] / medians["train_seconds"]).where(trained, math.nan)
     return medians.assign(**{TOKENS_PER_SECOND: speed})
@@ -98,6 +101,21 @@ def training_amounts(results: Results, task: str) -> dict[str, Training]:
     return {method: training for method, training in amounts.items() if training.amount > 0}
 
 
+def responses_per_answer(results: Results, task: str) -> dict[str, int]:
+    """Return how many responses each selected setting samples for one answer.
+
+    1, but for best-of-n, which samples n of them each time.
+    """
+    described = results.method_settings[results.method_settings["task"] == task]
+    fixed = dict(zip(described["method"], described["fixed"], strict=True))
+    return {
+        method: int((numbers_in(fixed.get(method, "")) | numbers_in(params)).get("n", 1))
+        if method == BEST_OF_N
+        else 1
+        for method, params in select_settings(results.runs, task).items()
+    }
+
+
 def alike(amounts: Mapping[str, float]) -> list[list[str]]:
     """Return the methods in groups that had about the same amount, those with the least first."""
     groups: list[list[str]] = []
@@ -123,7 +141,8 @@ def reward_queries(results: Results, task: str) -> dict[str, RewardQueries]:
     rows = rows[(rows["task"] == task) & ~rows["method"].isin(results.privileged)]
     runs = rows.drop_duplicates(RUN_KEY)
     queries = {}
-    for method in method_order(runs):
+    order = [method for method in table_order(results, task) if method in set(runs["method"])]
+    for method in order:
         by_seed = runs[runs["method"] == method].groupby("seed")
         calls, labels = by_seed["reward_calls"].sum(), by_seed["labels"].max()
         queries[method] = RewardQueries(float(calls.mean()), float(labels.mean()))

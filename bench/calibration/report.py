@@ -9,9 +9,9 @@ import pandas as pd
 from bench.analysis.statistics import Interval
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
-from bench.report.content.display import count, listed, number, percent, signed
+from bench.report.content.display import count, listed, number, parameter, percent, signed
 from bench.report.content.section import Column, Table
-from bench.report.render import markdown_table
+from bench.report.markdown import markdown_table
 from bench.report.sections.calibration import TITLE, calibration_sentences, verdict_table
 
 COLUMNS = (
@@ -111,7 +111,7 @@ def shared_prompts_table(shared: dict[str, Any]) -> Table:
     rows = [
         {
             "prompts": str(cell["prompts"]),
-            "deviation": f"{cell['seed_deviation']:g}",
+            "deviation": parameter(cell["seed_deviation"]),
             "effects": cell["effects"],
             "false": interval_text(cell["false_verdicts"]),
             "alone": percent(cell["seeds_alone"], 1),
@@ -144,10 +144,10 @@ def pair_table(pairs: pd.DataFrame) -> Table:
             "difference": signed(Interval(row["difference"], row["low"], row["high"], 0)),
             "effect": number(row["effect"]),
             "truth": row["truth"],
-            "comparisons": str(row["comparisons"]),
-            "better": str(row["better"]),
-            "worse": str(row["worse"]),
-            "none": str(row["none"]),
+            "comparisons": count(row["comparisons"]),
+            "better": count(row["better"]),
+            "worse": count(row["worse"]),
+            "none": count(row["none"]),
         }
         for row in order.to_dict("records")
     ]

@@ -1,4 +1,4 @@
-"""From a results folder to its report: figures/, report.md and one self-contained report.html."""
+"""From a results folder to its report: figures/, report.md, report.json and report.html."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any
 from bench.cache.files import write_text
 from bench.report.charts.style import RC, save
 from bench.report.content.display import seconds
-from bench.report.content.section import Section
-from bench.report.render import render_html, render_markdown
+from bench.report.content.section import Section, Tab
+from bench.report.markdown import render_markdown
+from bench.report.numbers import report_json
+from bench.report.page.data import page_data
+from bench.report.page.html import render_page
+from bench.report.page.images import data_address
 from bench.report.sections import SECTIONS
+from bench.report.short import short_sections
 from bench.results.loading import Results, load_results
 
 
 def build_report(folder: Path) -> Path:
-    """Write figures/, report.md and report.html from the folder's files; return report.html.
+    """Write figures/, report.md, report.json and report.html; return report.html.
 
     The same files give the same report.
 
@@ -24,23 +29,34 @@ def build_report(folder: Path) -> Path:
         UserError: The folder has no runs.csv.
     """
     results = load_results(folder)
-    sections = make_sections(results)
+    tabs = make_tabs(results)
+    sections = [section for tab in tabs for section in tab.sections]
     write_figures(sections, folder / "figures")
     title = str(results.manifest.get("name") or folder.resolve().name)
     about = _about(results.manifest)
-    write_text(folder / "report.md", render_markdown(title, about, sections))
-    page = render_html(title, about, sections, folder / "figures")
-    write_text(folder / "report.html", page)
+    data = page_data(results, sections)
+    images = {
+        chart.name: data_address(folder / "figures" / f"{chart.name}.png")
+        for section in sections
+        for chart in section.charts
+        if chart.figure
+    }
+    write_text(folder / "report.md", render_markdown(title, about, short_sections(sections)))
+    write_text(folder / "report.json", report_json(title, about, tabs, data))
+    write_text(folder / "report.html", render_page(title, about, tabs, images, data))
     return folder / "report.html"
 
 
-def make_sections(results: Results) -> list[Section]:
-    """Return the sections that have anything to show, in their order."""
+def make_tabs(results: Results) -> list[Tab]:
+    """Return the tabs with the sections that have anything to show, in their order."""
     from matplotlib import rc_context
 
     with rc_context(RC):
-        made = [make(results) for make in SECTIONS]
-    return [section for section in made if section]
+        made = {
+            title: tuple(section for make in makers if (section := make(results)))
+            for title, makers in SECTIONS.items()
+        }
+    return [Tab(title.lower(), title, sections) for title, sections in made.items() if sections]
 
 
 def write_figures(sections: Sequence[Section], folder: Path) -> None:
@@ -48,12 +64,13 @@ def write_figures(sections: Sequence[Section], folder: Path) -> None:
     from matplotlib import rc_context
 
     folder.mkdir(parents=True, exist_ok=True)
-    charts = {chart.name: chart.figure for section in sections for chart in section.charts}
+    charts = [chart for section in sections for chart in section.charts]
+    figures = {chart.name: chart.figure for chart in charts if chart.figure}
     for file in folder.iterdir():
-        if file.suffix in (".png", ".svg") and file.stem not in charts:
+        if file.suffix in (".png", ".svg") and file.stem not in figures:
             file.unlink()
     with rc_context(RC):
-        for name, figure in charts.items():
+        for name, figure in figures.items():
             save(figure, folder, name)
 
 

@@ -19,6 +19,7 @@ from bench.analysis.statistics.intervals import (
     probability_of_improvement,
     stratified_bootstrap,
 )
+from bench.analysis.statistics.power import MOST_SEEDS, seeds_needed, t_test_power
 from bench.analysis.statistics.settings import area_share, best_of_k, collapses, reward_within
 from bench.analysis.statistics.verdicts import (
     SEEDS_FOR_VERDICT,
@@ -32,6 +33,7 @@ from bench.analysis.statistics.verdicts import (
 )
 
 __all__ = [
+    "MOST_SEEDS",
     "RESAMPLES",
     "SEEDS_FOR_VERDICT",
     "SIGNIFICANCE",
@@ -50,9 +52,11 @@ __all__ = [
     "probability_of_improvement",
     "reward_within",
     "seeds_for_verdict",
+    "seeds_needed",
     "sign_flip_p",
     "sign_flip_ps",
     "stratified_bootstrap",
+    "t_test_power",
     "two_way_error",
     "verdict",
 ]

@@ -16,7 +16,7 @@ from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.data.reading import HUB
 from bench.report.content.display import MISSING, metric_help, metric_label, metric_value
 from bench.report.content.section import Column, Table
-from bench.report.render import fenced, markdown_table, markdown_text
+from bench.report.markdown import fenced, markdown_table, markdown_text
 from bench.report.sections.judge import judge_sentence, judge_warnings
 from bench.results.columns import Metric
 from bench.results.metrics import MEASURED, OF_PEOPLE

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from bench.commands.policies.prompts import Prompt
 from bench.commands.policies.responses import Response
 from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.report.content.display import MISSING, number, setting
-from bench.report.content.section import Column, Part, Section, Table, Text
-from bench.report.render import render_html
+from bench.report.content.section import Column, Part, Section, Tab, Table, Text
+from bench.report.page.html import render_page
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import in_words
 
@@ -64,7 +63,7 @@ def answers_page(
         texts = [_text(results.marked(method), all_[i]) for method, all_ in responses.items()]
         parts.append(Part(texts=tuple(texts)))
     answers = Section("answers", "Answers to your prompts", parts=tuple(parts))
-    return render_html(f"{name}: answers", about, [answers, means], Path())
+    return render_page(f"{name}: answers", about, [Tab("answers", "", (answers, means))], {})
 
 
 def _text(name: str, response: Response) -> Text:

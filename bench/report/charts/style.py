@@ -25,6 +25,16 @@ class Look(NamedTuple):
     color: str
     marker: str
 
+    @property
+    def dark_color(self) -> str:
+        """The color on a dark page."""
+        return ON_DARK.get(self.color, self.color)
+
+    @property
+    def path(self) -> str:
+        """The marker as an SVG path between -1 and 1."""
+        return PATHS[self.marker]
+
 
 INK = "#1d2733"
 SOFT = "#5f6b7a"
@@ -54,6 +64,31 @@ COLORS = (
     "#0072B2",
 )
 MARKERS = ("v", "P", "X", "h", "<", ">", "p", "^", "d", "8")
+# Colors that are too dark for a dark page, and what they are there.
+ON_DARK = {
+    SOFT: "#a3aebc",
+    "#0072B2": "#4fa8e0",
+    "#009E73": "#2fc79b",
+    "#D55E00": "#f0803c",
+    "#5B3A8C": "#ab8de6",
+    "#8C5A2B": "#c98f59",
+    "#1F2A44": "#9db1dd",
+}
+PATHS = {
+    "o": "M-.9,0A.9,.9,0,1,0,.9,0A.9,.9,0,1,0,-.9,0Z",
+    "s": "M-.8,-.8H.8V.8H-.8Z",
+    "D": "M0,-1L1,0L0,1L-1,0Z",
+    "d": "M0,-1L.6,0L0,1L-.6,0Z",
+    "^": "M0,-1L1,.8H-1Z",
+    "v": "M0,1L1,-.8H-1Z",
+    "<": "M-1,0L.8,-1V1Z",
+    ">": "M1,0L-.8,-1V1Z",
+    "P": "M-.35,-1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z",
+    "X": "M0,-.4L.5,-.9L.9,-.5L.4,0L.9,.5L.5,.9L0,.4L-.5,.9L-.9,.5L-.4,0L-.9,-.5L-.5,-.9Z",
+    "h": "M0,-1L.87,-.5V.5L0,1L-.87,.5V-.5Z",
+    "p": "M0,-1L.95,-.31L.59,.81H-.59L-.95,-.31Z",
+    "8": "M-.38,-.92H.38L.92,-.38V.38L.38,.92H-.38L-.92,.38V-.38Z",
+}
 RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,

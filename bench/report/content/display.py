@@ -12,6 +12,8 @@ from bench.analysis.statistics import Interval
 from bench.results.columns import Metric
 
 MISSING = "—"
+# Any smaller p is shown as smaller than this.
+LEAST_P = 0.001
 
 
 class Link(NamedTuple):
@@ -24,6 +26,15 @@ class Link(NamedTuple):
 
     text: str
     url: str
+
+
+# Characters that act instead of being shown: control codes, and those that reorder or hide text.
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: str) -> str:
+    """Return a text with every character that would act on the page replaced by its code."""
+    return ACTING.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def linked(text: str, url: str) -> Link | str:
@@ -59,22 +70,39 @@ class Number(str):
 
 
 def number(value: float, decimals: int = 2) -> Number:
-    """Return the value with this many decimals, or with two digits where that would show 0."""
+    """Return the value with this many decimals, or with one more where that would show 0.
+
+    What is smaller still is shown as 0, without a sign.
+    """
     if not math.isfinite(value):
         return Number(MISSING, math.nan)
-    if 0 < abs(value) < 0.5 * 10**-decimals:
-        return Number(f"{value:.2g}", value)
-    return Number(f"{value:,.{decimals}f}", value)
+    for places in (decimals, decimals + 1):
+        if round(value, places):
+            return Number(f"{value:,.{places}f}", value)
+    return Number(f"{0:.{decimals}f}", value)
 
 
 def count(value: float) -> Number:
     """Return a whole number with thousands separated."""
-    return Number(f"{value:,.0f}" if math.isfinite(value) else MISSING, value)
+    return Number(f"{round(value):,}" if math.isfinite(value) else MISSING, value)
 
 
 def percent(value: float, decimals: int = 0) -> Number:
     """Return a share in [0, 1] as a percentage."""
-    return Number(f"{100 * value:.{decimals}f}%" if math.isfinite(value) else MISSING, value)
+    if not math.isfinite(value):
+        return Number(MISSING, value)
+    # Adding 0 takes the sign from a zero.
+    return Number(f"{round(100 * value, decimals) + 0.0:.{decimals}f}%", value)
+
+
+def parameter(value: float) -> Number:
+    """Return a hyper-parameter's value, as short as it is."""
+    return Number(f"{value:g}" if math.isfinite(value) else MISSING, value)
+
+
+def p_value(p: float) -> Number:
+    """Return a p with three decimals, the smallest ones as a bound."""
+    return Number("<0.001", p) if p < LEAST_P else number(p, 3)
 
 
 def tokens(value: float) -> Number:
@@ -127,7 +155,7 @@ def plus_minus(interval: Interval) -> Number:
 
 def bracketed(interval: Interval) -> Number:
     """Return a value with its interval in brackets."""
-    text = f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+    text = number(interval.mean) + brackets(interval)
     return Number(text, interval.mean, interval.low, interval.high)
 
 
@@ -135,10 +163,16 @@ def signed(interval: Interval) -> Number:
     """Return a difference with its interval in brackets."""
     if not math.isfinite(interval.mean):
         return Number(MISSING, math.nan)
-    text = ("+" if interval.mean > 0 else "") + number(interval.mean)
-    if math.isfinite(interval.half_width):
-        text += f" [{number(interval.low)}, {number(interval.high)}]"
-    return Number(text, interval.mean, interval.low, interval.high)
+    mean = number(interval.mean)
+    text = ("+" if interval.mean > 0 and mean.strip("0.") else "") + mean
+    return Number(text + brackets(interval), interval.mean, interval.low, interval.high)
+
+
+def brackets(interval: Interval) -> str:
+    """Return " [low, high]"; nothing where there is no interval."""
+    if not math.isfinite(interval.half_width):
+        return ""
+    return f" [{number(interval.low)}, {number(interval.high)}]"
 
 
 def setting(params: str) -> str:

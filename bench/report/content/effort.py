@@ -3,56 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from bench.analysis.contrasts import with_verdict
 from bench.analysis.effort import settings_tried
 from bench.analysis.selection import Edge, edges, selected_rows
-from bench.analysis.usage import Training, alike, training_amounts
-from bench.report.content.display import count, listed, seconds
+from bench.analysis.usage import BEST_OF_N, alike, training_amounts
+from bench.report.content.display import count, listed, parameter, seconds
 from bench.results.loading import Results
 
 # More names than this are counted, not listed.
-MOST_NAMES = 6
-# Of more different amounts, only the least, the most and those of contrasts are listed.
-MOST_AMOUNTS = 4
-# The most methods of a task whose usage is reported.
-MOST_USAGES = 4
+MOST_NAMES = 3
+# Of more different amounts, only the least, the most and those of the first contrast are listed.
+MOST_AMOUNTS = 3
 # Cost limits its n, so it is expected to have fewer settings, and the best n to be the largest.
-BEST_OF_N = "best_of_n"
 COSTLY = (BEST_OF_N, "largest")
 # Training that takes less is none (s).
 NO_TRAINING = 0.1
 
 
-def usage_sentence(results: Results, task: str, order: Sequence[str]) -> str:
-    """Return what the best method, those with a verdict and the runner-up used, in their units.
-
-    Args:
-        results: The results.
-        task: The task's name.
-        order: Methods, the best first.
-    """
+def cost_sentence(results: Results, task: str, best: str) -> str:
+    """Return what training of the best method and of those of the first contrast cost per seed."""
     rows = selected_rows(results.runs, task)
-    columns = ["train_seconds", "responses_sampled", "labels"]
-    usage = rows.groupby("method")[columns].median().to_dict("index")
-    amounts = training_amounts(results, task)
-    methods = dict.fromkeys([*order[:1], *_contrasted(results, task), *order[1:2]])
-    reported = [method for method in methods if method in usage and method != "sft"]
-    parts = [
-        f"{method} used {_usage(usage[method], amounts.get(method))}"
-        for method in reported[:MOST_USAGES]
-    ]
-    return f"Per seed, {'; '.join(parts)}." if parts else ""
-
-
-def _usage(used: dict[Any, Any], trained: Training | None) -> str:
-    parts = [_training(used["train_seconds"])]
-    if trained:
-        parts.append(f"{count(trained.amount)} {trained.unit}")
-    if used["responses_sampled"] > 0 and not (trained and trained.unit == "episodes"):
-        parts.append(f"{count(used['responses_sampled'])} sampled responses")
-    return listed([*parts, f"{_count(used['labels'])} labels"])
+    costs = rows.groupby("method")[["train_seconds", "labels"]].median()
+    methods = [m for m in dict.fromkeys([best, *_contrasted(results, task)[:2]]) if m != "sft"]
+    known = [method for method in methods if method in costs.index]
+    if not known:
+        return ""
+    times = {method: _training(float(costs.loc[method, "train_seconds"])) for method in known}
+    labels = {method: f"{_count(float(costs.loc[method, 'labels']))} labels" for method in known}
+    if len(set(labels.values())) > 1:
+        each = [f"{method} {times[method]} and {labels[method]}" for method in known]
+        return f"Training per seed: {listed(each)}."
+    after = f"{labels[known[0]]}{' each' if len(known) > 1 else ''}"
+    return f"Training per seed: {listed([f'{m} {times[m]}' for m in known])}; {after}."
 
 
 def _contrasted(results: Results, task: str) -> list[str]:
@@ -61,7 +44,7 @@ def _contrasted(results: Results, task: str) -> list[str]:
 
 
 def _training(duration: float) -> str:
-    return "no training" if duration < NO_TRAINING else f"{seconds(duration)} s of training"
+    return "none" if duration < NO_TRAINING else f"{seconds(duration)} s"
 
 
 def _count(value: float) -> str:
@@ -79,25 +62,10 @@ def effort_warnings(results: Results, task: str) -> list[str]:
     for method, trained in training_amounts(results, task).items():
         if method not in out:
             by_unit.setdefault(trained.unit, {})[method] = trained.amount
-    sentences = [_unequal("had", amounts, unit, contrasted) for unit, amounts in by_unit.items()]
+    amounts = [_unequal("had", of_unit, unit, contrasted) for unit, of_unit in by_unit.items()]
     if not _only_best_of_n_differs(results, task):
-        sentences.append(_unequal_settings(results, task, " More settings mean more chances."))
-    text = " ".join(filter(None, sentences))
-    return [f"Unequal effort: {text}"] if text else []
-
-
-def best_of_n_sentence(results: Results, task: str) -> str:
-    """Say of best-of-n what is no reason to warn: fewer settings, and the largest n as the best."""
-    settings = ""
-    if _only_best_of_n_differs(results, task):
-        settings = _unequal_settings(results, task)
-    largest = [
-        f"{edge.method}'s {edge.field} {edge.value:g} is the largest tried. A larger one might be "
-        "better, but every response would cost more samples."
-        for edge in edges(results.runs, task)
-        if (edge.method, edge.side) == COSTLY
-    ]
-    return " ".join(filter(None, [settings, *largest]))
+        amounts.append(_unequal("tried", _tried(results, task), "settings", contrasted))
+    return [f"Unequal effort: {text}" for text in amounts if text]
 
 
 def _only_best_of_n_differs(results: Results, task: str) -> bool:
@@ -116,11 +84,6 @@ def _tried(results: Results, task: str) -> dict[str, int]:
     return {m: n for m, n in settings_tried(results.runs, task).items() if m not in out}
 
 
-def _unequal_settings(results: Results, task: str, moral: str = "") -> str:
-    text = _unequal("tried", _tried(results, task), "settings", _contrasted(results, task))
-    return text + moral if text else ""
-
-
 def _unequal(verb: str, amounts: Mapping[str, float], unit: str, contrasted: Sequence[str]) -> str:
     """Return who had how much, as "a had 1,024 episodes and b 2,048."; nothing if all are alike."""
     every = alike(amounts)
@@ -128,8 +91,8 @@ def _unequal(verb: str, amounts: Mapping[str, float], unit: str, contrasted: Seq
         return ""
     groups = every
     if len(every) > MOST_AMOUNTS:
-        ends = (every[0], every[-1])
-        groups = [group for group in every if group in ends or set(contrasted) & set(group)]
+        ends, first = (every[0], every[-1]), set(contrasted[:2])
+        groups = [group for group in every if group in ends or first & set(group)]
     names = [_names(group, contrasted) for group in groups]
     least, *more = [_range(amounts, group) for group in groups]
     of_least = f"{least} {unit.removesuffix('s') if least == '1' else unit}"
@@ -140,12 +103,11 @@ def _unequal(verb: str, amounts: Mapping[str, float], unit: str, contrasted: Seq
 
 
 def _names(methods: list[str], contrasted: Sequence[str]) -> str:
-    """Return the names; of many, those of contrasts and how many others there are."""
-    named = [method for method in methods if method in contrasted]
-    others = len(methods) - len(named)
-    if len(methods) <= MOST_NAMES or not others:
+    """Return the names; of many, one of a contrast and how many others there are."""
+    if len(methods) <= MOST_NAMES:
         return listed(methods)
-    return f"{listed(named)} and {others} others" if named else f"{others} methods"
+    named = [method for method in methods if method in contrasted][:1]
+    return f"{named[0]} and {len(methods) - 1} others" if named else f"{len(methods)} methods"
 
 
 def _range(amounts: Mapping[str, float], group: list[str]) -> str:
@@ -161,27 +123,12 @@ def edge_warnings(results: Results, task: str) -> list[str]:
     contrasted = _contrasted(results, task)
     at_edges.sort(key=lambda edge: edge.method not in contrasted)
     shown, others = at_edges[:MOST_NAMES], at_edges[MOST_NAMES:]
-    sides = [_side([e for e in shown if e.side == side], side) for side in ("smallest", "largest")]
-    text = f"On an edge of the grid: {', '.join(filter(None, sides))}"
-    if others:
-        text += f", and so for {len(others)} more (see All settings tried)"
-    [side, *other_side] = {edge.side for edge in at_edges}
-    beyond = "smaller" if side == "smallest" else "larger"
-    better = "Values beyond them" if other_side else f"A {beyond} value"
-    return [f"{text}. {better} might be better."]
+    values = [*map(_value, shown), *([f"{len(others)} more"] if others else [])]
+    return [f"Selected on a grid's edge: {listed(values)}. Values beyond might be better."]
 
 
-def _side(at_edges: list[Edge], side: str) -> str:
-    if not at_edges:
-        return ""
-    owners: dict[str, list[str]] = {}
-    for edge in at_edges:
-        owners.setdefault(f"{edge.field} {edge.value:g}", []).append(edge.method)
-    values = [
-        f"{first}'s {value}" if not others else f"the {value} of {listed([first, *others])}"
-        for value, (first, *others) in owners.items()
-    ]
-    return f"{listed(values)} {'is' if len(values) == 1 else 'are'} the {side} tried"
+def _value(edge: Edge) -> str:
+    return f"{edge.method}'s {edge.field} {parameter(edge.value)} ({edge.side})"
 
 
 def one_setting_each(results: Results) -> bool:

@@ -12,6 +12,10 @@ from bench.results.loading import Results
 
 # More reasons than this are only counted.
 MOST_REASONS = 4
+# More names than this are counted, not listed.
+MOST_NAMES = 3
+# The most words of a warning, and the fewest of them that tell the reason.
+MOST_WORDS, FEWEST_OF_REASON = 25, 6
 # Of kinds of errors that tell a reader nothing.
 PLAIN = re.compile(r"\b(RuntimeError|ValueError|Diverged|StepTooLargeError): ")
 
@@ -28,7 +32,8 @@ def failure_statement(results: Results, task: str) -> str:
         return f"{failed[0]} failed: {none}."
     if len(failed) == len(started):
         return "Every method failed: no run finished."
-    return f"{listed(failed)} failed: none of their runs finished."
+    names = listed(failed) if len(failed) <= MOST_NAMES else f"{len(failed)} methods"
+    return f"{names} failed: none of their runs finished."
 
 
 def failure_warnings(results: Results, task: str) -> list[str]:
@@ -50,7 +55,16 @@ def _reason(failure: Failure, started: Mapping[str, int]) -> str:
     (first, lost), *others = failure.runs.items()
     parts = [f"{first} {verb} in {count(lost)} of {_runs(started[first])}"]
     parts += [f"{method} in {count(n)} of {count(started[method])}" for method, n in others]
-    return f"{listed(parts)}: {PLAIN.sub('', failure.error).rstrip('.') or 'no reason is known'}."
+    if len(parts) > MOST_NAMES:
+        runs = sum(started[method] for method in failure.runs)
+        lost = sum(failure.runs.values())
+        parts = [f"{len(parts)} methods {verb} in {count(lost)} of {_runs(runs)}"]
+    who = listed(parts)
+    reason = PLAIN.sub("", failure.error).rstrip(".") or "no reason is known"
+    room = max(FEWEST_OF_REASON, MOST_WORDS - len(who.split()))
+    words = reason.split()
+    cut = " ".join(words[: room - 3]) + " … (see Failures)" if len(words) > room else reason
+    return f"{who}: {cut}."
 
 
 def _runs(started: int) -> str:
@@ -61,19 +75,16 @@ def _missing_warnings(results: Results, task: str) -> list[str]:
     missing = missing_seeds(results.runs, task)
     if not missing:
         return []
-    (first, seeds), *others = missing.items()
-    parts = [f"The numbers of {first} leave out {_seeds(seeds)}"]
-    parts += [f"those of {method} {_seeds(seeds)}" for method, seeds in others]
-    unranked = [method for method in missing if method not in results.privileged]
-    rank = f" No rank for {listed(unranked)}." if unranked else ""
-    return [
-        f"{listed(parts)}, which other methods finished. Differences between two methods are over "
-        f"the seeds that both finished.{rank}"
-    ]
+    names = list(missing)[:MOST_NAMES]
+    lost = [f"{method} ({_seeds(missing[method])})" for method in names]
+    lost += [f"{len(missing) - len(names)} more methods"] if len(missing) > len(names) else []
+    rank = " No rank." if missing.keys() - results.privileged else ""
+    return [f"Seeds lost: {listed(lost)}. Differences are over shared seeds.{rank}"]
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {listed([str(seed) for seed in seeds])}"
+    few = len(seeds) <= MOST_NAMES
+    return ", ".join(map(str, seeds)) if few else f"{len(seeds)} seeds"
 
 
 def failed_rows(

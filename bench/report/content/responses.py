@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench.analysis.selection import selected_rows
 from bench.report.content.display import listed, percent
 from bench.results.loading import Results, method_order
 
 # A smaller share of cut responses is not worth a warning.
 MOST_CUT = 0.1
+# More methods than this are counted, not listed.
+MOST_NAMES = 3
 # The share of a policy's responses that may be one and the same text.
 MOST_REPEATED = 0.25
 
@@ -25,23 +29,19 @@ def cut_warnings(results: Results, task: str) -> list[str]:
     if not many or about.get("enumerable"):
         return []
     limit = (about.get("options") or {}).get("response_tokens")
-    at = f"cut at {limit} tokens" if limit else "cut at the longest length"
-    (first, share), *others = many.items()
-    parts = [f"{percent(share)} of {first}'s responses"]
-    parts += [f"{percent(share)} of {method}'s" for method, share in others]
-    return [f"{listed(parts)} were {at}. {_what_follows(cut, many, bool(limit))}"]
+    at = f"at {limit} tokens" if limit else "at the longest length"
+    of_sft = "" if "sft" in many or "sft" not in cut else f" ({percent(cut['sft'])} of sft's)"
+    remedy = ": raise response_tokens" if limit else ""
+    return [f"{_shares(many)} were cut {at}{of_sft}{remedy}."]
 
 
-def _what_follows(cut: dict[str, float], many: dict[str, float], has_option: bool) -> str:
-    """Say what cut responses mean: a limit that is too short, or policies that do not end."""
-    remedy = "; raise response_tokens" if has_option else ""
-    if "sft" in many or "sft" not in cut:
-        return f"Their rewards and lengths are those of cut texts{remedy}."
-    whose = "its" if len(many) == 1 else "their"
-    return (
-        f"Training made {whose} responses longer: only {percent(cut['sft'])} of the SFT policy's "
-        f"were cut{remedy}."
-    )
+def _shares(shares: Mapping[str, float]) -> str:
+    """Return "40% of ppo's responses and 30% of dpo's", of many methods only the most."""
+    order = sorted(shares, key=lambda method: -shares[method])
+    (first, *others), more = order[:MOST_NAMES], order[MOST_NAMES:]
+    parts = [f"{percent(shares[first])} of {first}'s responses"]
+    parts += [f"{percent(shares[method])} of {method}'s" for method in others]
+    return listed([*parts, *([f"those of {len(more)} more"] if more else [])])
 
 
 def repeated_warnings(results: Results, task: str) -> list[str]:
@@ -65,8 +65,7 @@ def repeated_warnings(results: Results, task: str) -> list[str]:
     many = [method for method in method_order(rows) if shares.get(method, 0.0) > most]
     if not many:
         return []
-    parts = [f"{percent(float(shares[method]))} of {method}'s responses" for method in many]
     return [
-        f"{listed(parts)} are one and the same text, whatever the prompt. Such a policy may have "
-        "found what the reward model likes; read the samples."
+        f"{_shares({method: float(shares[method]) for method in many})} are one text, whatever "
+        "the prompt: it may exploit the reward model."
     ]

@@ -1,7 +1,7 @@
 """What a report is made of: sections, each with charts, tables by task, and notes.
 
 A section's module turns results into a `Section`, or None where it has nothing to show. The
-templates are loops over sections and know none of them.
+templates are loops over tabs and sections, and know none of them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Column(NamedTuple):
         label: Its heading.
         kind: Text to the left, long text that may wrap, or numbers to the right.
         help: What it means, empty where the label says it.
+        best: Which of its values is the best, empty where none is.
     """
 
     name: str
     label: str
     kind: Kind = "number"
     help: str = ""
+    best: Literal["", "high", "low"] = ""
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,13 @@ class Chart(NamedTuple):
     Attributes:
         name: Of its files in figures/.
         alt: What it shows, in a line.
-        figure: The drawn figure.
+        figure: The drawn figure; None for a chart that is interactive alone.
         plots: Interactive ones in its place, at most one for each task.
     """
 
     name: str
     alt: str
-    figure: Figure
+    figure: Figure | None = None
     plots: tuple[Plot, ...] = ()
 
 
@@ -160,6 +162,8 @@ class Section:
         charts: Above the tables.
         parts: By task, or in common.
         notes: Below everything else.
+        view: The interactive view that it holds, a name in the page's scripts.
+        layout: Empty, or "beside" where charts and tables share a row on wide screens.
     """
 
     id: str
@@ -168,9 +172,25 @@ class Section:
     charts: tuple[Chart, ...] = ()
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
+    view: str = ""
+    layout: Literal["", "beside"] = ""
 
     def __bool__(self) -> bool:
-        return bool(self.charts) or any(self.parts)
+        return bool(self.charts) or any(self.parts) or bool(self.view)
+
+
+class Tab(NamedTuple):
+    """A tab of the page.
+
+    Attributes:
+        id: Its name in addresses.
+        title: Its heading.
+        sections: What it holds.
+    """
+
+    id: str
+    title: str
+    sections: tuple[Section, ...]
 
 
 MakeSection = Callable[[Results], Section | None]

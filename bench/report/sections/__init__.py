@@ -1,7 +1,7 @@
 """The sections of the report, one file each: a module turns results into a `Section` or nothing.
 
-Imports: bench.analysis, bench.report.charts, bench.report.content, bench.results, methods.core.
-To add a section, write its module and add a line to `NAMES`.
+Imports: bench.analysis, bench.report.charts, bench.report.content, bench.results.
+To add a section, write its module and add its name to a tab of `TABS`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,22 @@ from pkgutil import resolve_name
 
 from bench.report.content.section import MakeSection
 
-# In their order: the module NAME.py has the function NAME_section.
-NAMES = (
-    "answer",
-    "main",
-    "judge",
-    "language_judge",
-    "ranking",
-    "contrasts",
-    "frontier",
-    "regret",
-    "overoptimization",
-    "win_rates",
-    "temperatures",
-    "methods",
-    "cost",
-    "likelihood",
-    "shape",
-    "curves",
-    "settings",
-    "samples",
-    "calibration",
-    "glossary",
-    "provenance",
-)
-SECTIONS: tuple[MakeSection, ...] = tuple(
-    resolve_name(f"bench.report.sections.{name}:{name}_section") for name in NAMES
-)
+# The page's tabs in their order, with their sections: the module NAME.py has NAME_section.
+TABS: dict[str, tuple[str, ...]] = {
+    "Overview": ("answer", "overview"),
+    "Results": (
+        *("main", "judge", "language_judge", "ranking"),
+        *("regret", "temperatures", "shape"),
+    ),
+    "Head-to-head": ("head_to_head", "win_rates"),
+    "Over-optimization": ("overoptimization", "likelihood"),
+    "Cost": ("cost",),
+    "Samples": ("samples",),
+    "Methods": ("methods", "settings"),
+    "Statistics": ("contrasts", "calibration", "frontier", "curves"),
+    "Run": ("provenance", "glossary"),
+}
+SECTIONS: dict[str, tuple[MakeSection, ...]] = {
+    tab: tuple(resolve_name(f"bench.report.sections.{name}:{name}_section") for name in names)
+    for tab, names in TABS.items()
+}

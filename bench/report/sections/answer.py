@@ -2,73 +2,37 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
-from bench.analysis.averages import complete_mean
-from bench.analysis.contrasts import Contrast, contrast, declared
-from bench.analysis.regret import selected_regrets
-from bench.analysis.selection import (
-    lost_more_seeds,
-    order_by_validation,
-    select_settings,
-    selected_rewards,
-    selected_rows,
-)
-from bench.analysis.statistics import SEEDS_FOR_VERDICT, SIGNIFICANCE
-from bench.report.content.display import listed, number, percent, setting
+from bench.analysis.contrasts import declared, number_of_contrasts
+from bench.analysis.selection import order_by_validation, selected_rows
+from bench.analysis.statistics import SIGNIFICANCE, seeds_for_verdict
+from bench.analysis.temperatures import better_without_training
+from bench.report.content.display import listed, number, parameter, percent
 from bench.report.content.effort import (
     MOST_NAMES,
-    best_of_n_sentence,
     edge_warnings,
     effort_warnings,
     one_setting_each,
-    usage_sentence,
 )
+from bench.report.content.facts import facts
 from bench.report.content.failures import failure_statement, failure_warnings
 from bench.report.content.responses import cut_warnings, repeated_warnings
 from bench.report.content.section import Part, Section
-from bench.report.sections.contrasts import (
-    rests_on,
+from bench.report.content.verdicts import (
+    other_verdicts,
     unreachable_verdict_warnings,
     verdict_statement,
 )
-from bench.report.sections.judge import judge_sentence, judge_warnings
+from bench.report.sections.judge import judge_warnings
 from bench.results.loading import Results
 
-TEST = (
-    "The test is an exact two-sided sign-flip test on paired test-prompt differences; in "
-    "addition, the 95% t-interval must exclude 0."
-)
-SHARED_PROMPTS = (
-    " Where all seeds share a sample of prompts, p is the larger of this test's and that of a "
-    "two-way analysis over seeds and prompts, whose interval must exclude 0."
-)
-SEEDS = (
-    f"A verdict needs {SEEDS_FOR_VERDICT} seeds, since p cannot fall below {SIGNIFICANCE} with "
-    "fewer. Every other comparison on this page is exploratory: an interval without a verdict."
-)
 SELECTED = (
-    "Settings are selected on the same seeds that are tested, with other prompts, so gains of "
-    "selected settings are still slightly optimistic."
+    "Settings are selected on the seeds that are tested: their gains are a little optimistic."
 )
 ONE_SETTING = "Every method was tried at one setting; at another, the order might differ."
-DECLARED_NOTE = (
-    "Only declared contrasts receive a verdict: {declared}. "
-    f"{TEST}{{shared}} Its p is corrected for the number of declared contrasts on all tasks "
-    f"together (Holm). {SEEDS}"
-)
-CORRECTED = "Its p is corrected for the number of tasks (Holm)."
-NOT_CORRECTED = "With one contrast, p needs no correction."
-PRIMARY_NOTE = (
-    "No contrast is declared, so one comparison for each task receives a verdict: the best method "
-    "against the second best, as ordered on validation prompts, privileged "
-    f"methods aside. {TEST}{{shared}} {{corrected}} {SEEDS}"
-)
 # A mean efficiency just above 1 is sampling error; further above, the frontier is wrong.
 EFFICIENCY_ALARM = 1.02
-MOST_REGRETS = 6
 
 
 def answer_section(results: Results) -> Section:
@@ -84,13 +48,19 @@ def answer_section(results: Results) -> Section:
 def _verdict_note(results: Results) -> str:
     """Say which comparisons receive a verdict, how many they are, and by which test."""
     pairs = [" vs ".join(pair) for pair in declared(results)]
-    shared = SHARED_PROMPTS if any(map(results.has_sampled_prompts, results.tasks)) else ""
-    if not pairs:
-        corrected = CORRECTED if len(results.tasks) > 1 else NOT_CORRECTED
-        return PRIMARY_NOTE.format(shared=shared, corrected=corrected)
-    named = listed(pairs) if len(pairs) <= MOST_NAMES else f"{len(pairs)} pairs of methods"
-    counted = f"{len(pairs)}, " if 1 < len(pairs) <= MOST_NAMES else ""
-    return DECLARED_NOTE.format(declared=counted + named, shared=shared)
+    named = listed(pairs) if len(pairs) <= MOST_NAMES else f"{len(pairs)} contrasts"
+    which = (
+        f"Only declared contrasts receive a verdict: {named}."
+        if pairs
+        else "Without declared contrasts, the two best methods on validation prompts are tested."
+    )
+    shared = " and prompts" if any(map(results.has_sampled_prompts, results.tasks)) else ""
+    contrasts = max(1, number_of_contrasts(results))
+    corrected = f", corrected for {contrasts} tests" if contrasts > 1 else ""
+    return (
+        f"{which} It takes {seeds_for_verdict(contrasts)} seeds, p < {SIGNIFICANCE:g} over "
+        f"seeds{shared}{corrected}, and a 95% interval without 0."
+    )
 
 
 def _selection_note(results: Results) -> str:
@@ -98,7 +68,7 @@ def _selection_note(results: Results) -> str:
 
 
 def answer(results: Results, task: str) -> Part:
-    """Return a task's verdict as the statement, what to be wary of, and the numbers behind it."""
+    """Return a task's verdict as the statement, what to be wary of, and the facts behind it."""
     rows = selected_rows(results.runs, task)
     order = order_by_validation(results.runs, task, results.privileged)
     title = results.task_title(task)
@@ -106,6 +76,7 @@ def answer(results: Results, task: str) -> Part:
         *failure_warnings(results, task),
         *judge_warnings(results, task),
         *unreachable_verdict_warnings(results, task),
+        *_temperature_warnings(results, task),
         *effort_warnings(results, task),
         *edge_warnings(results, task),
         *cut_warnings(results, task),
@@ -116,124 +87,34 @@ def answer(results: Results, task: str) -> Part:
     if not order:
         without = "No contender finished a run."
         return Part(title, f"No verdict. {failed or without}", warnings, task=task)
-    sentences = (
-        judge_sentence(results, task),
-        _reward_sentence(results, task, rows, order),
-        _frontier_sentence(rows, order[0]),
-        usage_sentence(results, task, order),
-        best_of_n_sentence(results, task),
-        _regret_sentence(results, task, order),
-        *_privileged_sentences(results, rows),
-    )
     statement = f"{failed} {verdict_statement(results, task)}".strip()
-    return Part(title, statement, warnings, tuple(filter(None, sentences)), task=task)
+    paragraphs = (facts(results, task, order[0]), *other_verdicts(results, task))
+    return Part(title, statement, warnings, paragraphs, task=task)
 
 
-def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, order: list[str]) -> str:
-    best = order[0]
-    params = select_settings(results.runs, task)[best]
-    at = f" (at {setting(params)})" if params != "{}" else ""
-    late = lost_more_seeds(results.runs, task, results.privileged).intersection(order)
-    conditions = [] if task in results.judged else ["were not given it"]
-    conditions += ["lost the fewest seeds"] if late else []
-    conditions += ["finished"] if results.failed(task) else []
-    among = f" of the methods that {listed(conditions)}" if conditions else ""
-    text = (
-        f"On validation prompts, {best}{at} has the highest {results.reward_source(task)} "
-        f"reward{among}. On test prompts it reaches {_mean(rows, best, 'reward')}"
-    )
-    rewards = selected_rewards(results, task)
-    others = dict.fromkeys(other for other in ("sft", *order[1:2]) if other in order)
-    gains = [
-        _gain(
-            contrast(rewards, best, other),
-            "the SFT policy" if other == "sft" else f"the runner-up {other}",
-        )
-        for other in others
-        if other != best
+def _temperature_warnings(results: Results, task: str) -> list[str]:
+    """Warn where the SFT policy alone has more reward at another temperature."""
+    found = better_without_training(results, task)
+    if not found:
+        return []
+    at = "greedily" if found.temperature == 0 else f"at temperature {parameter(found.temperature)}"
+    there = ""
+    if found.reward_there > found.sft:
+        there = f" {found.best_there} reaches {number(found.reward_there)} there."
+    return [
+        f"Sampled {at}, sft alone reaches {number(found.sft)}: more than {found.best}, the best at "
+        f"temperature {parameter(found.compared_at)} ({number(found.reward)}).{there}"
     ]
-    return f"{text}: {listed(gains)}." if gains else f"{text}."
-
-
-def _gain(contrast: Contrast, other: str) -> str:
-    difference = contrast.difference
-    if not difference.n:
-        return f"not comparable with {other} on any seed"
-    side = "above" if difference.mean >= 0 else "below"
-    text = f"{number(abs(difference.mean))} {side} {other}"
-    if not math.isfinite(difference.half_width):
-        return f"{text} ({rests_on(contrast)}, so no interval)"
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    if difference.low < 0 < difference.high:
-        bounds = f"{number(difference.low)} to +{number(difference.high)}"
-    else:
-        bounds = f"{number(low)} to {number(high)}"
-    alone = ", for this one training" if difference.n == 1 else ""
-    return f"{text} (95% interval {bounds}, {rests_on(contrast)}{alone})"
-
-
-def _frontier_sentence(rows: pd.DataFrame, method: str) -> str:
-    """Say how far the method moved, and how much of the optimal gain there it has."""
-    if method == "sft":
-        return ""
-    efficiency, wins = _value(rows, method, "efficiency"), _value(rows, method, "win_rate_sft")
-    text = f"It moved {_mean(rows, method, 'kl')} nats from the SFT policy"
-    if math.isfinite(efficiency):
-        text += f" and has {percent(efficiency)} of the optimal gain at that KL"
-    else:
-        text += "; the optimal gain at that KL is not known"
-    if math.isfinite(wins):
-        text += f". It wins {percent(wins)} of comparisons with the SFT policy"
-    return f"{text}."
-
-
-def _privileged_sentences(results: Results, rows: pd.DataFrame) -> list[str]:
-    """Say what each method reaches that was given the gold reward."""
-    sentences = []
-    for method in (m for m in dict.fromkeys(rows["method"]) if m in results.privileged):
-        share = _value(rows, method, "efficiency")
-        optimal = f", {percent(share)} of the optimal gain there" if math.isfinite(share) else ""
-        sentences.append(
-            f"{method} is trained on the gold reward itself and is therefore not a contender: it "
-            f"reaches {_mean(rows, method, 'reward')} at {_mean(rows, method, 'kl')} nats{optimal}."
-        )
-    return sentences
-
-
-def _regret_sentence(results: Results, task: str, order: list[str]) -> str:
-    """Say what the regret is made of; of many methods, only the best two and privileged ones."""
-    regrets = selected_regrets(results, task)
-    if len(regrets) > MOST_REGRETS:
-        regrets = regrets[regrets.index.isin({*order[:2], *results.privileged})]
-    parts = [
-        f"of {method} is {number(regret['optimization_error'])} optimization error"
-        + ("" if method in results.privileged else _reward_model_regret(regret))
-        for method, regret in regrets.iterrows()
-    ]
-    return f"At the selected KL strengths, the regret {'; that '.join(parts)}." if parts else ""
-
-
-def _reward_model_regret(regret: pd.Series) -> str:
-    interaction = regret["interaction"]
-    sign = "minus" if interaction < 0 else "plus"
-    return (
-        f" plus {number(regret['reward_model_error'])} reward-model error {sign} "
-        f"{number(abs(interaction))} interaction"
-    )
 
 
 def _efficiency_warnings(rows: pd.DataFrame) -> list[str]:
     means = rows.groupby("method", sort=False)["efficiency"].mean()
+    above = means[means > EFFICIENCY_ALARM].sort_values(ascending=False)
+    if above.empty:
+        return []
+    named = [f"{method} ({percent(share)})" for method, share in above[:MOST_NAMES].items()]
+    named += [f"{len(above) - MOST_NAMES} more"] if len(above) > MOST_NAMES else []
     return [
-        f"{method} appears to have {percent(share)} of the optimal gain. No policy can have more "
-        "than 100%: the frontier is estimated too low there."
-        for method, share in means[means > EFFICIENCY_ALARM].items()
+        "More than the optimal gain is impossible: the frontier is estimated too low for "
+        f"{listed(named)}."
     ]
-
-
-def _value(rows: pd.DataFrame, method: str, column: str) -> float:
-    return complete_mean(rows.loc[rows["method"] == method, column])
-
-
-def _mean(rows: pd.DataFrame, method: str, column: str) -> str:
-    return number(_value(rows, method, column))

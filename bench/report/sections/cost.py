@@ -13,14 +13,14 @@ from bench.analysis.selection import selected_rewards, selected_rows
 from bench.analysis.statistics import Interval
 from bench.analysis.usage import (
     TOKENS_PER_SECOND,
-    RewardQueries,
+    responses_per_answer,
     reward_queries,
     selected_usage,
     training_amounts,
 )
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, Look, legend, looks, panels
-from bench.report.content.display import MISSING, count, metric_label, metric_value
+from bench.report.content.display import MISSING, Number, count, metric_label, metric_value
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "What training used at the selected setting, median over seeds. The stages that all methods "
-    "share (base model, SFT, feedback, reward model) are under What was run. A method that trains "
-    "nothing pays each time it answers (best-of-n samples n responses for each), which is not "
-    "counted here. Labels saved are the answers that the reward model gave in training, over all "
-    "settings, less the labels that it was trained on: asking the annotator instead would have "
-    "taken a label for each answer."
+    "What training used at the selected setting, median over seeds; what all methods share is "
+    "under What was run. Best-of-n trains nothing and pays when it answers: it samples n responses "
+    "for each answer."
 )
 TRAINED_ON = Column(
     "trained_on",
     "trained on",
     help="Episodes, which are sampled and rewarded, or training examples, repeats included.",
 )
+PER_ANSWER = Column(
+    "per_answer",
+    "responses per answer",
+    help="Responses that are sampled for one answer: n of best-of-n, 1 of any other method.",
+)
 SPEED = Column(TOKENS_PER_SECOND, "tokens per second", help="Training tokens per second.")
 SAVED = Column(
     "saved",
     "labels saved, all settings",
-    help="Answers of the reward model in training less the labels it was trained on, per seed.",
+    help="Answers of the reward model in training, over all settings of a seed, less the labels it "
+    "was trained on: what asking the annotator each time would have taken.",
 )
-MOST_SENTENCES = 4
 AXES = ("responses_sampled", "train_tokens", "train_seconds", "labels")
 LABELS = {metric.name: metric_label(metric) for metric in USAGE if metric.name in AXES}
-# Intervals at the same place are drawn next to each other, this many points apart.
-OFFSET_POINTS = 2.5
 # Usage that differs by more is drawn on a logarithmic axis.
 LINEAR_RATIO = 30
 
@@ -64,7 +64,6 @@ def cost_section(results: Results) -> Section:
         Part(
             results.task_title(task),
             task=task,
-            paragraphs=tuple(savings(results, task)),
             tables=(usage_table(results, task),),
         )
         for task in results.tasks
@@ -82,12 +81,16 @@ def usage_table(results: Results, task: str) -> Table:
         method: count(answers.saved) for method, answers in reward_queries(results, task).items()
     }
     trained_on = {
-        method: f"{count(training.amount)} {training.unit.removeprefix('training ')}"
+        method: Number(
+            f"{count(training.amount)} {training.unit.removeprefix('training ')}", training.amount
+        )
         for method, training in training_amounts(results, task).items()
     }
+    per_answer = responses_per_answer(results, task)
     rows = [
         {
             "method": results.marked(str(method)),
+            "per_answer": count(per_answer[str(method)]),
             "trained_on": trained_on.get(str(method), MISSING),
             **{metric.name: metric_value(metric, used[metric.name]) for metric in metrics},
             TOKENS_PER_SECOND: count(used[TOKENS_PER_SECOND]),
@@ -97,32 +100,8 @@ def usage_table(results: Results, task: str) -> Table:
     ]
     columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
     method = Column("method", "method", "text")
-    columns = [method, TRAINED_ON, *columns, SPEED, SAVED]
+    columns = [method, TRAINED_ON, *columns, SPEED, PER_ANSWER, SAVED]
     return Table.of(columns, [*rows, *failed_rows(results, task, columns)])
-
-
-def savings(results: Results, task: str) -> list[str]:
-    """Say for each method with a reward model how many labels that saved.
-
-    With many methods, nothing: the table has it for all.
-    """
-    queries = reward_queries(results, task)
-    if len(queries) > MOST_SENTENCES:
-        return []
-    return [_saving(method, answers) for method, answers in queries.items()]
-
-
-def _saving(method: str, answers: RewardQueries) -> str:
-    text = (
-        f"{method}: per seed, over all settings, its reward model answered {count(answers.calls)} "
-        f"times and was trained on {count(answers.labels)} labels"
-    )
-    if answers.saved < 0:
-        return (
-            f"{text}. Asking the annotator each time would have been cheaper, by "
-            f"{count(-answers.saved)} labels."
-        )
-    return f"{text}: {count(answers.saved)} labels saved."
 
 
 def cost_figure(results: Results) -> Figure | None:
@@ -142,14 +121,11 @@ def cost_figure(results: Results) -> Figure | None:
 
 def _scatter(row: list[Axes], results: Results, task: str, shown: dict[str, Look]) -> None:
     """Draw a task's gains against each kind of usage."""
-    from matplotlib.transforms import ScaledTranslation
-
     rows, gains = _gains(results, task)
     for ax, (name, label) in zip(row, _labels(), strict=True):
-        inches = ax.get_figure().dpi_scale_trans  # type: ignore[union-attr]
-        for i, (method, gain) in enumerate(gains.items()):
+        for method, gain in gains.items():
             look = shown[method]
-            offset = OFFSET_POINTS * (i - (len(shown) - 1) / 2) / 72
+            # Points at no cost lie on the axis, and are drawn whole.
             ax.errorbar(
                 rows.loc[rows["method"] == method, name].median(),
                 gain.mean,
@@ -158,7 +134,8 @@ def _scatter(row: list[Axes], results: Results, task: str, shown: dict[str, Look
                 color=look.color,
                 ms=6,
                 capsize=3,
-                transform=ax.transData + ScaledTranslation(offset, 0, inches),
+                clip_on=False,
+                zorder=3,
             )
         ax.axhline(0, color=ZERO_COLOR, lw=0.8)
         _scale_usage(ax, rows[name].dropna())
@@ -184,7 +161,6 @@ def _bars(results: Results, tasks: list[str]) -> Figure:
         row[0].axvline(0, color=ZERO_COLOR, lw=0.8)
         for ax, (name, label) in zip(row[1:], _labels(), strict=True):
             _scale_usage(ax, rows[name].dropna())
-            ax.set_xlim(left=0)
             ax.set(xlabel=label)
         for ax in row:
             ax.set_yticks(range(len(order)), [""] * len(order))
@@ -218,7 +194,7 @@ def half_width(interval: Interval) -> float:
 
 
 def _gain_limits(gains: list[Interval]) -> tuple[float, float]:
-    """Return limits that hold 0 and all intervals, since matplotlib ignores offset points."""
+    """Return limits that hold 0 and all intervals, with some room."""
     known = [gain for gain in gains if math.isfinite(gain.mean)]
     low = min(0.0, *(gain.mean - half_width(gain) for gain in known)) if known else 0.0
     high = max(0.0, *(gain.mean + half_width(gain) for gain in known)) if known else 0.0
@@ -234,10 +210,10 @@ def _scale_usage(ax: Axes, values: pd.Series) -> None:
     low, high = float(positive.min()), float(positive.max())
     if high / low > LINEAR_RATIO:
         ax.set_xscale("symlog", linthresh=low)
-        ax.set_xlim(-0.4 * low, 3 * high)
+        ax.set_xlim(0, 3 * high)
     else:
         ax.locator_params(axis="x", nbins=4)
-        ax.set_xlim(-0.1 * high, 1.15 * high)
+        ax.set_xlim(0, 1.15 * high)
     # The scales' own labels are formulas, or powers of ten in a corner.
     ax.xaxis.set_major_formatter(lambda value, _: _short(value))
 

@@ -10,6 +10,8 @@ import pandas as pd
 from bench.analysis.averages import mean_curve, seed_curves
 from bench.analysis.selection import ok_rows, select_settings
 from bench.report.charts.facets import FEW, facet_panels
+from bench.report.charts.frontier import KL_TICKS
+from bench.report.charts.plots import usual_limit
 from bench.report.charts.style import (
     BACKGROUND,
     OPTIMAL_COLOR,
@@ -20,21 +22,13 @@ from bench.report.charts.style import (
     looks,
 )
 from bench.report.content.display import count, number
-from bench.report.content.section import Chart, Column, Part, Section, Table
+from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INTRODUCTION = (
-    "No policy can lie above the optimal frontier of its seed (thin lines; the bold line is their "
-    "mean). The gap between a method and the frontier at the same KL is what a better method could "
-    "still gain. Small dots are seeds, large markers are the mean of a setting, lines join a "
-    "method's settings in order of KL strength, and rings mark the selected ones. The KL axis has "
-    "a square-root scale, on which the optimal gain starts as a straight line. Many methods are "
-    "split by what they learn from."
-)
 ESTIMATE_NOTE = (
     "Where not every response can be enumerated, the optimal frontier is estimated from samples of "
     "the SFT policy and, where that reaches further, of trained policies that moved far. It is "
@@ -44,7 +38,6 @@ ESTIMATE_NOTE = (
     "too few samples for any of it: raise frontier_samples in the experiment. Numbers are means "
     "over seeds."
 )
-KL_TICKS = (0.1, 0.25, 0.5, 1, 2, 4, 7, 10, 15, 25, 40, 60, 100, 150, 250, 400, 600, 1000)
 COLUMNS = (
     Column("task", "task", "text"),
     Column("kl", "drawn to KL (nats)"),
@@ -60,19 +53,12 @@ COLUMNS = (
 
 
 def frontier_section(results: Results) -> Section | None:
-    """Return the section; None where no run has a reward and a KL."""
-    figure = _figure(results)
-    if figure is None:
+    """Return the section; None where no task has a frontier."""
+    table = frontier_table(results)
+    if not table:
         return None
-    title = f"{results.reward_name.capitalize()} reward against KL"
-    alt = f"{title} for every method, below the optimal frontier"
-    return Section(
-        "frontier",
-        title,
-        INTRODUCTION,
-        charts=(Chart("frontier", alt, figure),),
-        parts=(Part(paragraphs=(ESTIMATE_NOTE,), tables=(frontier_table(results),)),),
-    )
+    part = Part(tables=(table,))
+    return Section("frontier", "The optimal frontier", ESTIMATE_NOTE, parts=(part,))
 
 
 def frontier_table(results: Results) -> Table:
@@ -96,7 +82,7 @@ def frontier_table(results: Results) -> Table:
     return Table.of(COLUMNS, rows)
 
 
-def _figure(results: Results) -> Figure | None:
+def frontier_figure(results: Results) -> Figure | None:
     """Draw every setting and seed below the optimal frontier, a panel for each task.
 
     With many methods a panel shows those of one kind, and the others behind them in gray.
@@ -140,14 +126,16 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
     rows, selected = _test_rows(results, task), select_settings(results.runs, task)
     frontier = results.frontier[results.frontier["task"] == task]
     known = bool(seed_curves(frontier, "kl", "reward"))
-    right = max(1.08 * rows["kl"].max(), 0.5)
-    heights = list(rows["reward"])
+    chosen = rows["params"] == rows["method"].map(selected)
+    right = max(usual_limit(rows["kl"], rows[chosen].groupby("method")["kl"].mean()), 0.5)
+    within = rows["kl"] <= right
+    heights = list(rows.loc[within, "reward"])
     if known:
         xs, ys = mean_curve(frontier, "kl", "reward")
         heights += ys[xs <= right].tolist()
     span = (max(heights) - min(heights)) or 1.0
     bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
-    _set_kl_axis(ax, right)
+    _set_kl_axis(ax, right, int((~within).sum()))
     ax.set(ylim=(bottom, top), ylabel=f"{results.reward_source(task)} reward")
     ax.grid(True)
     if known:
@@ -164,13 +152,14 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
             ax.plot(means["kl"], means["reward"], **background, lw=1)
 
 
-def _set_kl_axis(ax: Axes, right: float) -> None:
+def _set_kl_axis(ax: Axes, right: float, beyond: int) -> None:
     """Scale the axis by the square root of the KL, so that one large KL leaves room for others."""
     ax.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), np.square))
     ax.set_xlim(-0.001 * right, right)
     ticks = [tick for tick in KL_TICKS if 0.02 * right <= tick <= right]
     ax.set_xticks([0, *ticks], labels=["0", *(f"{tick:g}" for tick in ticks)])
-    ax.set_xlabel("KL to the SFT policy (nats), on a square-root scale")
+    further = f"\n({beyond} run{'' if beyond == 1 else 's'} further right)" if beyond else ""
+    ax.set_xlabel(f"KL to the SFT policy (nats), on a square-root scale{further}")
 
 
 def _draw_method(ax: Axes, means: pd.DataFrame, look: Look, selected: str | None) -> None:

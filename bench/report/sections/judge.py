@@ -12,11 +12,11 @@ from bench.analysis.agreement import (
     stage_agreement,
 )
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import selected_rows, table_order
 from bench.report.content.display import MISSING, count, listed, number, percent, tokens
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 from bench.results.schema import CHOSEN
 
 CHANCE = 0.5
@@ -144,19 +144,22 @@ def judge_warnings(results: Results, task: str) -> list[str]:
     """Warn of a judge that has the reward model's weights, or is not shown to be right."""
     if task not in results.judged:
         return []
-    warning, shared = weights_warning(results, task), shared_errors(results, task)
-    if warning and shared and shared.judge_wrong:
-        warning += f" {_wrong_together(shared)}"
-    warnings = [warning] if warning else []
+    warnings, shared = [], shared_errors(results, task)
+    if weights_warning(results, task):
+        then = (
+            "where it is wrong, the reward model is wrong too in "
+            f"{percent(shared.wrong_with_judge)} of pairs"
+            if shared and shared.judge_wrong
+            else "a response that fools one may fool the other"
+        )
+        warnings.append(f"The judge shares the reward model's weights: {then}.")
     agreement = stage_agreement(results, task, "judge")
-    if agreement.low > CHANCE:
-        return warnings
-    return [
-        *warnings,
-        f"The judge is not shown to be better than chance: it agrees with people on "
-        f"{shown(agreement)} of {count(agreement.preferences)} preferences. Do not rank methods by "
-        "it; more preferences or a larger judge may help.",
-    ]
+    if not agreement.low > CHANCE:
+        warnings.append(
+            "The judge is not shown to be better than chance: it agrees with people on "
+            f"{shown(agreement)} of {count(agreement.preferences)} preferences."
+        )
+    return warnings
 
 
 def agreement_table(results: Results) -> Table:
@@ -189,7 +192,8 @@ def chosen_table(results: Results, task: str) -> Table:
     """Return how the selected settings do against the responses that people chose."""
     rows = selected_rows(results.runs, task)
     head_to_head, lines = head_to_head_of(results, task), []
-    for method in method_order(rows):
+    known = set(rows["method"])
+    for method in (m for m in table_order(results, task) if m in known):
         seeds = rows[rows["method"] == method]
         comparisons = head_to_head[
             (head_to_head["method"] == method) & (head_to_head["opponent"] == CHOSEN)

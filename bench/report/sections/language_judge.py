@@ -58,7 +58,7 @@ def language_judge_table(results: Results, task: str) -> Table:
             "failed": count(seeds["failed"].sum()),
             "first_preferred": percent(seeds["first_preferred"].mean()),
             "consistent": percent(seeds["consistent"].mean()),
-            "seeds": str(seeds["seed"].nunique()),
+            "seeds": count(seeds["seed"].nunique()),
         }
         for (judge, method, opponent), seeds in groups
     ]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.analysis.averages import mean_curve
-from bench.analysis.selection import of_selected, selected_rows
+from bench.analysis.selection import of_selected, selected_rows, table_order
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import INK, ZERO_COLOR, looks
 from bench.report.content.display import metric_label, number
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Section, Table
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 from bench.results.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def likelihood_table(results: Results, task: str) -> Table:
             **{side: number(changes[method][side]) for side in SIDES},
             "margin": number(changes[method][CHOSEN.name] - changes[method][REJECTED.name]),
         }
-        for method in method_order(means.reset_index())
+        for method in table_order(results, task)
+        if method in changes
     ]
     return Table.of(COLUMNS, [*lines, *failed_rows(results, task, COLUMNS)] if lines else [])
 

@@ -14,6 +14,7 @@ from bench.analysis.selection import (
     select_settings,
     selected_rewards,
     selected_rows,
+    table_order,
 )
 from bench.analysis.statistics import crossed_interval, mean_interval
 from bench.report.content.display import (
@@ -29,18 +30,19 @@ from bench.report.content.display import (
 from bench.report.content.section import Column, Part, Section, Table
 from bench.report.sections.contrasts import prompts_note
 from bench.results.columns import Metric
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 from bench.results.metrics import shown_in
 
 INTRODUCTION = (
-    "Every method at the setting selected on validation prompts; all numbers are from test "
-    "prompts, means over seeds. ± is half the width of the 95% t-interval; brackets hold the 95% "
-    "t-interval of the paired difference."
+    "Every method at the setting selected on validation prompts: means over seeds on test prompts, "
+    "with 95% intervals."
 )
 METHOD = Column("method", "method", "text")
 SETTING = Column("setting", "setting", "text")
 GAIN = Column(
-    "gain", "gain over SFT", help="Difference in reward from the SFT policy, paired by seed."
+    "gain",
+    "gain over SFT",
+    help="Difference in reward from the SFT policy, paired by seed, with its 95% interval.",
 )
 SEEDS = Column("seeds", "seeds", help="Finished out of started.")
 
@@ -68,7 +70,7 @@ def main_table(results: Results, task: str) -> Table:
     rows, settings = selected_rows(runs, task), select_settings(runs, task)
     rewards = selected_rewards(results, task)
     metrics, lines = shown_in("main"), []
-    for method in method_order(runs[runs["task"] == task]):
+    for method in table_order(results, task):
         own_rows = rows[rows["method"] == method]
         params = settings.get(method)
         gain = contrast(rewards, method, "sft").difference

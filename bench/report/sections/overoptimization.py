@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.overoptimization import SMALLEST, Form, Turn, fits, gains, turning_kl, turns
-from bench.report.charts.style import INK, ZERO_COLOR, looks, panels
-from bench.report.content.display import MISSING, number
+from bench.analysis.overoptimization import (
+    BETTER_THAN_STRAIGHT,
+    GOOD_FIT,
+    SMALLEST,
+    Form,
+    Turn,
+    fits,
+    gains,
+    reach,
+    turn_of,
+    turns,
+)
+from bench.analysis.statistics import Interval
+from bench.report.charts.style import INK, SOFT, ZERO_COLOR, looks, panels
+from bench.report.content.display import MISSING, Number, count, number, signed
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -19,31 +31,39 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "The further a policy optimizes a learned reward, the more it exploits its errors: the proxy "
-    "reward keeps rising while the {source} reward turns down. Points are final policies and "
-    "checkpoints of all settings and seeds (checkpoints are taken at the squares of equal parts of "
-    "training), as gains over the SFT policy of the seed, against d = √KL. Both forms of Gao et "
-    "al. (2022), d (a - b d) and d (a - b log d), are fitted to each method's {source} reward. The "
-    "better fit is solid; it gives the KL at which the reward turns, if that is within the range "
-    "of the points."
+    "A policy that optimizes a learned reward too far exploits its errors: the proxy reward rises "
+    "while the {source} reward turns down. A turn is shown only where the fit is good, points lie "
+    "beyond it, and the proxy rises from there on."
 )
 NOTE = (
-    "Changes from the turn to the furthest point are those of the fits; errors are root mean "
-    "squares."
-)
-PRIVILEGED_NOTE = (
-    "Methods that were given the gold reward show what happens without the errors of a reward "
-    "model."
+    "Fits are those of Gao et al. (2022) to all checkpoints and final policies, as gains over the "
+    "seed's SFT policy against d = √KL."
 )
 FORMS: dict[Form, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 MOST_COLUMNS = 6
 PROXY_COLOR = "#8a94a3"
+GOOD = (
+    f"Root mean square. A fit is good with at most {GOOD_FIT:.0%} of the range of the middle 90% "
+    f"of gains, and at most {BETTER_THAN_STRAIGHT:.0%} of the error of a straight rise."
+)
+FIT_COLUMNS = (
+    Column("method", "method", "text"),
+    Column("form", "form", "text"),
+    Column("a", "a", help="How steeply the gain rises."),
+    Column("b", "b", help="How much it bends down."),
+    Column("error", "fit error", help="Root mean square."),
+)
 
 
 def overoptimization_section(results: Results) -> Section | None:
     """Return the section; None where no method has enough points for a fit."""
     parts = [
-        Part(results.task_title(t), task=t, tables=(turning_table(results, t),)) for t in results.tasks
+        Part(
+            results.task_title(task),
+            task=task,
+            tables=(turning_table(results, task), fit_table(results, task)),
+        )
+        for task in results.tasks
     ]
     if not any(parts):
         return None
@@ -56,7 +76,7 @@ def overoptimization_section(results: Results) -> Section | None:
         INTRODUCTION.format(source=source),
         charts=(Chart("overoptimization", alt, figure),) if figure else (),
         parts=tuple(parts),
-        notes=(f"{NOTE} {PRIVILEGED_NOTE}" if results.privileged else NOTE,),
+        notes=(NOTE,),
     )
 
 
@@ -65,38 +85,61 @@ def turning_table(results: Results, task: str) -> Table:
     source = results.reward_source(task)
     columns = (
         Column("method", "method", "text"),
-        Column("kl", f"{source} turns at KL"),
-        Column("reward_change", f"{source}, turn to furthest"),
-        Column("proxy_change", "proxy, turn to furthest"),
-        Column("furthest_kl", "furthest KL"),
-        Column("form", "better form", "text"),
-        Column("a", "a"),
-        Column("b", "b"),
-        Column("error", "fit error"),
-        Column("other_error", "fit error of the other form"),
+        Column("kl", f"{source} turns at KL", help="Where the better fit is highest (nats)."),
+        Column("beyond", "points beyond", help="Checkpoints and final policies beyond the turn."),
+        Column(
+            "reward_change",
+            f"{source}, turn to furthest",
+            help="Change of the fit from the turn to the furthest KL.",
+        ),
+        Column(
+            "proxy_change",
+            "proxy, turn to furthest",
+            help="Change of the proxy's fit from the turn to the furthest KL.",
+        ),
+        Column("furthest_kl", "furthest KL", help="Of any point that is no outlier (nats)."),
+        Column("error", "fit error", help=GOOD),
     )
     return Table.of(columns, [_row(results, turn) for turn in turns(results, task)])
 
 
 def _row(results: Results, turn: Turn) -> dict[str, str]:
-    best, *others = turn.fits
-    furthest = number(turn.furthest_kl)
+    furthest, known = number(turn.furthest_kl), math.isfinite(turn.kl)
+    if not known:
+        kl = Number(f"not up to {furthest}", turn.furthest_kl)
+    elif turn.why_not:
+        kl = Number(f"no turn shown: {turn.why_not}", math.nan)
+    else:
+        kl = number(turn.kl)
     return {
         "method": results.marked(turn.method),
-        "kl": f"not up to {furthest}" if math.isinf(turn.kl) else number(turn.kl),
+        "kl": kl,
+        "beyond": count(turn.beyond) if known else MISSING,
         "reward_change": _signed(turn.reward_change),
         "proxy_change": _signed(turn.proxy_change),
         "furthest_kl": furthest,
-        "form": f"{best.form}: {FORMS[best.form]}",
-        "a": number(best.a),
-        "b": number(best.b),
-        "error": number(best.error),
-        "other_error": number(others[0].error) if others else MISSING,
+        "error": number(turn.fits[0].error),
     }
 
 
-def _signed(change: float) -> str:
-    return f"{change:+.2f}" if math.isfinite(change) else MISSING
+def _signed(change: float) -> Number:
+    return signed(Interval(change, math.nan, math.nan, 1))
+
+
+def fit_table(results: Results, task: str) -> Table:
+    """Return both fits of each method, the better one first."""
+    rows = tuple(
+        {
+            "method": results.marked(turn.method),
+            "form": f"{fit.form}: {FORMS[fit.form]}",
+            "a": number(fit.a),
+            "b": number(fit.b),
+            "error": number(fit.error),
+        }
+        for turn in turns(results, task)
+        for fit in turn.fits
+    )
+    return Table(FIT_COLUMNS, rows, folded=True)
 
 
 def _figure(results: Results) -> Figure | None:
@@ -117,8 +160,9 @@ def _figure(results: Results) -> Figure | None:
         for ax in flat[len(methods) :]:
             ax.set_visible(False)
         for ax, method in zip(flat, methods, strict=False):
-            _draw_panel(ax, results, own_points[own_points["method"] == method], method)
+            shown = own_points[own_points["method"] == method]
             ax.set(ylim=_range(own_points), xlabel="d = √KL", ylabel="gain over SFT")
+            _draw_panel(ax, results, shown, method)
             between = ": " if lines == 1 else "\n"
             ax.set_title(f"{results.task_title(task)}{between}{method}", fontsize=10.5)
             ax.grid(True)
@@ -142,8 +186,9 @@ def _legend(figure: Figure, source: str, columns: int) -> None:
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:
-    """Return bounds that hold the gains of every method, except a few outliers."""
-    gained = points.groupby("method")[["reward", "proxy"]]
+    """Return bounds that hold the gains of every method, outliers aside."""
+    furthest = points.groupby("method")["d"].transform(lambda d: reach(d.to_numpy()))
+    gained = points[points["d"] <= furthest].groupby("method")[["reward", "proxy"]]
     low = float(np.nanmin(gained.quantile(0.005)))
     high = float(np.nanmax(gained.quantile(0.995)))
     return min(0.0, low) - 0.1 * (high - low), high + 0.15 * (high - low)
@@ -159,23 +204,43 @@ def _draw_panel(ax: Axes, results: Results, points: pd.DataFrame, method: str) -
     for final, size, alpha in ((False, 3.0, 0.35), (True, 5.0, 0.8)):
         dots = points[points["final"] == final]
         ax.plot(dots["d"], dots["reward"], "o", color=color, ms=size, alpha=alpha, mew=0)
-    grid = np.linspace(SMALLEST, float(points["d"].max()), 200)
+    end = reach(points["d"].to_numpy())
+    ax.set_xlim(-0.04 * end, 1.06 * end)
+    grid = np.linspace(SMALLEST, end, 200)
     for fit in fits(points, "proxy")[:1]:
         ax.plot(grid, fit.gain(grid), color=PROXY_COLOR, lw=1.4, ls="--")
     for fit, style, width in zip(fits(points), ("-", ":"), (2.0, 1.2), strict=False):
         ax.plot(grid, fit.gain(grid), color=color, ls=style, lw=width)
-    _draw_turn(ax, points, color)
+    _note_points_beyond(ax, points)
+    turn = turn_of(method, points)
+    if turn and not turn.why_not:
+        _draw_turn(ax, turn, color)
 
 
-def _draw_turn(ax: Axes, points: pd.DataFrame, color: str) -> None:
-    kl = turning_kl(points)
-    if not math.isfinite(kl):
-        return
-    ax.axvline(kl**0.5, color=color, lw=1, ls="-.")
-    late = kl**0.5 > 0.6 * points["d"].max()
+def _note_points_beyond(ax: Axes, points: pd.DataFrame) -> None:
+    """Say how many points lie outside the axes: an outlier must not set the scale of a chart."""
+    (_, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    outside = points["d"] > right
+    outside |= (points["reward"] < low) | (points["reward"] > high)
+    if beyond := int(outside.sum()):
+        ax.annotate(
+            f"{beyond} point{'' if beyond == 1 else 's'} beyond",
+            (0.99, 0.98),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            fontsize=8,
+            color=SOFT,
+        )
+
+
+def _draw_turn(ax: Axes, turn: Turn, color: str) -> None:
+    place = turn.kl**0.5
+    ax.axvline(place, color=color, lw=1, ls="-.")
+    late = turn.kl > 0.36 * turn.furthest_kl
     ax.annotate(
-        f"turns at\nKL {kl:.1f}",
-        (kl**0.5, 0.02),
+        f"turns at\nKL {turn.kl:.1f}",
+        (place, 0.02),
         xycoords=("data", "axes fraction"),
         xytext=(-4 if late else 4, 0),
         textcoords="offset points",

@@ -22,7 +22,7 @@ from bench.analysis.ranking import (
 from bench.analysis.selection import seeds_lost
 from bench.analysis.statistics import Interval
 from bench.report.charts.style import BACKGROUND, INK, SOFT, ZERO_COLOR, looks, panels
-from bench.report.content.display import MISSING, number, percent
+from bench.report.content.display import MISSING, Number, count, number, percent
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -34,24 +34,17 @@ if TYPE_CHECKING:
 
 METHODS_TO_DRAW = 3
 INTRODUCTION = (
-    "In each pipeline (a task at a seed), the methods are ranked by reward on test prompts at "
-    "their selected settings; they are ordered by mean rank, with every task weighted equally. "
-    "Intervals, and how often a method has "
-    "the best mean rank, come from resampling the seeds of each task; with few seeds they are too "
-    "narrow, and with one seed on any task there are none. A rank does not say how far apart two "
-    "methods are. This is a summary, not a verdict: only declared contrasts have verdicts. "
-    "No rank goes to privileged methods, to methods that were not run on every task, and to those "
-    "that failed in a pipeline at their selected setting."
-)
-GAIN_NOTE = (
-    "The normalized gain is the gain over SFT as a share of the largest gain on the optimal "
-    "frontier of that task and seed, as the interquartile mean over all runs; tasks without a "
-    "frontier are left out. Brackets hold 95% bootstrap intervals over the seeds of each task. "
-    "The column pipelines shows how many the method finished, out of all."
+    "Methods by mean rank: ranked by reward on test prompts in each pipeline (a task at a seed). "
+    "A summary, not a verdict: ranks say nothing about distances, and intervals over few seeds are "
+    "too narrow. Privileged methods and those that lost a seed take no rank."
 )
 PROMPTS_NOTE = (
-    "Where all seeds share a sample of prompts, the prompts are resampled too for mean ranks; the "
-    "intervals of normalized gains and of probabilities of improvement are for these prompts."
+    "Mean ranks are for other prompts too where seeds share a sample of them; the other columns "
+    "are for these prompts."
+)
+GAIN_HELP = (
+    "Gain over SFT as a share of the largest gain on the optimal frontier of that task and seed: "
+    "interquartile mean over all runs, with its 95% bootstrap interval over seeds."
 )
 CONTRAST_COLUMNS = (
     Column("contrast", "contrast", "text"),
@@ -75,7 +68,7 @@ def ranking_section(results: Results) -> Section | None:
             Part(tables=(table,)),
             Part("All tasks together: declared contrasts", tables=(contrasts_over_tasks(results),)),
         ),
-        notes=(GAIN_NOTE, *([PROMPTS_NOTE] if _any_sampled_prompts(results) else [])),
+        notes=(PROMPTS_NOTE,) if _any_sampled_prompts(results) else (),
     )
 
 
@@ -96,11 +89,19 @@ def ranking_table(results: Results) -> Table:
     columns = (
         Column("rank", "rank"),
         Column("method", "method", "text"),
-        Column("mean_rank", "mean rank"),
-        Column("best", "probability of being best"),
+        Column("mean_rank", "mean rank", help="With its 95% bootstrap interval over seeds."),
+        Column(
+            "best",
+            "probability of being best",
+            help="How often it has the best mean rank when seeds are resampled.",
+        ),
         *(Column(f"on {task}", f"mean rank on {task}") for task in by_task),
-        Column("gain", "normalized gain (IQM)"),
-        Column("improvement", "probability of improvement over SFT"),
+        Column("gain", "normalized gain (IQM)", help=GAIN_HELP),
+        Column(
+            "improvement",
+            "probability of improvement over SFT",
+            help="How often one of its seeds beats one of SFT, mean over tasks.",
+        ),
         Column("pipelines", "pipelines", help="Finished out of all."),
     )
     if len(ranked) < 2:
@@ -108,7 +109,7 @@ def ranking_table(results: Results) -> Table:
     gains = normalized_gains(results)
     rows = [
         {
-            "rank": str(place),
+            "rank": count(place),
             "mean_rank": _with_interval(method.mean_rank, lambda rank: number(rank, 1)),
             "best": percent(method.best),
             **{f"on {task}": number(method.by_task[task], 1) for task in by_task},
@@ -159,10 +160,11 @@ def _gain_cells(results: Results, gains: Gains, method: str) -> dict[str, str]:
     }
 
 
-def _with_interval(interval: Interval, show: Callable[[float], str]) -> str:
+def _with_interval(interval: Interval, show: Callable[[float], Number]) -> Number:
     if not math.isfinite(interval.half_width):
         return show(interval.mean)
-    return f"{show(interval.mean)} [{show(interval.low)}, {show(interval.high)}]"
+    text = f"{show(interval.mean)} [{show(interval.low)}, {show(interval.high)}]"
+    return Number(text, interval.mean, interval.low, interval.high)
 
 
 def _figure(results: Results) -> Figure | None:

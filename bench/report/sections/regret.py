@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.analysis.regret import PARTS, regrets, selected_regrets
+from bench.analysis.regret import PARTS, StrengthRegret, regrets, selected_regrets
 from bench.analysis.selection import select_settings
 from bench.report.charts.facets import FEW
 from bench.report.charts.style import ZERO_COLOR, panels
-from bench.report.content.display import number, percent, setting
+from bench.report.content.display import count, number, parameter, percent, setting
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -19,59 +19,65 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "A method with a KL strength maximizes J = E[reward] - strength · KL. Its regret is the best J "
-    "at that strength minus the J of its policy, both with the gold reward. It is the sum of three "
-    "parts. The optimization error is how far the policy is from the optimum of the reward model. "
-    "The reward-model error is how far that optimum is from the optimum of the gold reward. The "
-    "interaction is what the two errors add to each other: it is negative where stopping short "
-    "saves the policy from errors of the reward model. DPO trains no reward model; the shared one "
-    "stands in for what its pairs imply."
-)
-SHARE_NOTE = (
-    "The share of the optimum is (J - J of SFT) / (best J - J of SFT): 100% is the best possible "
-    "policy, and below 0% is worse than not training. Regret is exact where every response is "
-    "enumerated. Elsewhere it is estimated from samples of the SFT policy, and left out where an "
-    "optimum is too far from it for that."
+    "How far each policy is from the best reward - KL strength x KL that is possible at its KL "
+    "strength, and which error that comes from. Estimated from samples of the SFT policy where "
+    "responses cannot be enumerated."
 )
 LABELS = {name: name.replace("_", " ").replace("reward model", "reward-model") for name in PARTS}
 # Dark to light, so that they differ in print without color too.
 COLORS = ("#1f4e79", "#d9822b", "#c9ced6")
+HELP = {
+    "optimization_error": "How far the policy is from the optimum of the reward model. DPO trains "
+    "none: the shared one stands in for what its labels imply.",
+    "reward_model_error": "How far the reward model's optimum is from that of the gold reward.",
+    "interaction": "What the two errors add to each other: below 0 where stopping short saves the "
+    "policy from errors of the reward model.",
+}
 COLUMNS = (
     Column("method", "method", "text"),
     Column("strength", "KL strength"),
-    Column("share", "share of the optimum"),
+    Column(
+        "share",
+        "share of the optimum",
+        help="(J - J of SFT) / (best J - J of SFT), with J = reward - KL strength x KL.",
+    ),
     Column("worst_share", "worst seed", help="Share of the optimum of the worst seed."),
-    Column("regret", "regret"),
-    *(Column(name, label) for name, label in LABELS.items()),
+    Column("regret", "regret", help="Best J less the policy's; the sum of the three parts."),
+    *(Column(name, label, help=HELP[name]) for name, label in LABELS.items()),
     Column("seeds", "seeds"),
 )
 
 
 def regret_section(results: Results) -> Section | None:
     """Return the section; None where no regret is known."""
-    parts = [Part(results.task_title(t), task=t, tables=(regret_table(results, t),)) for t in results.tasks]
+    parts = [
+        Part(results.task_title(task), task=task, tables=regret_tables(results, task))
+        for task in results.tasks
+    ]
     if not any(parts):
         return None
     figure = _figure(results)
     charts = (Chart("regret", "Regret of every method by its parts", figure),) if figure else ()
-    return Section("regret", "Regret", INTRODUCTION, charts, tuple(parts), (SHARE_NOTE,))
+    return Section("regret", "Regret", INTRODUCTION, charts, tuple(parts))
 
 
-def regret_table(results: Results, task: str) -> Table:
-    """Return the regret of each method and KL strength."""
-    rows = [
-        {
-            "method": results.marked(regret.method),
-            "strength": f"{regret.strength:g}",
-            "share": percent(regret.share),
-            "worst_share": percent(regret.worst_share),
-            "regret": number(regret.regret),
-            **{name: number(value) for name, value in regret.parts.items()},
-            "seeds": str(regret.seeds),
-        }
-        for regret in regrets(results, task)
-    ]
-    return Table.of(COLUMNS, rows)
+def regret_tables(results: Results, task: str) -> tuple[Table, Table]:
+    """Return the regret of the selected settings, and folded that of every KL strength."""
+    selected = tuple(_row(results, regret) for regret in regrets(results, task, selected=True))
+    every = tuple(_row(results, regret) for regret in regrets(results, task))
+    return Table.of(COLUMNS, selected), Table(COLUMNS, every, folded=True)
+
+
+def _row(results: Results, regret: StrengthRegret) -> dict[str, str]:
+    return {
+        "method": results.marked(regret.method),
+        "strength": parameter(regret.strength),
+        "share": percent(regret.share),
+        "worst_share": percent(regret.worst_share),
+        "regret": number(regret.regret),
+        **{name: number(value) for name, value in regret.parts.items()},
+        "seeds": count(regret.seeds),
+    }
 
 
 def _figure(results: Results) -> Figure | None:
@@ -111,7 +117,7 @@ def _draw_bars(ax: Axes, parts: pd.DataFrame, names: list[str]) -> None:
             ends[i] += value
     for i, total in enumerate(parts.sum(axis=1)):
         ax.annotate(
-            f"{total:.2f}",
+            number(total),
             (right[i], i),
             xytext=(5, 0),
             textcoords="offset points",

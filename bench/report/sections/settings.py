@@ -8,31 +8,32 @@ import pandas as pd
 
 from bench.analysis.averages import complete_mean
 from bench.analysis.effort import BUDGETS, best_of_k_gains, efforts, settings_tried
-from bench.analysis.selection import edges, ok_rows, seed_counts, select_settings
+from bench.analysis.selection import (
+    edges,
+    ok_rows,
+    seed_counts,
+    select_settings,
+    table_order,
+)
 from bench.analysis.statistics import mean_interval
 from bench.report.charts.facets import Panel, facet_panels
 from bench.report.charts.style import ZERO_COLOR, looks
 from bench.report.content.display import MISSING, count, number, percent, setting
 from bench.report.content.section import Chart, Column, Part, Section, Table
 from bench.report.sections.cost import half_width
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "Every setting counts, including those that lost. More settings mean more chances: compare "
-    "methods only where they had the same number. The chart shows the gain over SFT on test "
-    "prompts to expect if only that many settings had been tried and the best of them selected on "
-    "validation prompts: the mean over seeds with its 95% t-interval."
+    "Gain over SFT on test prompts to expect if only so many settings had been tried, the best of "
+    "them selected on validation prompts. More settings mean more chances: compare methods at the "
+    "same number."
 )
-EFFORT = (
-    "The first table of each task sums up all settings of a method. The area under its frontier "
-    "(the best reward within each KL budget, the SFT policy's where no setting is within it) is a "
-    "share of the area under the optimal frontier. The reward at a KL budget is that of the "
-    "setting that validation prompts would select among those within it. Best of k is the test "
-    "reward to expect if only k of the settings had been tried and the best of them selected on "
-    "validation prompts. Collapsed runs failed, or ended below the SFT policy they started from."
+AREA = (
+    "Area under the best reward within each KL budget, as a share of the area under the optimal "
+    "frontier; above the SFT policy's reward."
 )
 SELECTED, ON_EDGE = "●", "● edge"
 METHOD = Column("method", "method", "text")
@@ -65,8 +66,7 @@ def settings_section(results: Results) -> Section:
     figure = effort_figure(results)
     alt = "Expected gain against the number of settings tried"
     charts = (Chart("effort", alt, figure),) if figure else ()
-    parts = [Part(paragraphs=(EFFORT,)), *parts, failed]
-    return Section("settings", "All settings tried", INTRODUCTION, charts, tuple(parts))
+    return Section("settings", "All settings tried", INTRODUCTION, charts, (*parts, failed))
 
 
 def _tried_sentence(results: Results, task: str) -> str:
@@ -76,14 +76,30 @@ def _tried_sentence(results: Results, task: str) -> str:
 
 def effort_table(results: Results, task: str) -> Table:
     """Return what the settings of each method but SFT are worth together."""
+    order = table_order(results, task)
     methods = efforts(results.runs, results.frontier, task)
+    methods.sort(key=lambda method: order.index(method.method))
     most = max((len(method.best_of) for method in methods), default=0)
     columns = [
         METHOD,
-        Column("area", "area under the frontier"),
-        *(Column(_within(budget), f"reward at KL ≤ {budget:g}") for budget in BUDGETS),
-        *(Column(_best_of(k), f"best of {k}") for k in range(1, most + 1)),
-        Column("collapsed", "collapsed", help="Out of all runs that were started."),
+        Column("area", "area under the frontier", help=AREA),
+        *(
+            Column(
+                _within(budget),
+                f"reward at KL ≤ {budget:g}",
+                help="Of the setting that validation prompts would select within that KL.",
+            )
+            for budget in BUDGETS
+        ),
+        *(
+            Column(_best_of(k), f"best of {k}", help="Test reward to expect after so many tries.")
+            for k in range(1, most + 1)
+        ),
+        Column(
+            "collapsed",
+            "collapsed",
+            help="Runs that failed or ended below the SFT policy, out of all that were started.",
+        ),
     ]
     rows = [
         {
@@ -98,7 +114,7 @@ def effort_table(results: Results, task: str) -> Table:
         }
         for method in methods
     ]
-    return Table.of(columns, rows)
+    return Table(tuple(columns), tuple(rows), folded=True)
 
 
 def _within(budget: float) -> str:
@@ -116,7 +132,7 @@ def settings_table(results: Results, task: str) -> Table:
     tried = runs.drop_duplicates(["method", "params"]).sort_values("strength")
     on_edge = {edge.method for edge in edges(results.runs, task)}
     rows = []
-    for method in method_order(runs):
+    for method in table_order(results, task):
         for params in tried.loc[tried["method"] == method, "params"]:
             is_selected = selected.get(method) == params
             mine = (finished["method"] == method) & (finished["params"] == params)
@@ -131,7 +147,8 @@ def settings_table(results: Results, task: str) -> Table:
                     "seeds": f"{done}/{started}",
                 }
             )
-    return Table.of(_setting_columns(results.reward_source(task)), rows)
+    columns = _setting_columns(results.reward_source(task))
+    return Table(tuple(columns), tuple(rows), folded=True)
 
 
 def _setting_columns(source: str) -> list[Column]:

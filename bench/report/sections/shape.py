@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bench.analysis.averages import complete_mean
-from bench.analysis.selection import of_selected, selected_rows
+from bench.analysis.selection import of_selected, selected_rows, table_order
 from bench.report.content.display import number, percent, tokens
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
-from bench.results.loading import Results, method_order
+from bench.results.loading import Results
 
 INTRODUCTION = (
     "Mean length of the responses, and the length that the reward's own optimum has at the "
@@ -47,7 +47,8 @@ def shape_table(results: Results, task: str) -> Table:
     if optima.empty:
         return Table.of(COLUMNS, [])
     rows, lines = selected_rows(results.runs, task), []
-    for method in method_order(rows):
+    known = set(rows["method"])
+    for method in (m for m in table_order(results, task) if m in known):
         policies, optimum = rows[rows["method"] == method], optima[optima["method"] == method]
         lines.append(
             {

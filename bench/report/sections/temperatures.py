@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.analysis.selection import of_selected
-from bench.report.content.display import number, percent
+from bench.analysis.selection import of_selected, table_order
+from bench.report.content.display import number, parameter, percent
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
@@ -17,7 +17,8 @@ INTRODUCTION = (
 def temperatures_section(results: Results) -> Section | None:
     """Return the section; None where the experiment asked for no other temperature."""
     parts = [
-        Part(results.task_title(t), task=t, tables=(temperature_table(results, t),)) for t in results.tasks
+        Part(results.task_title(t), task=t, tables=(temperature_table(results, t),))
+        for t in results.tasks
     ]
     section = Section("temperatures", "Other temperatures", INTRODUCTION, parts=tuple(parts))
     return section or None
@@ -34,11 +35,13 @@ def temperature_table(results: Results, task: str) -> Table:
     )
     lines = [
         {
-            "method": results.marked(str(method)),
-            "temperature": f"{temperature:g}",
+            "method": results.marked(method),
+            "temperature": parameter(temperature),
             "reward": number(group["reward"].mean()),
             "win_rate": percent(group["win_rate_sft"].mean()),
         }
-        for (temperature, method), group in rows.groupby(["temperature", "method"], sort=False)
+        for temperature, at_temperature in rows.groupby("temperature", sort=False)
+        for method in table_order(results, task)
+        if len(group := at_temperature[at_temperature["method"] == method])
     ]
     return Table.of(columns, [*lines, *failed_rows(results, task, columns)] if lines else [])

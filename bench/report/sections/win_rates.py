@@ -56,7 +56,8 @@ def win_rates_section(results: Results) -> Section | None:
         return None
     alt = "Win rates of every method against every other"
     rates = [
-        Part(results.task_title(t), task=t, tables=(win_rate_table(results, t),)) for t in results.tasks
+        Part(results.task_title(t), task=t, tables=(win_rate_table(results, t),))
+        for t in results.tasks
     ]
     scales = [part for part in (_strength_part(results, task) for task in results.tasks) if part]
     return Section(

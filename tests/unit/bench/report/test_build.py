@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -18,10 +20,10 @@ from helpers.synthetic_judges import add_calibration, add_judges
 
 from bench.errors import UserError
 from bench.report import build as build_module
-from bench.report.build import build_report, make_sections
-from bench.report.content.section import Section
-from bench.report.render import markdown_text, render_markdown
-from bench.report.sections import SECTIONS
+from bench.report.build import build_report, make_tabs
+from bench.report.content.section import Section, Tab
+from bench.report.markdown import render_markdown
+from bench.report.sections import SECTIONS, TABS
 from bench.results.loading import Results, load_results
 
 FIGURES = (
@@ -63,16 +65,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Section]
     folder = write_folder(tmp_path_factory.mktemp("full"), runs, [("dpo", "ppo")])
     add_judges(folder, "polite")
     add_calibration(folder)
-    sections: list[Section] = []
+    tabs: list[Tab] = []
 
-    def make_and_keep(results: Results) -> list[Section]:
-        sections.extend(make_sections(results))
-        return sections
+    def make_and_keep(results: Results) -> list[Tab]:
+        tabs.extend(make_tabs(results))
+        return tabs
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build_module, "make_sections", make_and_keep)
+        patch.setattr(build_module, "make_tabs", make_and_keep)
         build_report(folder)
-    return folder, sections
+    return folder, [section for tab in tabs for section in tab.sections]
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +99,18 @@ class Page(HTMLParser):
         return [value for name, value in self.attributes if name == attribute]
 
 
+def all_sections(folder: Path) -> list[Section]:
+    """Return every section with its charts; no file is written."""
+    return [section for tab in make_tabs(load_results(folder)) for section in tab.sections]
+
+
 def markdown_of(folder: Path) -> str:
-    """Return the report in Markdown: every section and chart is made, and no file written."""
-    return render_markdown("", "", make_sections(load_results(folder)))
+    """Return every section in Markdown."""
+    return render_markdown("", "", all_sections(folder))
+
+
+def without_scripts(page: str) -> str:
+    return re.sub(r"(?s)<script.*?</script>", "", page)
 
 
 def without_images(page: str) -> str:
@@ -108,15 +119,23 @@ def without_images(page: str) -> str:
 
 def test_every_section_is_rendered(built: tuple[Path, list[Section]]) -> None:
     folder, sections = built
-    page, markdown = ((folder / f"report.{kind}").read_text() for kind in ("html", "md"))
-    assert len(sections) == len(SECTIONS) == len({section.id for section in sections})
+    page = (folder / "report.html").read_text()
+    numbers = json.loads((folder / "report.json").read_text())["sections"]
+    makers = [make for tab in SECTIONS.values() for make in tab]
+    assert len(sections) == len(makers) == len({section.id for section in sections})
+    assert set(numbers) == {section.id for section in sections}
     for section in sections:
         assert f'id="{section.id}"' in page
-        assert f"## {markdown_text(section.title)}" in markdown
         for heading in (part.heading for part in section.parts if part and part.heading):
-            assert f"### {markdown_text(heading)}" in markdown
             assert f"<h3>{html.escape(heading)}</h3>" in page
-    assert not re.search(r"\bnan\b", without_images(page))
+    assert not re.search(r"\bnan\b", without_images(without_scripts(page)))
+
+
+def test_tabs_are_reached_without_scripts(full: Path) -> None:
+    page = Page((full / "report.html").read_text())
+    for tab in TABS:
+        assert f"#{tab.lower()}-tab" in page.values("href")
+        assert f"{tab.lower()}-tab" in page.values("id")
 
 
 def test_all_files_are_there(full: Path) -> None:
@@ -133,8 +152,19 @@ def test_the_page_needs_nothing_else(full: Path) -> None:
     links = page.values("href")
     # Papers are linked, and not loaded.
     assert links and all(link.startswith(("#", "https://example.org/")) for link in links)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
-    assert not re.search(r"https?://|@import|url\(", re.sub(r'<a href="https?://[^"]*">', "", text))
+    assert not {"link", "iframe", "object"} & set(page.tags)
+    outside = re.sub(r'<a href="https?://[^"]*"', "", without_scripts(text))
+    assert not re.search(r"https?://|@import|url\(", outside)
+
+
+def test_the_policy_allows_the_scripts_of_the_page_alone(full: Path) -> None:
+    text = (full / "report.html").read_text()
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    allowed = set(re.findall(r"sha256-[^']+", html.unescape(policy)))
+    scripts = re.findall(r"(?s)<script>(.*?)</script>", text)
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    assert allowed == {f"sha256-{base64.b64encode(digest).decode()}" for digest in digests}
+    assert "default-src 'none'" in html.unescape(policy) and "unsafe-eval" not in policy
 
 
 def test_every_link_in_the_page_leads_somewhere(full: Path) -> None:
@@ -146,11 +176,12 @@ def test_every_link_in_the_page_leads_somewhere(full: Path) -> None:
 def test_what_a_model_writes_is_only_shown(full: Path) -> None:
     text = (full / "report.html").read_text()
     assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; | `code`" in text
-    assert "&lt;b&gt;why&lt;/b&gt;" in text and "<b>" not in text
-    outside = re.sub(r"(?ms)^(`{3,})text\n.*?\n\1$", "", (full / "report.md").read_text())
-    assert "alert" not in outside, "a response closed its fence"
-    assert "<b>" not in outside
+    [data] = re.findall(r'(?s)<script type="application/json" id="data">(.*?)</script>', text)
+    assert "<" not in data
+    samples = json.loads(data)["samples"]["polite"]["samples"]
+    assert any("<script>alert(1)</script> | `code`" in text for text in samples["response"])
+    assert "<b>" not in without_scripts(text)
+    assert "<b>" not in (full / "report.md").read_text()
 
 
 def test_hostile_names_and_addresses_are_only_shown(build: Build) -> None:
@@ -170,14 +201,14 @@ def test_hostile_names_and_addresses_are_only_shown(build: Build) -> None:
     assert all(source.startswith("data:") for source in page.values("src"))
     assert not [link for link in page.values("href") if link.startswith("javascript")]
     text = (folder / "report.md").read_text()
-    assert "<img" not in text and "[a](b)" not in re.sub(r"(?ms)^```.*?^```", "", text)
+    assert "<img" not in text and "[a](b)" not in text
 
 
 def test_failures_are_loud(full: Path) -> None:
     for name in ("report.html", "report.md"):
         text = (full / name).read_text()
         first = text.index("dpo failed in 1 of 8 runs: ")
-        assert first < text.index("Win rates</h2>" if name.endswith("html") else "## Win rates")
+        assert first < text.index("<table" if name.endswith("html") else "| method")
         assert "out of memory" in text
         assert "<b>out" not in text
 
@@ -193,8 +224,8 @@ def test_the_page_holds_what_readers_look_for(full: Path) -> None:
         "All tasks together",
         "Only declared contrasts receive a verdict: dpo vs ppo.",
         "exact: on one scale",
-        "Ranking</h2>",
-        "Methods</h2>",
+        "<h2>Ranking",
+        "<h2>Methods",
         "labels saved",
     ):
         assert words in text
@@ -202,9 +233,21 @@ def test_the_page_holds_what_readers_look_for(full: Path) -> None:
 
 
 def test_the_report_shows_effective_samples(full: Path) -> None:
-    for name in ("report.html", "report.md"):
-        text = (full / name).read_text()
-        assert "effective samples there" in text and "two standard errors" in text
+    text = (full / "report.html").read_text()
+    assert "effective samples there" in text and "two standard errors" in text
+
+
+def test_the_short_report_has_at_most_1200_words(full: Path) -> None:
+    text = (full / "report.md").read_text()
+    headings = re.findall(r"(?m)^## (.+)$", text)
+    assert headings[0] == "Answer" and headings[2:] == [
+        "Results",
+        "Verdicts",
+        "Settings",
+        "Versions",
+    ]
+    assert "](figures/frontier.svg)" in text
+    assert len(re.findall(r"[\w.,%\[\]+-]+", text)) <= 1200
 
 
 def test_the_same_files_give_the_same_report(build: Build) -> None:

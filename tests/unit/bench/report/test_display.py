@@ -15,6 +15,8 @@ from bench.report.content.display import (
     metric_label,
     metric_value,
     number,
+    p_value,
+    parameter,
     percent,
     plus_minus,
     seconds,
@@ -50,7 +52,29 @@ def test_what_is_missing_is_a_dash_and_never_0() -> None:
 def test_small_numbers_are_not_shown_as_0() -> None:
     assert number(0.001) == "0.001" and number(0.0) == "0.00"
     assert number(1234.5) == "1,234.50" and number(-0.0123) == "-0.01"
+    assert number(-0.0022) == "-0.002"
     assert seconds(0.02) == "0.02" and seconds(5.25) == "5.2" and seconds(61.4) == "61"
+
+
+def test_what_is_0_for_all_purposes_is_shown_as_0_and_keeps_its_value() -> None:
+    for value in (-1.5e-6, 1.5e-6, -0.0):
+        assert number(value) == "0.00" and number(value).value == value
+    assert percent(-0.001) == "0%" and count(-0.2) == "0"
+    tiny = Interval(1e-7, -1e-7, 3e-7, 3)
+    assert signed(tiny) == "0.00 [0.00, 0.00]" and signed(tiny).value == 1e-7
+    # Nothing has an exponent.
+    for exponent in range(-12, 7):
+        assert "e" not in number(3.0 * 10.0**exponent)
+
+
+def test_a_small_p_is_a_bound() -> None:
+    assert p_value(0.0004) == "<0.001" and p_value(0.0004).value == 0.0004
+    assert p_value(0.03125) == "0.031" and p_value(1.0) == "1.000" and p_value(math.nan) == MISSING
+
+
+def test_hyper_parameters_are_as_short_as_they_are() -> None:
+    assert [parameter(value) for value in (0.0001, 1.0, 16)] == ["0.0001", "1", "16"]
+    assert parameter(0.25).value == 0.25
 
 
 def test_shares_are_percentages() -> None:

@@ -11,11 +11,10 @@ from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_design import GRID, LEARNS_FROM
 
 from bench.report.content.effort import (
-    best_of_n_sentence,
+    cost_sentence,
     edge_warnings,
     effort_warnings,
     one_setting_each,
-    usage_sentence,
 )
 from bench.results.loading import Results, load_results
 
@@ -96,7 +95,7 @@ def test_one_setting_against_several(tmp_path: Path) -> None:
     results = made(tmp_path, {"ppo": 3072, "grpo": 3072})
     one = results.runs[(results.runs["method"] != "ppo") | (results.runs["strength"] == 0.1)]
     assert effort_warnings(replace(results, runs=one), "polite") == [
-        "Unequal effort: ppo tried 1 setting and grpo 4. More settings mean more chances."
+        "Unequal effort: ppo tried 1 setting and grpo 4."
     ]
 
 
@@ -106,23 +105,23 @@ def test_fewer_settings_of_best_of_n_are_no_reason_to_warn_unless_it_is_tested(
 ) -> None:
     results = made(tmp_path, {"dpo": 0, "ppo": 3072, "best_of_n": 0}, [contrast])
     runs = results.runs[(results.runs["method"] != "best_of_n") | (results.runs["strength"] < 32)]
-    fewer, said = replace(results, runs=runs), "best_of_n tried 3 settings; dpo and ppo 4."
+    warnings = ["Unequal effort: best_of_n tried 3 settings; dpo and ppo 4."]
     tested = "best_of_n" in contrast
-    warnings = [f"Unequal effort: {said} More settings mean more chances."]
-    assert effort_warnings(fewer, "polite") == (warnings if tested else [])
-    assert (said in best_of_n_sentence(fewer, "polite")) == (not tested)
-    assert "settings" not in best_of_n_sentence(results, "polite")
+    assert effort_warnings(replace(results, runs=runs), "polite") == (warnings if tested else [])
 
 
-def test_each_method_is_said_to_use_what_it_uses(tmp_path: Path) -> None:
-    results = made(tmp_path, {"dpo": 0, "ppo": 3072, "best_of_n": 0, "ipo": 512}, [("dpo", "ipo")])
-    assert usage_sentence(results, "polite", ["ppo", "best_of_n", "ipo", "dpo", "sft"]) == (
-        "Per seed, ppo used 24 s of training, 3,072 episodes and 4,096 labels; "
-        "dpo used 5.2 s of training, 4,096 training examples and 4,096 labels; "
-        "ipo used 24 s of training, 4,096 training examples, 512 sampled responses and 4,096 "
-        "labels; best_of_n used no training and 4,096 labels."
+def test_training_costs_seconds_and_labels(tmp_path: Path) -> None:
+    episodes = {"dpo": 0, "ppo": 3072, "best_of_n": 0, "ipo": 512}
+    results = made(tmp_path, episodes, [("dpo", "ipo")])
+    assert cost_sentence(results, "polite", "best_of_n") == (
+        "Training per seed: best_of_n none, dpo 5.2 s and ipo 24 s; 4,096 labels each."
     )
-    assert usage_sentence(made(tmp_path / "sft", {}), "polite", ["sft"]) == ""
+    runs = results.runs.copy()
+    runs.loc[runs["method"] == "ipo", "labels"] = 0
+    assert cost_sentence(replace(results, runs=runs), "polite", "dpo") == (
+        "Training per seed: dpo 5.2 s and 4,096 labels and ipo 24 s and no labels."
+    )
+    assert cost_sentence(made(tmp_path / "sft", {}), "polite", "sft") == ""
 
 
 def best(results: Results, strengths: dict[str, float]) -> Results:
@@ -147,44 +146,27 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         ({"dpo": 0.2, "ppo": 0.4, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 4}, []),
         (
             {"dpo": 0.2, "ppo": 0.1, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 16},
-            ["ppo's kl_coef 0.1 is the smallest tried. A smaller value might be better."],
-        ),
-        (
-            {"dpo": 0.2, "ppo": 0.1, "ppo_gold": 0.1, "ipo": 0.1, "best_of_n": 4},
-            [
-                "the kl_coef 0.1 of ppo and ppo_gold and ipo's beta 0.1 are the smallest tried. "
-                "A smaller value might be better."
-            ],
+            ["ppo's kl_coef 0.1 (smallest)"],
         ),
         (
             {"dpo": 0.8, "ppo": 0.1, "ppo_gold": 0.2, "ipo": 0.2, "best_of_n": 64},
-            [
-                "ppo's kl_coef 0.1 is the smallest tried, dpo's beta 0.8 is the largest tried. "
-                "Values beyond them might be better."
-            ],
+            ["dpo's beta 0.8 (largest) and ppo's kl_coef 0.1 (smallest)"],
         ),
     ],
 )
 def test_values_on_an_edge_are_said(
     results: Results, strengths: dict[str, float], warnings: list[str]
 ) -> None:
-    chosen = best(results, strengths)
-    expected = [f"On an edge of the grid: {warning}" for warning in warnings]
-    assert edge_warnings(chosen, "polite") == expected
-    paid = best_of_n_sentence(chosen, "polite")
-    assert bool(paid) == (strengths["best_of_n"] == 64)
-    if paid:
-        assert paid == (
-            "best_of_n's n 64 is the largest tried. A larger one might be better, but every "
-            "response would cost more samples."
-        )
+    assert edge_warnings(best(results, strengths), "polite") == [
+        f"Selected on a grid's edge: {warning}. Values beyond might be better."
+        for warning in warnings
+    ]
 
 
 def test_the_smallest_n_costs_no_more_than_others(results: Results) -> None:
     chosen = best(results, {"dpo": 0.2, "ppo": 0.4, "ppo_gold": 0.2, "ipo": 0.4, "best_of_n": 2})
     [warning] = edge_warnings(chosen, "polite")
-    assert warning.startswith("On an edge of the grid: best_of_n's n 2 is the smallest tried.")
-    assert best_of_n_sentence(chosen, "polite") == ""
+    assert warning.startswith("Selected on a grid's edge: best_of_n's n 2 (smallest).")
 
 
 def test_many_values_on_an_edge_are_counted(tmp_path: Path) -> None:
@@ -192,9 +174,11 @@ def test_many_values_on_an_edge_are_counted(tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", *methods], 2)
     results = load_results(write_folder(tmp_path, runs, [("apo", "kto")]))
     [warning] = edge_warnings(best(results, dict.fromkeys(methods, 0.8)), "polite")
-    assert f"and so for {len(methods) - 6} more (see All settings tried)" in warning
     # Those of contrasts come first.
-    assert warning.startswith("On an edge of the grid: the beta 0.8 of apo, kto, dpo")
+    assert warning == (
+        "Selected on a grid's edge: apo's beta 0.8 (largest), kto's beta 0.8 (largest), dpo's "
+        f"beta 0.8 (largest) and {len(methods) - 3} more. Values beyond might be better."
+    )
 
 
 def test_whether_every_method_had_one_setting(results: Results) -> None:

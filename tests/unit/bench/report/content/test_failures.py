@@ -51,9 +51,9 @@ def test_the_answer_is_about_the_methods_that_finished(ppo_failed: Results) -> N
     assert part.warnings[0] == (
         "ppo failed in 8 of 8 runs: sampling and scoring differ. Set loading.dtype to float32."
     )
-    [sentence] = [text for text in part.paragraphs if text.startswith("On validation prompts")]
-    assert "dpo (at beta 0.2) has the highest judge reward of the methods that finished" in sentence
-    assert "above the SFT policy (95% interval" in sentence and "ppo" not in sentence
+    [facts] = part.paragraphs
+    assert facts.startswith("dpo is best on validation prompts of the methods that finished; on ")
+    assert "above sft's" in facts and "judge reward" in facts and "ppo" not in facts
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,21 @@ def test_a_method_that_lost_seeds_is_told_from_one_that_failed(tmp_path: Path) -
     lost |= (runs["method"] == "dpo") & (runs["seed"] < 2)
     warnings = failure_warnings(without(tmp_path, runs, lost), "polite")
     assert warnings[1] == (
-        "The numbers of dpo leave out seeds 0 and 1 and those of ppo seed 2, which other methods "
-        "finished. Differences between two methods are over the seeds that both finished. No rank "
-        "for dpo and ppo."
+        "Seeds lost: dpo (0, 1) and ppo (2). Differences are over shared seeds. No rank."
     )
+
+
+def test_a_long_reason_is_cut_and_many_methods_are_counted(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo", "kto", "ipo"], 2)
+    long = "ValueError: " + " ".join(f"word{i}" for i in range(40))
+    failed = fail(runs, runs["method"] != "sft", long)
+    results = load_results(write_folder(tmp_path, failed))
+    assert failure_statement(results, "polite") == (
+        "4 methods failed: none of their runs finished."
+    )
+    [warning] = failure_warnings(results, "polite")
+    assert warning.startswith("4 methods failed in 32 of 32 runs: word0 word1 ")
+    assert warning.endswith(" … (see Failures).") and len(warning.split()) == 25
 
 
 def test_many_reasons_are_counted(tmp_path: Path) -> None:

@@ -24,16 +24,14 @@ LIMIT = {"options": {"response_tokens": 32}}
 def test_a_limit_that_cuts_the_reference_too_is_to_be_raised() -> None:
     results = with_ended({"sft": 0.59, "dpo": 0.5, "ppo": 0.95}, LIMIT)
     assert cut_warnings(results, "polite") == [
-        "41% of sft's responses and 50% of dpo's were cut at 32 tokens. Their rewards and lengths "
-        "are those of cut texts; raise response_tokens."
+        "50% of dpo's responses and 41% of sft's were cut at 32 tokens: raise response_tokens."
     ]
 
 
 def test_responses_that_training_made_longer_are_told_from_those() -> None:
     [warning] = cut_warnings(with_ended({"sft": 0.98, "dpo": 0.5, "ppo": 0.95}, {}), "polite")
     assert warning == (
-        "50% of dpo's responses were cut at the longest length. Training made its responses "
-        "longer: only 2% of the SFT policy's were cut."
+        "50% of dpo's responses were cut at the longest length (2% of sft's)."
     )
 
 

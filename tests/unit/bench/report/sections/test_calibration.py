@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from helpers.synthetic import small_results
 
-from bench.report.render import render_html, render_markdown
+from bench.report.content.section import Tab
+from bench.report.markdown import render_markdown
+from bench.report.page.html import render_page
 from bench.report.sections import SECTIONS
 from bench.report.sections.calibration import calibration_section, calibration_sentences
 
@@ -24,17 +25,18 @@ SUMMARY = {
 }
 
 
-def report_texts(manifest: dict[str, Any], folder: Path) -> list[str]:
+def report_texts(manifest: dict[str, Any]) -> list[str]:
     """Return the section of a run with this manifest in Markdown and in HTML."""
     section = calibration_section(replace(small_results(), manifest=manifest))
-    return [render_markdown("run", "", [section]), render_html("run", "", [section], folder)]
+    tab = Tab("statistics", "Statistics", (section,))
+    return [render_markdown("run", "", [section]), render_page("run", "", [tab], {})]
 
 
-def test_every_report_quotes_the_calibration(tmp_path: Path) -> None:
-    assert calibration_section in SECTIONS
-    for text in report_texts({}, tmp_path):
+def test_every_report_quotes_the_calibration() -> None:
+    assert calibration_section in SECTIONS["Statistics"]
+    for text in report_texts({}):
         assert "make calibrate" in text
-    for text in report_texts({"calibration": SUMMARY}, tmp_path):
+    for text in report_texts({"calibration": SUMMARY}):
         assert "make calibrate" not in text
         assert "200 times" in text and "3.5%, 95% interval 1.4% to 7.1%" in text
         # 90 + 30 of 200, and 2 of 200.

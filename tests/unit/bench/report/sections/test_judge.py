@@ -58,10 +58,8 @@ def test_the_sentence_says_what_the_judge_is_and_how_good(results: Results) -> N
     assert "measured by a judge, a reward model." in sentence
     assert "71.0% [66.0%, 76.0%] of 400 held-out preferences" in sentence
     assert judge_warnings(results, "haiku") == [
-        "The judge has the same weights. The language model's verdicts on this page do not share "
-        "them. Where the judge is wrong, the reward model is wrong too in 69% of pairs; if they "
-        "erred independently, it would be 34%. Labels that people got wrong count as errors of "
-        "both."
+        "The judge shares the reward model's weights: where it is wrong, the reward model is wrong "
+        "too in 69% of pairs."
     ]
 
 

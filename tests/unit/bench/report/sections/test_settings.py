@@ -82,6 +82,7 @@ def test_without_sft_no_run_is_called_collapsed(results: Results) -> None:
 
 def test_every_setting_is_listed_and_the_selected_one_marked(results: Results) -> None:
     table = settings_table(results, "polite")
+    assert table.folded
     frame = as_frame(table)
     assert len(frame) == 1 + 4 * 4
     assert frame.groupby("method")["selected"].apply(lambda marks: (marks != "").sum()).eq(1).all()
@@ -109,6 +110,6 @@ def test_the_section_says_that_nothing_failed(results: Results) -> None:
     assert section.parts[-1].heading == "Failures"
     assert section.parts[-1].paragraphs == ("No run failed or diverged.",)
     tried = "Settings tried: sft 1, dpo 4, ppo 4, ppo_gold 4, best_of_n 4."
-    assert section.parts[1].paragraphs == (tried,)
+    assert section.parts[0].paragraphs == (tried,)
     failed = replace(results, runs=fail(results.runs, results.runs["seed"] == 1, "no disk"))
     assert not settings_section(failed).parts[-1].paragraphs

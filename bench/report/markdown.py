@@ -1,8 +1,7 @@
-"""From sections to report.md and to one self-contained report.html."""
+"""Markdown in which any text is shown as it is, and the short report that is made of it."""
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report.content.display import Link
+from bench.report.content.display import Link, visible
 from bench.report.content.section import Section, Table
 
 # What an address may hold in Markdown as it is: neither brackets nor a table's bar.
@@ -20,41 +19,21 @@ MARKDOWN_URL = "/:?#@!$&*+,;=%~-._"
 
 def render_markdown(title: str, about: str, sections: Sequence[Section]) -> str:
     """Return report.md; charts are linked in figures/."""
-    return _environment().get_template("report.md.j2").render(_content(title, about, sections))
-
-
-def render_html(title: str, about: str, sections: Sequence[Section], figures: Path) -> str:
-    """Return report.html with the charts from a folder of SVG files inside it."""
-    charts = [chart.name for section in sections for chart in section.charts]
-    images = {name: _data_uri(figures / f"{name}.svg") for name in charts}
-    template = _environment().get_template("report.html.j2")
-    return template.render(_content(title, about, sections), images=images)
-
-
-def _content(title: str, about: str, sections: Sequence[Section]) -> dict[str, object]:
-    return {"title": title, "about": about, "sections": sections}
-
-
-def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        autoescape=False,  # Markdown escapes by the filters below.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "plain": markdown_text,
-        "fenced": fenced,
-        "markdown_table": markdown_table,
-    }
-    environment.tests["link"] = lambda value: isinstance(value, Link)
-    return environment
+    environment.filters |= {"plain": markdown_text, "markdown_table": markdown_table}
+    template = environment.get_template("report.md.j2")
+    return template.render(title=title, about=about, sections=sections)
 
 
 def markdown_text(value: object) -> str:
     """Return any text so that Markdown shows it as it is, also inside a table's cell."""
-    text = html.escape(" ".join(str(value).split()), quote=False)
+    text = html.escape(" ".join(visible(str(value)).split()), quote=False)
     text = re.sub(r"([\\`*|\[\]~])", r"\\\1", text)
     # Inside a word an underscore is no emphasis; method names stay readable.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
@@ -65,10 +44,7 @@ def markdown_table(table: Table) -> str:
     headings = [markdown_text(column.label) for column in table.columns]
     sides = ["---:" if column.kind == "number" else "---" for column in table.columns]
     cells = [[markdown_cell(row[column.name]) for column in table.columns] for row in table.rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in [headings, sides, *cells])
-    if not table.folded:
-        return text
-    return f"<details><summary>{len(table.rows)} rows</summary>\n\n{text}\n\n</details>"
+    return "\n".join(f"| {' | '.join(line)} |" for line in [headings, sides, *cells])
 
 
 def markdown_cell(value: object) -> str:
@@ -83,7 +59,3 @@ def fenced(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
-
-
-def _data_uri(file: Path) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode()

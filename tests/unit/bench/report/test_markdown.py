@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bench.report.content.display import Link
-from bench.report.render import fenced, markdown_cell, markdown_text
+from bench.report.markdown import fenced, markdown_cell, markdown_text
 
 
 @pytest.mark.parametrize("text", ["a | b", "`code`", "*bold*", "[x](y)", "~~gone~~"])

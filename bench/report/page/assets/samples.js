@@ -1,0 +1,1 @@
+function samplesView(root) { root.textContent = "samples"; }
