@@ -17,7 +17,6 @@ from bench.report.charts.style import ZERO_COLOR
 from bench.results.loading import Results
 
 DIGITS = 6
-PROMPTS_HEIGHT = 220
 
 
 def head_to_head_data(results: Results) -> dict[str, Any]:
@@ -120,9 +119,10 @@ def _rewards_by_prompt(results: Results, task: str, by_seed: DataFrame) -> DataF
     """Return mean rewards with a row for each method and seed, a column for each test prompt."""
     samples = results.samples
     rows = samples[(samples["task"] == task) & (samples["split"] == "test")]
-    numbers, prompts = pd.factorize(rows["prompt"])
-    rows = rows[["task", "method", "params", "seed", "reward"]].assign(prompt=numbers)
+    rows = rows[["task", "method", "params", "seed", "prompt", "reward"]]
     rows = of_selected(rows, ok_rows(results.runs), task)
+    numbers, prompts = pd.factorize(rows["prompt"])
+    rows = rows.assign(prompt=numbers)
     key = ["method", "seed", "prompt"]
     means = rows.groupby(key, sort=False)["reward"].mean().unstack("prompt")
     finished = by_seed.T.stack().dropna().index
@@ -162,9 +162,8 @@ def head_to_head_specs() -> dict[str, dict[str, Any]]:
     """Return the Vega-Lite specs of the charts by seed and by prompt.
 
     Rows of `seeds` have row (the seed or "mean"), difference, color and tooltip (an object); that
-    of the mean has low and high as well. The height of this chart depends on the number of rows,
-    so the spec has none. Rows of `prompts` have index, rank, difference, color and tooltip, and are
-    in the order of rank.
+    of the mean has low and high as well. Rows of `prompts` have index, rank, difference, color and
+    tooltip, and are in the order of rank. The page gives the charts their size.
     """
     return {"seeds": _seeds_spec(), "prompts": _prompts_spec()}
 
@@ -179,7 +178,6 @@ def _seeds_spec() -> dict[str, Any]:
     }
     is_mean = "datum.row === 'mean'"
     return {
-        "width": "container",
         "description": "Difference in reward on each seed, and their mean.",
         "data": {"name": "seeds"},
         "encoding": {"y": row},
@@ -214,8 +212,6 @@ def _prompts_spec() -> dict[str, Any]:
     rank = {"field": "rank", "type": "ordinal", "axis": None}
     difference = {"field": "difference", "type": "quantitative", "title": "difference in reward"}
     return {
-        "width": "container",
-        "height": PROMPTS_HEIGHT,
         "description": "Difference in reward on each test prompt, in order.",
         "data": {"name": "prompts"},
         "encoding": {"x": rank},
@@ -225,7 +221,7 @@ def _prompts_spec() -> dict[str, Any]:
             # Bars near 0 are too small to point at: the whole height answers for them.
             {
                 "mark": {"type": "bar", "opacity": 0, "cursor": "pointer", "tooltip": _tooltip()},
-                "encoding": {"y": {"value": 0}, "y2": {"value": PROMPTS_HEIGHT}},
+                "encoding": {"y": {"value": 0}, "y2": {"value": "height"}},
             },
         ],
     }
