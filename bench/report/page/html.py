@@ -22,7 +22,8 @@ from bench.report.content.section import Tab
 # In the order in which they use each other.
 SCRIPTS = (
     *("dom.js", "state.js", "tables.js", "charts.js"),
-    *("diff.js", "samples.js", "head_to_head.js", "start.js"),
+    *("diff.js", "sample_matches.js", "sample_controls.js", "samples.js"),
+    *("head_to_head.js", "start.js"),
 )
 STYLES = ("page.css", "samples.css", "head_to_head.css")
 # Vega draws into the page and loads nothing.

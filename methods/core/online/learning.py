@@ -26,6 +26,9 @@ class Learning:
     A method computes the loss of each part in its own code. If a part does not fit into memory, the
     method gets placeholders for what it asks for, unaware, and the minibatch starts anew.
 
+    The models' graphs are kept here, and the method gets leaves. Its variables would otherwise keep
+    the activations of a part that failed while smaller parts are computed.
+
     Attributes:
         optimization: The optimizer.
         weight: How much the current part counts.
@@ -36,6 +39,8 @@ class Learning:
         self.optimization, self._settings = optimization, settings
         self.weight, self.fits = 1.0, True
         self._recorded: list[tuple[float, dict[str, Tensor]]] = []
+        # What the models computed for the current part, and the leaf that the method got instead.
+        self._computed: list[tuple[Tensor, Tensor]] = []
 
     def minibatches(
         self, rollout: Rollout, over: Average, group: int, seed: int
@@ -71,6 +76,7 @@ class Learning:
                 # Each part's mean counts by its share: parts differ in their tokens.
                 self.weight = weight * share
                 yield part
+                self._computed.clear()
                 if not self.fits:
                     break
             else:
@@ -100,13 +106,22 @@ class Learning:
             yield rollout.rows(rows), sum(size[row] for row in rows) / total
 
     def computed(self, compute: Callable[[], Tensor], placeholder: Tensor) -> Tensor:
-        """Return what is computed with gradients, or a placeholder where memory ran out."""
+        """Return what is computed with gradients, or a placeholder where memory ran out.
+
+        Gradients reach the models in `backward`.
+        """
         if self.fits:
             try:
                 with self.optimization.autocast():
-                    return compute()
+                    output = compute()
             except RuntimeError as error:
                 self._note(error)
+            else:
+                if not output.requires_grad:
+                    return output
+                leaf = output.detach().requires_grad_()
+                self._computed.append((output, leaf))
+                return leaf
         return placeholder.detach().clone().requires_grad_()
 
     def backward(self, loss: Tensor, **metrics: Tensor) -> None:
@@ -114,16 +129,27 @@ class Learning:
         if self.fits:
             try:
                 self.optimization.backward(loss * self.weight)
+                self._backward_models()
             except RuntimeError as error:
                 self._note(error)
         recorded = {"loss": loss, **metrics}
         self._recorded.append((self.weight, {n: v.detach() for n, v in recorded.items()}))
 
+    def _backward_models(self) -> None:
+        """Take the gradients on from the leaves to the models."""
+        import torch
+
+        used = [(output, leaf) for output, leaf in self._computed if leaf.grad is not None]
+        torch.autograd.backward([output for output, _ in used], [leaf.grad for _, leaf in used])
+        for _, leaf in used:
+            leaf.grad = None
+
     def _note(self, error: RuntimeError) -> None:
-        """Note that the part does not fit into memory; raise any other error."""
+        """Note that the part does not fit into memory, and free it; raise any other error."""
         if not is_out_of_memory(error):
             raise error
         self.fits = False
+        self._computed.clear()
 
     def means(self) -> dict[str, float]:
         """Return the means of the metrics recorded since the last call."""

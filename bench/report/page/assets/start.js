@@ -99,7 +99,7 @@ function helpView() {
 document.documentElement.classList.add('js');
 tabsView();
 tasksView(document.getElementById('tasks'));
-legendView(document.getElementById('methods'));
+legendView(document.getElementById('legend'));
 helpView();
 document.querySelectorAll('table[id]').forEach(tableView);
 document.querySelectorAll('[data-plot]').forEach(plotView);

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from methods.core.models.engines.base import Engine, Request, laid_out
+from methods.core.models.engines.base import QUEUED_ROWS, Engine, Request, laid_out
 from methods.core.models.engines.weights import merged_weights
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ MISSING = "loading.sampler vllm needs vLLM: .venv/bin/pip install '.[vllm]'"
 _LLMS: dict[str, Any] = {}
 # vLLM takes rows of at least this length (tokens), so that later prompts may be longer.
 LENGTH = 4096
+# vLLM adds something to the logits of at most this many tokens, and at least this (nats).
+MOST_BIASED, LEAST_BIAS = 1024, -100.0
 
 
 class VLLM(Engine):
@@ -39,16 +43,13 @@ class VLLM(Engine):
     def respond(
         self, model: PreTrainedModel, input_ids: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        import torch
-
+        sampling_params = _sampling_params(model, request)
         length = max(map(len, request.prompts)) + request.sampling.max_new_tokens
         self._llm = self._llm or _running(model, length)
         _load_weights(self._llm, model)
-        # vLLM draws from the random state of this process.
-        torch.manual_seed(request.seed)
         outputs = self._llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in request.prompts],
-            sampling_params=_sampling_params(model, request),
+            sampling_params=sampling_params,
             use_tqdm=False,
         )
         sampled = [output.outputs[0] for output in outputs]
@@ -97,7 +98,9 @@ def _running(model: PreTrainedModel, length: int) -> Any:
         length: Tokens of the longest row.
     """
     settings = {name: str(value) for name, value in model.config.to_dict().items()}
-    settings.pop("_name_or_path", None)
+    # vLLM computes in bf16 whatever the model is stored in.
+    for name in ("_name_or_path", "dtype", "quantization_config"):
+        settings.pop(name, None)
     architecture = json.dumps(settings, sort_keys=True)
     if architecture not in _LLMS:
         _LLMS[architecture] = _started(model, length)
@@ -119,38 +122,47 @@ def _started(model: PreTrainedModel, length: int) -> Any:
     check_installed()
     from vllm import LLM
 
-    _set_environment()
     free, total = torch.cuda.mem_get_info(model.device) if torch.cuda.is_available() else (1, 1)
     most = getattr(model.config.get_text_config(), "max_position_embeddings", None) or LENGTH
-    return LLM(
-        model=model.name_or_path,
-        skip_tokenizer_init=True,
-        # Nothing of the model's own generation config.
-        generation_config="vllm",
-        dtype="bfloat16",
-        tensor_parallel_size=1,
-        gpu_memory_utilization=memory_share(free, total),
-        max_model_len=min(most, max(LENGTH, 2 * length)),
-        max_num_batched_tokens=4096,
-        enable_sleep_mode=False,
-        # In this process, where the weights are.
-        distributed_executor_backend="external_launcher",
-        seed=0,
-        # Log-probabilities under the sampling parameters.
-        logprobs_mode="processed_logprobs",
-        trust_remote_code=False,
-    )
+    with _launched():
+        return LLM(
+            model=model.name_or_path,
+            skip_tokenizer_init=True,
+            # Nothing of the model's own generation config.
+            generation_config="vllm",
+            dtype="bfloat16",
+            tensor_parallel_size=1,
+            gpu_memory_utilization=memory_share(free, total),
+            max_model_len=min(most, max(LENGTH, 2 * length)),
+            max_num_batched_tokens=4096,
+            enable_sleep_mode=False,
+            # In this process, where the weights are.
+            distributed_executor_backend="external_launcher",
+            seed=0,
+            # Log-probabilities under the sampling parameters.
+            logprobs_mode="processed_logprobs",
+            trust_remote_code=False,
+        )
 
 
-def _set_environment() -> None:
-    """Set what vLLM reads to join a group of processes, where no launcher has set it."""
-    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1")):
-        os.environ.setdefault(name, value)
-    os.environ.setdefault("MASTER_ADDR", "localhost")
-    if "MASTER_PORT" not in os.environ:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            os.environ["MASTER_PORT"] = str(free.getsockname()[1])
+@contextmanager
+def _launched() -> Iterator[None]:
+    """Set what vLLM reads to join a group of processes, where no launcher has set it.
+
+    It reads that while it starts. Later trainings must not find it: accelerate would take this
+    process for one of several.
+    """
+    variables = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost"}
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        variables["MASTER_PORT"] = str(free.getsockname()[1])
+    missing = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
 
 
 def _load_weights(llm: Any, model: PreTrainedModel) -> None:
@@ -161,22 +173,53 @@ def _load_weights(llm: Any, model: PreTrainedModel) -> None:
     llm.reset_prefix_cache()
 
 
-def _sampling_params(model: PreTrainedModel, request: Request) -> Any:
+def _sampling_params(model: PreTrainedModel, request: Request) -> list[Any]:
+    """Return the sampling parameters of each prompt, which differ in their seed.
+
+    vLLM draws from the seed of each prompt. What is seeded in this process has no effect.
+
+    Raises:
+        ValueError: The model has too many embedding rows that belong to no token.
+    """
     from vllm import SamplingParams
 
-    sampling, tokens = request.sampling, request.vocabulary()
+    sampling = request.sampling
     rows = model.get_output_embeddings().weight.shape[0]
-    return SamplingParams(
-        n=1,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        max_tokens=sampling.max_new_tokens,
-        # The end tokens are ours alone, and not the model's own.
-        stop_token_ids=list(request.ends),
-        ignore_eos=True,
-        allowed_token_ids=list(range(tokens)) if rows > tokens else None,
-        # That of the sampled token, and of no others.
-        logprobs=0,
-        detokenize=False,
-    )
+    logit_bias = _without_rows(request.vocabulary(), rows)
+    return [
+        SamplingParams(
+            n=1,
+            # No two rows share it, of this batch or of any other.
+            seed=request.seed * QUEUED_ROWS + row,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_new_tokens,
+            # The end tokens are ours alone, and not the model's own.
+            stop_token_ids=list(request.ends),
+            ignore_eos=True,
+            logit_bias=logit_bias,
+            # That of the sampled token, and of no others.
+            logprobs=0,
+            detokenize=False,
+        )
+        for row in range(len(request.prompts))
+    ]
+
+
+def _without_rows(tokens: int, rows: int) -> dict[int, float] | None:
+    """Return what keeps embedding rows that belong to no token from being sampled.
+
+    Args:
+        tokens: How many token ids text can hold.
+        rows: How many embedding rows there are.
+
+    Raises:
+        ValueError: There are too many of them.
+    """
+    if rows - tokens > MOST_BIASED:
+        raise ValueError(
+            f"loading.sampler vllm cannot keep {rows - tokens:,} embedding rows that belong to no "
+            f"token from being sampled, only {MOST_BIASED:,}: choose loop or continuous"
+        )
+    return dict.fromkeys(range(tokens, rows), LEAST_BIAS) or None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers.memory import limit_memory
+from helpers.memory import ActivationWatch, limit_memory
 from helpers.models import PROMPTS, weights
 from helpers.online import starts_with_a
 
@@ -17,6 +17,7 @@ from methods.core.models.loading import Loading
 from methods.core.models.sampling import SamplingParams
 from methods.core.online.run import OnlineRun
 from methods.core.training.memory import StepTooLargeError
+from methods.core.training.optimization import TrainedModel
 from methods.dapo import DAPO
 from methods.dr_grpo import DrGRPO
 from methods.gspo import GSPO
@@ -79,6 +80,48 @@ def test_a_step_that_runs_out_of_memory_is_repeated_in_smaller_parts(
     assert parts.usage.micro_batch_halvings >= 6 and whole.usage.micro_batch_halvings == 0
     for one, other in zip(whole.curves, parts.curves, strict=True):
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", [ReinforcePP(), REBEL(), PPO()])
+def test_a_backward_pass_that_runs_out_of_memory_leaves_nothing_behind(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, method: Online
+) -> None:
+    """What a model saves for its gradient is gone when it reads the next part."""
+    method = replace(method, **SMALL)  # type: ignore[arg-type]
+    whole, parts = (make_context(sampling=LONG, reward=lengths) for _ in range(2))
+    expected = weights(method.train(whole))  # type: ignore[arg-type]
+    watch = ActivationWatch(monkeypatch, 150)
+    found = weights(method.train(parts))  # type: ignore[arg-type]
+    assert parts.usage.micro_batch_halvings == watch.failures > 0
+    assert watch.most_saved > 0 and watch.left_behind == 0
+    assert max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True)) < 2e-5
+    for one, other in zip(whole.curves, parts.curves, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-5)
+
+
+def test_losses_may_come_one_by_one(make_context: MakeContext) -> None:
+    """Each has its own graph, as the losses of policy and critic have."""
+    gradients = []
+    for together in (True, False):
+        context = make_context(sampling=LONG, reward=lengths)
+        critic = TrainedModel(context.value_model("zero"), 1e-3)
+        run = OnlineRun(context, replace(PPO(), **SMALL, epochs=1), critic=critic)
+        part = next(run.minibatches(run.collect()))
+        losses = run.logprobs(part).mean(), run.values(part).square().mean()
+        for loss in [sum(losses)] if together else losses:
+            run.backward(loss)
+        models = (run.policy.model, critic.model)
+        gradients.append([weight.grad for model in models for weight in model.parameters()])
+    assert all((a is None) == (b is None) for a, b in zip(*gradients, strict=True))
+    pairs = [(a, b) for a, b in zip(*gradients, strict=True) if a is not None]
+    assert all(torch.equal(a, b) for a, b in pairs) and any(a.any() for a, _ in pairs)
+
+
+def test_a_loss_without_gradient_where_none_is_wanted(make_context: MakeContext) -> None:
+    run = OnlineRun(make_context(sampling=LONG), replace(ReinforcePP(), **SMALL, epochs=1))
+    part = next(run.minibatches(run.collect()))
+    with torch.no_grad():
+        assert not run.logprobs(part).requires_grad
 
 
 def test_a_row_that_does_not_fit_says_what_would(
