@@ -122,12 +122,14 @@ def table_order(results: Results, task: str) -> list[str]:
     those without a finished run.
     """
     runs = results.runs[results.runs["task"] == task]
-    methods, out = method_order(runs), {"sft", *results.privileged}
-    contenders = order_by_validation(runs, task, out)
-    privileged = order_by_validation(runs, task, set(methods) - results.privileged)
-    finished = [*methods[: methods[:1] == ["sft"]], *contenders, *privileged]
-    finished = [method for method in finished if method not in results.failed(task)]
-    return [*finished, *(method for method in methods if method not in finished)]
+    methods = method_order(runs)
+    contenders = set(methods) - results.privileged - {"sft"}
+    order = [
+        method
+        for group in ({"sft"}, contenders, results.privileged)
+        for method in order_by_validation(runs, task, set(methods) - group)
+    ]
+    return [*order, *(method for method in methods if method not in order)]
 
 
 def seeds_lost(runs: pd.DataFrame, task: str) -> dict[str, int]:

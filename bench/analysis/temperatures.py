@@ -46,19 +46,19 @@ def better_without_training(results: Results, task: str) -> WithoutTraining | No
     there = others.groupby(["temperature", "method"])["reward"].agg(complete_mean).unstack()
     if rewards.empty or "sft" not in there or there["sft"].dropna().empty:
         return None
-    temperature = there["sft"].idxmax()
-    sft, best_there = float(there["sft"].max()), there.loc[temperature].idxmax()
-    best = str(rewards.idxmax())
+    of_sft = there["sft"].dropna()
+    temperature, sft = float(of_sft.index[int(of_sft.argmax())]), float(of_sft.max())
+    rewards_there, best = there.loc[temperature], str(rewards.idxmax())
     if not sft > rewards[best]:
         return None
     return WithoutTraining(
-        float(temperature),
+        temperature,
         sft,
         compared_at(results),
         best,
         float(rewards[best]),
-        str(best_there),
-        float(there.loc[temperature].max()),
+        str(rewards_there.idxmax()),
+        float(rewards_there.max()),
     )
 
 

@@ -144,7 +144,8 @@ def judge_warnings(results: Results, task: str) -> list[str]:
     """Warn of a judge that has the reward model's weights, or is not shown to be right."""
     if task not in results.judged:
         return []
-    warnings, shared = [], shared_errors(results, task)
+    warnings: list[str] = []
+    shared = shared_errors(results, task)
     if weights_warning(results, task):
         then = (
             "where it is wrong, the reward model is wrong too in "
