@@ -37,22 +37,18 @@ class Continuous(Engine):
     def respond(
         self, model: PreTrainedModel, input_ids: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        import torch
-
-        # The other thread changes what is made here, which inference mode would forbid.
-        with torch.inference_mode(False), torch.no_grad():
-            manager = self._prepared(model, request)
-            outputs = _outputs(manager, request)
-            if request.sampling.temperature == 0:
-                # The likeliest token is the only one that can be sampled.
-                for output in outputs:
-                    output.logprobs = [0.0] * len(output.generated_tokens)
-            return laid_out(
-                [output.generated_tokens for output in outputs],
-                [output.logprobs for output in outputs],
-                request.ends[0],
-                input_ids.device,
-            )
+        manager = self._prepared(model, request)
+        outputs = _outputs(manager, request)
+        if request.sampling.temperature == 0:
+            # The likeliest token is the only one that can be sampled.
+            for output in outputs:
+                output.logprobs = [0.0] * len(output.generated_tokens)
+        return laid_out(
+            [output.generated_tokens for output in outputs],
+            [output.logprobs for output in outputs],
+            request.ends[0],
+            input_ids.device,
+        )
 
     def _prepared(self, model: PreTrainedModel, request: Request) -> Any:
         """Return the manager of a copy with the model's present weights."""
