@@ -250,7 +250,7 @@ def draw(
 def _with_responses(
     prompts: Batch, responses: torch.Tensor, logprobs: torch.Tensor, ends: Sequence[int]
 ) -> tuple[Batch, torch.Tensor]:
-    """Append the responses to the prompts, and mask the padding behind each end token."""
+    """Append the responses to the prompts, and mask the padding after each end token."""
     import torch
 
     ended = torch.isin(responses, torch.tensor(ends, device=responses.device))

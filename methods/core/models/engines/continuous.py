@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # The most rows of a step.
-MOST_ROWS = 512
+MOST_STEP_ROWS = 512
 
 
 class Continuous(Engine):
@@ -61,7 +61,7 @@ class Continuous(Engine):
         length = -(-length // 256) * 256
         # So are the rows. The pages depend on this batch alone, so that a run that resumes samples
         # as one in one go.
-        rows = 1 << (min(len(request.prompts), MOST_ROWS) - 1).bit_length()
+        rows = 1 << (min(len(request.prompts), MOST_STEP_ROWS) - 1).bit_length()
         made_for = (request.sampling, request.ends, length, rows)
         if self._made_for != made_for:
             self._copy.destroy_cached_continuous_batching_manager()
@@ -151,7 +151,7 @@ def _batching_config(model: PreTrainedModel, rows: int, length: int) -> Any:
         page_size=page,
         num_blocks=max(pages, min(pages * rows, most)),
         max_batch_tokens=tokens,
-        max_requests_per_batch=MOST_ROWS,
+        max_requests_per_batch=MOST_STEP_ROWS,
         max_blocks_per_request=pages + pages % 2 if has_flash else 0,
         # A page that is shared would outlive the weights that it was computed with.
         allow_block_sharing=False,
