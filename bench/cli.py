@@ -92,11 +92,15 @@ def bench(
 
 
 @app.command()
-def report(folder: ResultsFolder) -> None:
-    """Rebuild the figures and the report of a results folder."""
-    from bench.report.build import build_report
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="A results folder, or a folder with some below it.")
+    ],
+) -> None:
+    """Rebuild the report of a results folder, or write an index of all results below a folder."""
+    from bench.report.several.index import write_report
 
-    typer.echo(build_report(folder))
+    typer.echo(write_report(folder))
 
 
 @app.command()
