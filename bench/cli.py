@@ -104,6 +104,21 @@ def report(
 
 
 @app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Two to six results folders; the first is the baseline.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The HTML file to write, or a folder for comparison.html.")
+    ] = Path("comparison.html"),
+) -> None:
+    """Compare the results of several folders in one page."""
+    from bench.report.several.comparison import write_comparison
+
+    typer.echo(write_comparison(folders, out))
+
+
+@app.command()
 def calibrate(
     quick: Annotated[bool, typer.Option("--quick", help="Make only a few comparisons.")] = False,
     jobs: Jobs = None,

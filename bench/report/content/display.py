@@ -194,6 +194,15 @@ def setting(params: str) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items()) or MISSING
 
 
+def plain_value(value: object) -> str:
+    """Return a value of a setting as text: "yes" for true, "a / b" for a list, "none" for none."""
+    if isinstance(value, list):
+        return " / ".join(map(plain_value, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
 def listed(names: list[str]) -> str:
     """Return names as "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -26,6 +26,7 @@ from bench.analysis.statistics import (
     stratified_bootstrap,
     two_way_error,
     verdict,
+    welch_interval,
 )
 
 
@@ -49,6 +50,22 @@ def test_the_paired_interval_is_scipys() -> None:
     expected = stats.ttest_rel(a, b).confidence_interval()
     interval = paired_interval(a, b)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_welchs_interval_is_scipys() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(0, 1, 6), random.normal(1, 5, 4)
+    expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    interval = welch_interval(a.tolist(), b.tolist())
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert interval.mean == pytest.approx(a.mean() - b.mean())
+
+
+def test_welchs_interval_of_few_or_equal_values() -> None:
+    assert welch_interval([3.0, 3.0], [1.0, 1.0]) == (2, 2, 2, 4)
+    assert welch_interval([3.0], [1.0, 2.0]).mean == 1.5
+    assert math.isnan(welch_interval([3.0], [1.0, 2.0]).low)
+    assert math.isnan(welch_interval([], [1.0]).mean)
 
 
 def test_pairs_must_match() -> None:

@@ -30,9 +30,7 @@ def test_a_limit_that_cuts_the_reference_too_is_to_be_raised() -> None:
 
 def test_responses_that_training_made_longer_are_told_from_those() -> None:
     [warning] = cut_warnings(with_ended({"sft": 0.98, "dpo": 0.5, "ppo": 0.95}, {}), "polite")
-    assert warning == (
-        "50% of dpo's responses were cut at the longest length (2% of sft's)."
-    )
+    assert warning == ("50% of dpo's responses were cut at the longest length (2% of sft's).")
 
 
 @pytest.mark.parametrize("about", [LIMIT, {}])
