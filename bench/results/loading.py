@@ -166,7 +166,20 @@ def _manifest(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"{file}: not readable as JSON: {error}") from None
-    return content
+    if not _is_manifest(content):
+        raise UserError(f"{file}: no manifest of a run")
+    return dict(content)
+
+
+def _is_manifest(content: object) -> bool:
+    """Return whether JSON is an object, in which tasks and methods are objects of objects."""
+    if not isinstance(content, dict):
+        return False
+    described = [content.get(what) or {} for what in ("tasks", "methods")]
+    return all(
+        isinstance(part, dict) and all(isinstance(about or {}, dict) for about in part.values())
+        for part in described
+    )
