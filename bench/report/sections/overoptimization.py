@@ -47,6 +47,7 @@ MOST_COLUMNS = 6
 PROXY_COLOR = "#8a94a3"
 # Of an interactive chart.
 MOST_POINTS, CURVE_POINTS = 2_500, 60
+DENSE = 300
 GOOD = (
     f"Root mean square. A fit is good with at most {GOOD_FIT:.0%} of the range of the middle 90% "
     f"of gains, and at most {BETTER_THAN_STRAIGHT:.0%} of the error of a straight rise."
@@ -250,10 +251,15 @@ def _draw_panel(ax: Axes, results: Results, points: pd.DataFrame, method: str) -
         return
     color = looks(results.methods)[method].color
     ax.axhline(0, color=ZERO_COLOR, lw=0.8)
-    ax.plot(points["d"], points["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5)
+    # So many points are smaller as an image, also in an SVG.
+    dense = len(points) > DENSE
+    ax.plot(
+        points["d"], points["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5, rasterized=dense
+    )
     for final, size, alpha in ((False, 3.0, 0.35), (True, 5.0, 0.8)):
         dots = points[points["final"] == final]
-        ax.plot(dots["d"], dots["reward"], "o", color=color, ms=size, alpha=alpha, mew=0)
+        marks: dict[str, Any] = {"color": color, "ms": size, "mew": 0, "rasterized": dense}
+        ax.plot(dots["d"], dots["reward"], "o", alpha=alpha, **marks)
     end = reach(points["d"].to_numpy())
     ax.set_xlim(-0.04 * end, 1.06 * end)
     grid = np.linspace(SMALLEST, end, 200)
