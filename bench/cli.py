@@ -93,11 +93,30 @@ def bench(
 
 
 @app.command()
-def report(folder: ResultsFolder) -> None:
-    """Rebuild the figures and the report of a results folder."""
-    from bench.report.build import build_report
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="A results folder, or a folder with some below it.")
+    ],
+) -> None:
+    """Rebuild the report of a results folder, or write an index of all results below a folder."""
+    from bench.report.several.index import write_report
 
-    typer.echo(build_report(folder))
+    typer.echo(write_report(folder))
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Two to six results folders; the first is the baseline.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The HTML file to write, or a folder for comparison.html.")
+    ] = Path("comparison.html"),
+) -> None:
+    """Compare the results of several folders in one page."""
+    from bench.report.several.comparison import write_comparison
+
+    typer.echo(write_comparison(folders, out))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations
@@ -150,14 +151,20 @@ def _by_prompt(
 def _over_prompts(table: ndarray) -> OverPrompts:
     seeds, prompts = table.shape
     if seeds < 2 or not prompts:
-        return OverPrompts(prompts, *[float("nan")] * 4)
+        return OverPrompts(prompts, math.nan, math.nan, math.nan, math.nan)
     found = crossed_mean(table)
     variance = found.errors[2] ** 2
-    shares = [
-        float(part / variance) if variance > 0 else float("nan")
-        for part in (found.from_seeds, found.from_prompts)
-    ]
-    return OverPrompts(prompts, float(found.p()), *shares, float(found.from_prompts))
+
+    def share(part: ndarray) -> float:
+        return float(part / variance) if variance > 0 else math.nan
+
+    return OverPrompts(
+        prompts,
+        float(found.p()),
+        share(found.from_seeds),
+        share(found.from_prompts),
+        float(found.from_prompts),
+    )
 
 
 def declared(results: Results) -> list[tuple[str, str]]:
@@ -236,6 +243,7 @@ def seeds_to_tell(comparison: Comparison, contrasts: int) -> int | None:
     return needed if needed is None else max(needed, len(differences) + 1)
 
 
+@lru_cache(maxsize=16)
 def exploratory(results: Results, task: str) -> list[Comparison]:
     """Return all other comparisons of a task, the largest differences first."""
     rewards = selected_rewards(results, task)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from bench.analysis.bradley_terry import implied_rates, strength_intervals
 from bench.analysis.contrasts import with_verdict
 from bench.analysis.selection import table_order
 from bench.analysis.statistics import Interval, two_way_error
+from bench.analysis.statistics.bradley_terry import implied_rates, strength_intervals
 from bench.evaluation.win_rate import length_controlled
 from bench.results.loading import Results
 

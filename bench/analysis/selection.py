@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from bench.results.loading import Results, method_order
+from bench.results.remembered import remembered
 
 RUN_KEY = ["task", "method", "params", "seed"]
 
@@ -50,6 +52,7 @@ def ok_rows(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[ok.groupby([runs[key] for key in RUN_KEY]).transform("all").astype(bool)]
 
 
+@remembered
 def select_settings(runs: pd.DataFrame, task: str) -> dict[str, str]:
     """Return the params of each method that have the highest mean reward on validation prompts.
 
@@ -92,10 +95,11 @@ def of_selected(frame: pd.DataFrame, runs: pd.DataFrame, task: str) -> pd.DataFr
     return rows[rows["params"] == rows["method"].map(select_settings(runs, task))]
 
 
+@remembered
 def selected_rows(runs: pd.DataFrame, task: str, split: str = "test") -> pd.DataFrame:
     """Return the finished rows of the selected settings on a split."""
-    rows = ok_rows(runs[runs["task"] == task])
-    return of_selected(rows[rows["split"] == split], rows, task)
+    rows = ok_rows(runs)
+    return of_selected(rows[rows["split"] == split], runs, task)
 
 
 def order_by_validation(
@@ -121,17 +125,17 @@ def table_order(results: Results, task: str) -> list[str]:
     SFT, to compare with; contenders by reward on validation prompts; privileged methods likewise;
     those without a finished run.
     """
-    runs = results.runs[results.runs["task"] == task]
-    methods = method_order(runs)
+    methods = results.methods_on(task)
     contenders = set(methods) - results.privileged - {"sft"}
     order = [
         method
         for group in ({"sft"}, contenders, results.privileged)
-        for method in order_by_validation(runs, task, set(methods) - group)
+        for method in order_by_validation(results.runs, task, set(methods) - group)
     ]
     return [*order, *(method for method in methods if method not in order)]
 
 
+@remembered
 def seeds_lost(runs: pd.DataFrame, task: str) -> dict[str, int]:
     """Return how many seeds each method lost at its selected setting.
 
@@ -184,6 +188,7 @@ def numbers_in(text: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if type(value) in (int, float)}
 
 
+@lru_cache(maxsize=16)
 def selected_rewards(results: Results, task: str) -> SelectedRewards:
     """Return the rewards of the selected settings on a task's test prompts."""
     by_seed = reward_by_seed(selected_rows(results.runs, task))

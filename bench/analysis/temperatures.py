@@ -58,7 +58,7 @@ def better_without_training(results: Results, task: str) -> WithoutTraining | No
         best,
         float(rewards[best]),
         str(rewards_there.idxmax()),
-        float(rewards_there.max()),
+        max(float(str(value)) for value in rewards_there.dropna()),
     )
 
 

@@ -20,6 +20,19 @@ def write_text(file: Path, text: str) -> None:
     partial.replace(file)
 
 
+def write_named(file: Path, text: str) -> None:
+    """Write a text file that the user named, in a folder that is made if it is missing.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+
+
 def write_json(file: Path, content: Any) -> None:
     """Write JSON, indented; what JSON has no form for is written as text."""
     write_text(file, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")

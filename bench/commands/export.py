@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.analysis.selection import of_selected
-from bench.cache.files import write_text
+from bench.cache.files import write_named
 from bench.errors import UserError
 from bench.results.loading import Results, load_results
 from methods.core.models.text import in_words, with_end
@@ -59,10 +59,7 @@ def print_or_write(text: str, file: Path | None) -> None:
     if file is None:
         print(text, end="")
         return
-    try:
-        write_text(file, text)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+    write_named(file, text)
     print(file)
 
 

@@ -14,6 +14,10 @@ from numpy import ndarray
 TINY_PENALTY = 1e-6
 # L2 penalty on difficulties: prompts differ by about one unit of log-odds.
 DIFFICULTY_PENALTY = 1.0
+# The fit ends where no slope is larger, or no step of at least this size improves it.
+GRADIENT = 1e-10
+SMALLEST_STEP = 1e-6
+MOST_STEPS = 200
 
 
 def weighted_win_rate(
@@ -62,34 +66,67 @@ def length_controlled(won: ndarray, longer: ndarray, prompts: Sequence[str]) -> 
     Returns:
         The win rate; nan where the length alone decides every comparison.
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit, log_expit
-
     if separated_by_length(won, longer) or separated_by_length(won, -longer):
         return math.nan
 
     spread = float(longer.std(ddof=1)) if len(longer) > 1 else 0.0
-    design = [np.ones(len(won)), np.tanh(longer / spread) if spread else np.zeros(len(won))]
+    length = np.tanh(longer / spread) if spread else np.zeros(len(won))
     repeated = [prompt for prompt, count in Counter(prompts).items() if count > 1]
-    design += [np.array([p == prompt for p in prompts], dtype=float) for prompt in repeated]
-    columns = np.stack(design, axis=1)
-    penalty = np.array([TINY_PENALTY, TINY_PENALTY] + [DIFFICULTY_PENALTY] * len(repeated))
+    numbers = {prompt: i for i, prompt in enumerate(repeated)}
+    # Prompts that occur only once share a last number, whose difficulty stays 0.
+    places = np.array([numbers.get(prompt, len(repeated)) for prompt in prompts])
+    return _rate_at_equal_length(won, length, places, len(repeated))
 
-    def loss(weights: ndarray) -> tuple[float, ndarray]:
-        odds = columns @ weights
-        fit = -(won * log_expit(odds) + (1 - won) * log_expit(-odds)).sum()
-        gradient = columns.T @ (expit(odds) - won) + penalty * weights
-        return float(fit + (penalty * weights**2).sum() / 2), gradient
 
-    optimum = minimize(
-        loss,
-        np.zeros(columns.shape[1]),
-        jac=True,
-        method="L-BFGS-B",
-        options={"gtol": 1e-10, "ftol": 0, "maxiter": 5000},
-    )
-    columns[:, 1] = 0
-    return float(expit(columns @ optimum.x).mean())
+def _rate_at_equal_length(won: ndarray, length: ndarray, places: ndarray, prompts: int) -> float:
+    """Fit the regression of `length_controlled` by Newton's method, and evaluate it at length 0.
+
+    The Hessian is diagonal for the difficulties, so that a step costs no more than a pass over the
+    comparisons (elimination by the Schur complement).
+    """
+    from scipy.special import expit, log_expit
+
+    shared = np.stack([np.ones(len(won)), length])
+    free = np.arange(prompts + 1) < prompts
+
+    def per_prompt(values: ndarray) -> ndarray:
+        return np.bincount(places, values, minlength=prompts + 1) * free
+
+    def odds(point: tuple[ndarray, ndarray]) -> ndarray:
+        return np.asarray(point[0] @ shared + point[1][places])
+
+    def loss(point: tuple[ndarray, ndarray]) -> float:
+        fit = -(won * log_expit(odds(point)) + (1 - won) * log_expit(-odds(point))).sum()
+        penalty = TINY_PENALTY * (point[0] ** 2).sum() + DIFFICULTY_PENALTY * (point[1] ** 2).sum()
+        return float(fit + penalty / 2)
+
+    point = np.zeros(2), np.zeros(prompts + 1)
+    for _ in range(MOST_STEPS):
+        rates = expit(odds(point))
+        slopes = shared @ (rates - won) + TINY_PENALTY * point[0]
+        prompt_slopes = per_prompt(rates - won) + DIFFICULTY_PENALTY * point[1]
+        if max(abs(slopes).max(), abs(prompt_slopes).max()) < GRADIENT:
+            break
+        variance = rates * (1 - rates)
+        across = np.stack([per_prompt(variance * row) for row in shared])
+        diagonal = per_prompt(variance) + DIFFICULTY_PENALTY
+        curvature = (shared * variance) @ shared.T + TINY_PENALTY * np.eye(2)
+        step = np.linalg.solve(
+            curvature - (across / diagonal) @ across.T,
+            slopes - across @ (prompt_slopes / diagonal),
+        )
+        prompt_step = (prompt_slopes - step @ across) / diagonal
+        here, size = loss(point), 1.0
+        while size > SMALLEST_STEP:
+            ahead = point[0] - size * step, point[1] - size * prompt_step
+            if loss(ahead) < here:
+                break
+            size /= 2
+        else:
+            # As low as rounding lets it be.
+            break
+        point = ahead
+    return float(expit(point[0][0] + point[1][places]).mean())
 
 
 def separated_by_length(won: ndarray, longer: ndarray) -> bool:

@@ -43,17 +43,21 @@ class Results:
     manifest: dict[str, Any]
     experiment: str
 
-    @property
+    @cached_property
     def tasks(self) -> list[str]:
         """Tasks, in order of appearance."""
         return list(dict.fromkeys(self.runs["task"]))
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
         """Methods, the SFT policy first, then in order of appearance."""
         return method_order(self.runs)
 
-    @property
+    def methods_on(self, task: str) -> list[str]:
+        """Return the methods that were run on a task, in the same order."""
+        return list(self._finished_on[task])
+
+    @cached_property
     def privileged(self) -> frozenset[str]:
         """Methods that were given the gold reward."""
         methods = self.described("methods")
@@ -65,9 +69,20 @@ class Results:
 
     def failed(self, task: str = "") -> list[str]:
         """Return the methods without a finished run on a task, or on any where none is named."""
-        runs = self.runs[self.runs["task"] == task] if task else self.runs
-        finished = set(runs.loc[runs["status"] == "ok", "method"])
-        return [method for method in method_order(runs) if method not in finished]
+        if task:
+            return [method for method, any_ok in self._finished_on[task].items() if not any_ok]
+        tasks = self._finished_on.values()
+        return [method for method in self.methods if not any(of.get(method) for of in tasks)]
+
+    @cached_property
+    def _finished_on(self) -> dict[str, dict[str, bool]]:
+        """Whether any run of each method finished, by task."""
+        ok = self.runs["status"] == "ok"
+        finished = ok.groupby([self.runs["task"], self.runs["method"]]).any()
+        return {
+            str(task): {method: bool(finished[task, method]) for method in method_order(rows)}
+            for task, rows in self.runs.groupby("task", sort=False)
+        }
 
     def marked(self, method: str, task: str = "") -> str:
         """Return a method's name, marked where it was given the gold reward or has no result.
@@ -166,7 +181,20 @@ def _manifest(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"{file}: not readable as JSON: {error}") from None
-    return content
+    if not _is_manifest(content):
+        raise UserError(f"{file}: no manifest of a run")
+    return dict(content)
+
+
+def _is_manifest(content: object) -> bool:
+    """Return whether JSON is an object, in which tasks and methods are objects of objects."""
+    if not isinstance(content, dict):
+        return False
+    described = [content.get(what) or {} for what in ("tasks", "methods")]
+    return all(
+        isinstance(part, dict) and all(isinstance(about or {}, dict) for about in part.values())
+        for part in described
+    )

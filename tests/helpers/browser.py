@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_design import GRID
@@ -18,6 +19,8 @@ from helpers.synthetic_hostile import write_hostile_folder
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.report.build import build_report
+from bench.results import schema
+from bench.tasks.base import END
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium: apt-get install chromium, or set PREFRONTIER_BROWSER to its path"
@@ -107,6 +110,17 @@ def show_tab(page: Page, name: str) -> None:
     page.wait_for_selector(f'main > .tab[data-tab="{name}"]')
 
 
+def vary_samples(folder: Path) -> None:
+    """Give every response words and rewards of its own."""
+    samples = schema.SAMPLES.read(folder)
+    random = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(len(samples))]
+    samples["response"] = [f"a reply with {word} {END}" for word in words]
+    for name in ("reward", "proxy_reward"):
+        samples[name] = random.normal(size=len(samples))
+    schema.SAMPLES.write(folder, samples)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # Not longer than the module: playwright keeps an event loop running.
@@ -121,6 +135,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of three tasks, five methods and seven seeds."""
     folder = tmp_path_factory.mktemp("report")
     write_folder(folder, make_runs(TASKS, list(GRID), SEEDS), [("dpo", "ppo")])
+    vary_samples(folder)
     return build_report(folder)
 
 

@@ -14,34 +14,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-# What the sections take over seeds.
-MEAN_COLUMNS = frozenset(
-    [
-        "reward",
-        "proxy_reward",
-        "kl",
-        "win_rate_sft",
-        "response_tokens",
-        "entropy",
-        "distinct_2",
-        "ended_rate",
-        "efficiency",
-        "gain",
-    ]
+# What the sections take over seeds, by column.
+MEAN_COLUMNS = (
+    "reward proxy_reward kl win_rate_sft response_tokens entropy distinct_2 ended_rate "
+    "efficiency gain"
+)
+MEDIAN_COLUMNS = (
+    "labels prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb "
+    "tokens_per_second"
 )
 INTERVALS = ("reward", "gain")
-MEDIAN_COLUMNS = frozenset(
-    [
-        "labels",
-        "prompts_seen",
-        "responses_sampled",
-        "reward_calls",
-        "train_tokens",
-        "train_seconds",
-        "peak_memory_mb",
-        "tokens_per_second",
-    ]
-)
 
 
 class Selected:
@@ -49,6 +31,7 @@ class Selected:
 
     def __init__(self, folder: Path) -> None:
         """Read the runs."""
+        self._samples = pd.read_parquet(folder / "samples.parquet")
         self.runs = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values=[""])
         assert set(self.runs["status"]) == {"ok"}
 
@@ -64,25 +47,34 @@ class Selected:
 
     def knows(self, section: str, column: str) -> bool:
         """Return whether a column of a section can be recomputed."""
-        return column in (MEDIAN_COLUMNS if _is_usage(section, column) else MEAN_COLUMNS)
+        return column in (
+            MEDIAN_COLUMNS.split() if _is_usage(section, column) else MEAN_COLUMNS.split()
+        )
 
     def value(self, section: str, task: str, method: str, column: str) -> tuple[float, ...]:
         """Return a number, and the ends of its interval where it has one."""
         if _is_usage(section, column):
             return (self._usage(task, method, column),)
-        values = self._by_seed(task, method, "reward" if column == "gain" else column)
         if column == "gain":
-            values = values - self._by_seed(task, "sft", "reward")
-        values = values.dropna()
-        mean = float(values.mean())
-        if column not in INTERVALS:
-            return (mean,)
-        error = float(values.std(ddof=1)) / math.sqrt(len(values))
-        half = float(stats.t.ppf(0.975, len(values) - 1)) * error
-        return mean, mean - half, mean + half
+            return self.difference(task, method, "sft")
+        values = self.by_seed(task, method, column).dropna()
+        return _with_interval(values) if column in INTERVALS else (float(values.mean()),)
 
-    def _by_seed(self, task: str, method: str, column: str) -> pd.Series:
+    def difference(self, task: str, method: str, other: str) -> tuple[float, float, float]:
+        """Return the mean difference in reward of two methods, paired by seed, and its interval."""
+        pair = (self.by_seed(task, name, "reward") for name in (method, other))
+        return _with_interval(next(pair) - next(pair))
+
+    def by_seed(self, task: str, method: str, column: str) -> pd.Series:
+        """Return the numbers of a method's selected setting."""
         return self._selected(task, method).set_index("seed")[column].astype(float)
+
+    def samples(self, task: str, seed: int) -> pd.DataFrame:
+        """Return the test samples of the selected settings at a seed."""
+        rows = self._samples
+        rows = rows[(rows["task"] == task) & (rows["seed"] == seed) & (rows["split"] == "test")]
+        chosen = {m: self._selected(task, m)["params"].iloc[0] for m in rows["method"].unique()}
+        return rows[rows["params"] == rows["method"].map(chosen)]
 
     @cache  # noqa: B019 (as long as the tests)
     def _selected(self, task: str, method: str) -> pd.DataFrame:
@@ -93,11 +85,18 @@ class Selected:
 
     def _usage(self, task: str, method: str, column: str) -> float:
         if column != "tokens_per_second":
-            return float(np.median(self._by_seed(task, method, column)))
+            return float(np.median(self.by_seed(task, method, column)))
         tokens, seconds = (
             self._usage(task, method, name) for name in ("train_tokens", "train_seconds")
         )
         return tokens / seconds
+
+
+def _with_interval(values: pd.Series) -> tuple[float, float, float]:
+    """Return the mean and the ends of its 95% t-interval."""
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    return mean, mean - half, mean + half
 
 
 def _named(params: dict[str, object]) -> str:

@@ -26,9 +26,9 @@ PHONE = {"width": 400, "height": 800}
 MOST_WORDS = 600
 # What the page is made of, charts and marks of methods aside.
 TAGS = (
-    "html head meta title style body header nav main section article footer div span p pre h1 h2 h3 "
-    "h4 a b strong mark ol ul li dl dt dd table thead tbody tr th td figure figcaption img details "
-    "summary form label input select option button script"
+    "html head meta title style body header nav main section article footer div span p pre h1 h2 "
+    "h3 h4 a b strong mark ol ul li dl dt dd table thead tbody tr th td figure figcaption img "
+    "details summary form label input select option button script"
 )
 POINT = ".canvas:visible svg path[aria-roledescription=point]"
 MOST_STATEMENT_WORDS = 25

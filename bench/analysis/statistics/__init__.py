@@ -17,6 +17,7 @@ from bench.analysis.statistics.intervals import (
     mean_interval,
     probability_of_improvement,
     stratified_bootstrap,
+    welch_interval,
 )
 from bench.analysis.statistics.power import MOST_SEEDS, seeds_needed, t_test_power
 from bench.analysis.statistics.settings import area_share, best_of_k, collapses, reward_within
@@ -57,4 +58,5 @@ __all__ = [
     "t_test_power",
     "two_way_error",
     "verdict",
+    "welch_interval",
 ]

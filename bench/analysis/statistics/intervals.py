@@ -47,6 +47,26 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, int(data.size))
 
 
+def welch_interval(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
+    """Return mean(a) - mean(b) of unpaired samples and its interval (Welch, 1947)."""
+    from scipy.stats import t
+
+    ours, theirs = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    n = int(ours.size + theirs.size)
+    if not ours.size or not theirs.size:
+        return Interval(float("nan"), float("nan"), float("nan"), n)
+    mean = float(ours.mean() - theirs.mean())
+    if ours.size == 1 or theirs.size == 1:
+        return Interval(mean, float("nan"), float("nan"), n)
+    errors = np.array([data.var(ddof=1) / data.size for data in (ours, theirs)])
+    if not errors.any():
+        return Interval(mean, mean, mean, n)
+    # Satterthwaite's degrees of freedom.
+    freedom = errors.sum() ** 2 / (errors**2 / (ours.size - 1, theirs.size - 1)).sum()
+    half = float(t.ppf((1 + level) / 2, freedom) * errors.sum() ** 0.5)
+    return Interval(mean, mean - half, mean + half, n)
+
+
 def probability_of_improvement(ours: Sequence[ndarray], theirs: Sequence[ndarray]) -> float:
     """Return P(a run of ours beats one of theirs), mean over tasks (Agarwal et al., 2021).
 

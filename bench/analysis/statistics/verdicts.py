@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Literal, TypeVar
 
@@ -36,12 +37,20 @@ def sign_flip_ps(differences: ndarray) -> ndarray:
         return np.full(rows, np.nan)
     # Sums of the same numbers in another order differ by rounding; they must count as equal.
     observed = np.abs(differences.sum(1)) - 1e-9 * np.abs(differences).sum(1)
+    sums = np.abs(_signs(n) @ differences.T)
     if n <= MOST_FOR_EXACT:
-        signs = np.array(list(product((1.0, -1.0), repeat=n)))
-        return np.asarray((np.abs(signs @ differences.T) >= observed).mean(0))
-    signs = np.random.default_rng(0).choice((1.0, -1.0), size=(DRAWS, n))
+        return np.asarray((sums >= observed).mean(0))
     # The observed pattern is one of the possible ones: p is never 0.
-    return np.asarray((1 + (np.abs(signs @ differences.T) >= observed).sum(0)) / (1 + DRAWS))
+    return np.asarray((1 + (sums >= observed).sum(0)) / (1 + DRAWS))
+
+
+# Every pair of methods asks for the same ones, and drawing them takes longer than the test.
+@lru_cache(maxsize=2)
+def _signs(n: int) -> ndarray:
+    """Return the patterns of n signs that the test counts, [patterns, n]."""
+    if n <= MOST_FOR_EXACT:
+        return np.array(list(product((1.0, -1.0), repeat=n)))
+    return np.random.default_rng(0).choice((1.0, -1.0), size=(DRAWS, n))
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:

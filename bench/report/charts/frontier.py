@@ -52,12 +52,19 @@ def frontier_chart(
     layers += _seeds(source) if points == SEEDS else _means(source, field)
     layers[-1] = layers[-1].add_params(zoom())
     return alt.layer(*layers).encode(
-        x=_kl_axis(x, limit, beyond) if against_kl else alt.X("time:Q", title=AXES[x]),
+        x=kl_axis(x, limit, beyond) if against_kl else alt.X("time:Q", title=AXES[x]),
         y=alt.Y(f"{field}:Q", title=y, scale=alt.Scale(domain=list(heights[field]), nice=False)),
     )
 
 
-def _kl_axis(x: str, limit: float, beyond: int) -> alt.X:
+def kl_axis(x: str, limit: float, beyond: int) -> alt.X:
+    """Return the axis of the KL.
+
+    Args:
+        x: SQUARE_ROOT or LINEAR.
+        limit: Where it ends.
+        beyond: How many runs lie further right.
+    """
     import altair as alt
 
     title = AXES[x]

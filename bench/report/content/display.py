@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+from pathlib import PurePath
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from bench.analysis.statistics import Interval
 from bench.results.columns import Metric
@@ -21,7 +23,7 @@ class Link(NamedTuple):
 
     Attributes:
         text: What is shown.
-        url: An http or https address, not escaped.
+        url: An http or https address as it was found, or one that `file_link` made.
     """
 
     text: str
@@ -45,6 +47,12 @@ def linked(text: str, url: str) -> Link | str:
         return text
     plain = not re.search(r"[\s\x00-\x1f\x7f]", url)
     return Link(text, url) if parts.scheme in ("http", "https") and parts.netloc and plain else text
+
+
+def file_link(text: str, path: PurePath) -> Link:
+    """Return the text as a link to a file, by its path from the page: never another address."""
+    # A path need not be text; behind "./" its first part cannot read as a host or a scheme.
+    return Link(text, "./" + quote(os.fsencode(path.as_posix())))
 
 
 class Number(str):
@@ -184,6 +192,15 @@ def setting(params: str) -> str:
     if not isinstance(values, dict):
         return params
     return ", ".join(f"{name} {value}" for name, value in values.items()) or MISSING
+
+
+def plain_value(value: object) -> str:
+    """Return a value of a setting as text: "yes" for true, "a / b" for a list, "none" for none."""
+    if isinstance(value, list):
+        return " / ".join(map(plain_value, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def listed(names: list[str]) -> str:

@@ -24,13 +24,14 @@ NO_TRAINING = 0.1
 def cost_sentence(results: Results, task: str, best: str) -> str:
     """Return what training of the best method and of those of the first contrast cost per seed."""
     rows = selected_rows(results.runs, task)
-    costs = rows.groupby("method")[["train_seconds", "labels"]].median()
+    grouped = rows.groupby("method")
+    durations, asked = grouped["train_seconds"].median(), grouped["labels"].median()
     methods = [m for m in dict.fromkeys([best, *_contrasted(results, task)[:2]]) if m != "sft"]
-    known = [method for method in methods if method in costs.index]
+    known = [method for method in methods if method in durations.index]
     if not known:
         return ""
-    times = {method: _training(float(costs.loc[method, "train_seconds"])) for method in known}
-    labels = {method: f"{_count(float(costs.loc[method, 'labels']))} labels" for method in known}
+    times = {method: _training(float(durations[method])) for method in known}
+    labels = {method: f"{_count(float(asked[method]))} labels" for method in known}
     if len(set(labels.values())) > 1:
         each = [f"{method} {times[method]} and {labels[method]}" for method in known]
         return f"Training per seed: {listed(each)}."

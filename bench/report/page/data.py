@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from bench.report.charts.style import looks
@@ -19,7 +19,9 @@ def page_data(results: Results, sections: Iterable[Section]) -> dict[str, Any]:
     """Return the data as the scripts read them."""
     return {
         "tasks": tasks(results),
-        "methods": methods(results),
+        "methods": methods(
+            {method: results.marked(method) for method in results.methods}, results.privileged
+        ),
         "plots": plots(sections),
         "head_to_head": head_to_head_data(results),
         "samples": sample_data(results, MOST_SAMPLE_BYTES),
@@ -34,18 +36,23 @@ def tasks(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def methods(results: Results) -> list[dict[str, Any]]:
-    """Return each method's name and look."""
+def methods(labels: Mapping[str, str], privileged: Collection[str]) -> list[dict[str, Any]]:
+    """Return each method's name and look.
+
+    Args:
+        labels: What each method is called, by name; their order decides on looks.
+        privileged: Methods that were given the gold reward.
+    """
     return [
         {
             "name": method,
-            "label": results.marked(method),
+            "label": labels[method],
             "color": look.color,
             "dark_color": look.dark_color,
             "shape": look.path,
-            "privileged": method in results.privileged,
+            "privileged": method in privileged,
         }
-        for method, look in looks(results.methods).items()
+        for method, look in looks(list(labels)).items()
     ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from bench.analysis.contrasts import Comparison, exploratory, with_verdict
 from bench.analysis.head_to_head import head_to_head_of, length_controlled_rate
@@ -17,8 +17,6 @@ from bench.report.charts.style import ZERO_COLOR
 from bench.results.loading import Results
 
 DIGITS = 6
-SEED_ROW = 20
-PROMPTS_HEIGHT = 220
 
 
 def head_to_head_data(results: Results) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def _task_data(results: Results, task: str) -> dict[str, Any]:
     by_prompt = _rewards_by_prompt(results, task, by_seed)
     methods = [method for method in results.methods if method in by_seed]
     comparisons = _comparisons(results, task, methods)
-    rates = _win_rates(results, task)
+    rates = _win_rates(results, task, [(c.method, c.other) for c in comparisons])
     data = {
         "methods": methods,
         "default": [comparisons[0].method, comparisons[0].other] if comparisons else [],
@@ -96,11 +94,16 @@ def _pair(comparison: Comparison, by_seed: DataFrame) -> dict[str, Any]:
     }
 
 
-def _win_rates(results: Results, task: str) -> dict[tuple[str, str], dict[str, float]]:
-    """Return how often each method beats each other one, with the error and at equal length."""
-    pairs = head_to_head_of(results, task).groupby(["method", "opponent"], sort=False)
+def _win_rates(
+    results: Results, task: str, pairs: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Return how often the first method of each pair wins, with the error and at equal length."""
     rates = {}
-    for pair, rows in pairs:
+    groups = head_to_head_of(results, task).groupby(["method", "opponent"], sort=False)
+    for (method, opponent), rows in groups:
+        pair = str(method), str(opponent)
+        if pair not in pairs:
+            continue
         won, seeds, prompts = (rows[name].to_numpy() for name in ("win_rate", "seed", "prompt"))
         rates[pair] = _known(
             {
@@ -116,9 +119,10 @@ def _rewards_by_prompt(results: Results, task: str, by_seed: DataFrame) -> DataF
     """Return mean rewards with a row for each method and seed, a column for each test prompt."""
     samples = results.samples
     rows = samples[(samples["task"] == task) & (samples["split"] == "test")]
-    numbers, prompts = pd.factorize(rows["prompt"])
-    rows = rows[["task", "method", "params", "seed", "reward"]].assign(prompt=numbers)
+    rows = rows[["task", "method", "params", "seed", "prompt", "reward"]]
     rows = of_selected(rows, ok_rows(results.runs), task)
+    numbers, prompts = pd.factorize(rows["prompt"])
+    rows = rows.assign(prompt=numbers)
     key = ["method", "seed", "prompt"]
     means = rows.groupby(key, sort=False)["reward"].mean().unstack("prompt")
     finished = by_seed.T.stack().dropna().index
@@ -133,18 +137,19 @@ def _shared_seeds(by_prompt: DataFrame, method: str, other: str) -> dict[str, An
     sampled = by_prompt.index.get_level_values("method")
     if not {method, other} <= set(sampled):
         return {}
-    first, second = by_prompt.loc[method], by_prompt.loc[other]
+    first, second = by_prompt.xs(method), by_prompt.xs(other)
     if set(first.index) == set(second.index):
         return {}
     both = first.index.intersection(second.index)
-    return {"prompt_rewards": [_numbers(side.loc[both].mean()) for side in (first, second)]}
+    means = [DataFrame(side).reindex(both).mean() for side in (first, second)]
+    return {"prompt_rewards": [_numbers(mean) for mean in means]}
 
 
 def _rounded(value: float) -> float | None:
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
-def _numbers(values: Series | Iterable[float]) -> list[float | None]:
+def _numbers(values: Iterable[float]) -> list[float | None]:
     return [_rounded(value) for value in values]
 
 
@@ -158,17 +163,22 @@ def head_to_head_specs() -> dict[str, dict[str, Any]]:
 
     Rows of `seeds` have row (the seed or "mean"), difference, color and tooltip (an object); that
     of the mean has low and high as well. Rows of `prompts` have index, rank, difference, color and
-    tooltip, and are in the order of rank.
+    tooltip, and are in the order of rank. The page gives the charts their size.
     """
     return {"seeds": _seeds_spec(), "prompts": _prompts_spec()}
 
 
 def _seeds_spec() -> dict[str, Any]:
     row = {"field": "row", "type": "nominal", "sort": None, "title": None}
-    difference = {"field": "difference", "type": "quantitative", "title": "difference in reward"}
+    difference = {
+        "field": "difference",
+        "type": "quantitative",
+        "title": "difference in reward",
+        "axis": {"tickCount": 6},
+    }
     is_mean = "datum.row === 'mean'"
     return {
-        **_frame({"step": SEED_ROW}, "Difference in reward on each seed, and their mean."),
+        "description": "Difference in reward on each seed, and their mean.",
         "data": {"name": "seeds"},
         "encoding": {"y": row},
         "layer": [
@@ -202,7 +212,7 @@ def _prompts_spec() -> dict[str, Any]:
     rank = {"field": "rank", "type": "ordinal", "axis": None}
     difference = {"field": "difference", "type": "quantitative", "title": "difference in reward"}
     return {
-        **_frame(PROMPTS_HEIGHT, "Difference in reward on each test prompt, in order."),
+        "description": "Difference in reward on each test prompt, in order.",
         "data": {"name": "prompts"},
         "encoding": {"x": rank},
         "layer": [
@@ -211,18 +221,9 @@ def _prompts_spec() -> dict[str, Any]:
             # Bars near 0 are too small to point at: the whole height answers for them.
             {
                 "mark": {"type": "bar", "opacity": 0, "cursor": "pointer", "tooltip": _tooltip()},
-                "encoding": {"y": {"value": 0}, "y2": {"value": PROMPTS_HEIGHT}},
+                "encoding": {"y": {"value": 0}, "y2": {"value": "height"}},
             },
         ],
-    }
-
-
-def _frame(height: int | dict[str, int], description: str) -> dict[str, Any]:
-    return {
-        "width": "container",
-        "height": height,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "description": description,
     }
 
 

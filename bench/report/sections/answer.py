@@ -83,13 +83,19 @@ def answer(results: Results, task: str) -> Part:
         *repeated_warnings(results, task),
         *_efficiency_warnings(rows),
     )
-    failed = failure_statement(results, task)
+    statement = answer_statement(results, task)
     if not order:
-        without = "No contender finished a run."
-        return Part(title, f"No verdict. {failed or without}", warnings, task=task)
-    statement = f"{failed} {verdict_statement(results, task)}".strip()
+        return Part(title, statement, warnings, task=task)
     paragraphs = (facts(results, task, order[0]), *other_verdicts(results, task))
     return Part(title, statement, warnings, paragraphs, task=task)
+
+
+def answer_statement(results: Results, task: str) -> str:
+    """Return what failed on a task, and its verdict."""
+    failed = failure_statement(results, task)
+    if not order_by_validation(results.runs, task, results.privileged):
+        return f"No verdict. {failed or 'No contender finished a run.'}"
+    return f"{failed} {verdict_statement(results, task)}".strip()
 
 
 def _temperature_warnings(results: Results, task: str) -> list[str]:

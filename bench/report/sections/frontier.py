@@ -135,7 +135,7 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
         heights += ys[xs <= right].tolist()
     span = (max(heights) - min(heights)) or 1.0
     bottom, top = min(heights) - 0.06 * span, max(heights) + 0.1 * span
-    _set_kl_axis(ax, right, int((~within).sum()))
+    set_kl_axis(ax, right, int((~within).sum()))
     ax.set(ylim=(bottom, top), ylabel=f"{results.reward_source(task)} reward")
     ax.grid(True)
     if known:
@@ -152,7 +152,7 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
             ax.plot(means["kl"], means["reward"], **background, lw=1)
 
 
-def _set_kl_axis(ax: Axes, right: float, beyond: int) -> None:
+def set_kl_axis(ax: Axes, right: float, beyond: int) -> None:
     """Scale the axis by the square root of the KL, so that one large KL leaves room for others."""
     ax.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), np.square))
     ax.set_xlim(-0.001 * right, right)

@@ -43,8 +43,11 @@ GAIN = Column(
     "gain",
     "gain over SFT",
     help="Difference in reward from the SFT policy, paired by seed, with its 95% interval.",
+    best="high",
 )
 SEEDS = Column("seeds", "seeds", help="Finished out of started.")
+# Of the metrics, those that methods are compared by: copied tables have the best in bold.
+COMPARED = ("reward", "win_rate_sft", "efficiency")
 
 
 def main_section(results: Results) -> Section:
@@ -89,7 +92,13 @@ def main_table(results: Results, task: str) -> Table:
         )
     source = results.reward_source(task)
     columns = [
-        Column(m.name, metric_label(m, source), help=metric_help(m, source)) for m in metrics
+        Column(
+            m.name,
+            metric_label(m, source),
+            help=metric_help(m, source),
+            best="high" if m.name in COMPARED else "",
+        )
+        for m in metrics
     ]
     columns.insert(1 + [metric.name for metric in metrics].index("reward"), GAIN)
     return Table.of([METHOD, SETTING, *columns, SEEDS], lines)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.content.display import MISSING, linked
+from bench.report.content.display import MISSING, linked, plain_value
 from bench.report.content.section import Column, Part, Section, Table
 from bench.results.loading import Results
 
@@ -65,7 +65,7 @@ def _settings(rows: pd.DataFrame, column: str) -> str:
         rows: METHODS of one method, a row for each task.
         column: tried or fixed.
     """
-    by_task = {str(row["task"]): _parse_settings(str(row[column])) for _, row in rows.iterrows()}
+    by_task = {str(row["task"]): parse_settings(str(row[column])) for _, row in rows.iterrows()}
     names = list(dict.fromkeys(name for settings in by_task.values() for name in settings))
     usual = {}
     for name in names:
@@ -82,7 +82,7 @@ def _settings(rows: pd.DataFrame, column: str) -> str:
     return "; ".join(filter(None, parts)) or MISSING
 
 
-def _parse_settings(text: str) -> dict[str, str]:
+def parse_settings(text: str) -> dict[str, str]:
     """Return a JSON object's values as display strings; nothing where it cannot be read."""
     try:
         settings = json.loads(text or "{}")
@@ -90,15 +90,7 @@ def _parse_settings(text: str) -> dict[str, str]:
         return {}
     if not isinstance(settings, dict):
         return {}
-    return {name: _display(value) for name, value in settings.items()}
-
-
-def _display(value: Any) -> str:
-    if isinstance(value, list):
-        return " / ".join(map(_display, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return {name: plain_value(value) for name, value in settings.items()}
 
 
 def _join(values: Mapping[str, str]) -> str:

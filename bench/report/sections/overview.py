@@ -71,20 +71,20 @@ def overview_table(results: Results, task: str) -> Table:
 
 
 def _plot(results: Results, task: str) -> Plot | None:
-    points = _points(results, task)
+    points = run_points(results, task)
     if points.empty:
         return None
-    means = _means(points)
+    means = setting_means(points)
     source = f"{results.reward_source(task)} reward"
     limit = usual_limit(points["kl"], means.loc[means["selected"], "kl"])
-    frontier = _frontier(results, task, limit)
+    frontier = frontier_points(results, task, limit)
     switches = (
         Switch("x", (SQUARE_ROOT, LINEAR, SECONDS)),
         Switch("y", (source, PROXY)),
         Switch("points", (MEANS, SEEDS)),
     )
     beyond = int((points["kl"] > limit).sum())
-    heights = _heights(points[points["kl"] <= limit], frontier)
+    heights = axis_heights(points[points["kl"] <= limit], frontier)
 
     def make(x: str, y: str, shown: str) -> alt.LayerChart:
         return frontier_chart(x, y, shown, source, limit, beyond, heights)
@@ -98,7 +98,7 @@ def _plot(results: Results, task: str) -> Plot | None:
     return Plot(task, title, specifications(make, switches), data, switches)
 
 
-def _points(results: Results, task: str) -> pd.DataFrame:
+def run_points(results: Results, task: str) -> pd.DataFrame:
     """Return a row for each finished run."""
     rows = ok_rows(results.runs)
     rows = rows[(rows["task"] == task) & (rows["split"] == "test")]
@@ -119,7 +119,7 @@ def _points(results: Results, task: str) -> pd.DataFrame:
     )
 
 
-def _means(points: pd.DataFrame) -> pd.DataFrame:
+def setting_means(points: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each setting: means over seeds, and the interval of the reward."""
     rows = []
     for (method, params), group in points.groupby(["method", "setting"], sort=False):
@@ -139,7 +139,7 @@ def _means(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _heights(points: pd.DataFrame, frontier: pd.DataFrame) -> dict[str, tuple[float, float]]:
+def axis_heights(points: pd.DataFrame, frontier: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Return where the vertical axis starts and ends, with some room."""
     shown = {
         "reward": pd.concat([points["reward"], frontier["reward"]]),
@@ -153,7 +153,7 @@ def _heights(points: pd.DataFrame, frontier: pd.DataFrame) -> dict[str, tuple[fl
     return heights
 
 
-def _frontier(results: Results, task: str, limit: float) -> pd.DataFrame:
+def frontier_points(results: Results, task: str, limit: float) -> pd.DataFrame:
     """Return points along the optimal frontier, closer together near 0, where it bends most."""
     frontier = results.frontier[results.frontier["task"] == task]
     if not seed_curves(frontier, "kl", "reward"):

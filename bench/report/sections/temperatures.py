@@ -36,7 +36,7 @@ def temperature_table(results: Results, task: str) -> Table:
     lines = [
         {
             "method": results.marked(method),
-            "temperature": parameter(temperature),
+            "temperature": parameter(float(str(temperature))),
             "reward": number(group["reward"].mean()),
             "win_rate": percent(group["win_rate_sft"].mean()),
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# The most tokens of a forward pass, padding included.
+# The most tokens of a training pass by default, padding included.
 MOST_TOKENS = 16_384
 # How much padding another forward pass must save (tokens): each has a cost of its own.
 WORTH_A_PART = 256

@@ -34,7 +34,9 @@ MERGED_SYSTEM = (
 def check_name(name: str) -> None:
     """Raise ValueError if a name cannot be a variable of a template."""
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name in ("messages", "add_generation_prompt"):
-        raise ValueError(f"loading.chat_template_kwargs: '{name}' is no variable to be set")
+        raise ValueError(
+            f"loading.chat_template_kwargs: '{name}' is not a variable that can be set"
+        )
 
 
 def reads(tokenizer: PreTrainedTokenizerBase, name: str) -> bool:

@@ -126,7 +126,8 @@ def sample(
     )
     loop: Any = _Loop(request) if engine is None else Delegate(engine, request)
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode(), _evaluating(model):
+    # Not inference mode, in which autocast would cast all weights again at each token.
+    with torch.random.fork_rng(devices=devices), torch.no_grad(), _evaluating(model):
         torch.manual_seed(seed)
         output = model.generate(
             input_ids=prompt_batch.ids,
@@ -134,8 +135,7 @@ def sample(
             generation_config=config,
             custom_generate=loop,
         )
-        responses = output[:, prompt_batch.width :]
-    return _with_responses(prompt_batch, responses.clone(), loop.logprobs.clone(), ends)
+    return _with_responses(prompt_batch, output[:, prompt_batch.width :], loop.logprobs, ends)
 
 
 @contextmanager
@@ -250,13 +250,13 @@ def draw(
 def _with_responses(
     prompts: Batch, responses: torch.Tensor, logprobs: torch.Tensor, ends: Sequence[int]
 ) -> tuple[Batch, torch.Tensor]:
-    """Append the responses to the prompts, and mask the padding behind each end token."""
+    """Append the responses to the prompts, and mask the padding after each end token."""
     import torch
 
     ended = torch.isin(responses, torch.tensor(ends, device=responses.device))
     after_end = (ended.cumsum(1) - ended.long()) > 0
     mask = torch.cat([prompts.mask, (~after_end).long()], dim=1)
-    ids = torch.cat([prompts.ids.clone(), responses], dim=1)
+    ids = torch.cat([prompts.ids, responses], dim=1)
     return Batch.of(ids, mask, prompts.width), logprobs.masked_fill(after_end, 0.0)
 
 

@@ -113,8 +113,10 @@ class Optimization:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if self.micro_batch_tokens <= longest or distributed.is_distributed():
+            several = "; with several processes, the first out-of-memory ends the run"
             raise StepTooLargeError(
                 f"out of memory with a micro-batch of {self.micro_batch_tokens} tokens"
+                f"{several if distributed.is_distributed() else ''}"
             )
         self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
         self._context.count_halving()

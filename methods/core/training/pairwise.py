@@ -223,9 +223,14 @@ class _Run:
         if self.regularizer:
             prompts = [self.data.prompts[row] for row in rows]
             most_tokens = self.optimization.micro_batch_tokens
-            with self.optimization.autocast():
-                for added in self.regularizer(self.policy, prompts, step, most_tokens):
-                    self.optimization.backward(added)
+            additions = self.regularizer(self.policy, prompts, step, most_tokens)
+            while True:
+                # Backward passes stay outside, as torch recommends.
+                with self.optimization.autocast():
+                    added = next(additions, None)
+                if added is None:
+                    break
+                self.optimization.backward(added)
         return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
 
     def tokens(self, rows: Sequence[int]) -> TokenLogprobs:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
 LOGGING_STEPS = 10
-
-
-# What to do about it, at the end of a message.
+# Ends messages about numbers that are not finite.
 LOWER_LEARNING_RATE = "lower the learning rate"
 
 

@@ -24,6 +24,7 @@ function theme() {
     },
     title: { color: color('ink'), subtitleColor: color('soft'), anchor: 'start', fontSize: 13 },
     header: { labelColor: color('ink') },
+    legend: { labelColor: color('ink'), labelFontSize: 12, titleColor: color('soft'), symbolStrokeColor: color('ink'), symbolBaseFillColor: color('ink') },
     text: { color: color('ink') },
     rule: { color: color('soft') },
     style: { ink: { stroke: color('ink'), color: color('ink') }, page: { fill: color('card') } },

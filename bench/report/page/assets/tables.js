@@ -6,6 +6,7 @@ function shownTable(table) {
   const columns = heads.map((th, i) => ({ i, th })).filter(({ th }) => !th.hidden);
   const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
   return {
+    names: columns.map(({ th }) => th.dataset.name),
     labels: columns.map(({ th }) => th.dataset.label),
     numeric: columns.map(({ th }) => th.classList.contains('number')),
     best: columns.map(({ th }) => th.dataset.best || ''),
@@ -31,11 +32,14 @@ function asCsv(table) {
   return [head, ...body].map(line).join('\n');
 }
 
-/** Return, for each column, the cells with its best value. */
-function bestCells({ rows, best }) {
+/** Return, for each column, the cells with its best value; privileged methods do not compete. */
+function bestCells({ names, rows, best }) {
   const found = new Set();
+  const privileged = new Set(app.data.methods.filter((method) => method.privileged).map(({ label }) => label));
+  const place = names.indexOf('method');
+  const competing = rows.filter((row) => !privileged.has(row[place]?.textContent.trim()));
   best.forEach((side, i) => {
-    const cells = rows.map((row) => row[i]).filter((cell) => cell.dataset.value);
+    const cells = competing.map((row) => row[i]).filter((cell) => cell.dataset.value);
     if (!side || cells.length < 2) return;
     const values = cells.map((cell) => Number(cell.dataset.value));
     const top = side === 'high' ? Math.max(...values) : Math.min(...values);

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from methods.core.models.sampling import BatchSlice, SamplingParams
 
-# An engine that schedules its rows itself gets so many at once.
+# Rows given at once to an engine that schedules them itself.
 QUEUED_ROWS = 16_384
 
 
@@ -79,7 +79,7 @@ class Engine(ABC):
             request: The prompts again, and how to sample.
 
         Returns:
-            The responses, [B, T], with anything behind the end tokens, and the log-probabilities
+            The responses, [B, T], with anything after the end tokens, and the log-probabilities
             of their tokens under the sampling parameters, [B, T] (nats).
         """
 
@@ -105,7 +105,7 @@ class Delegate:
 
 
 def _tidy(responses: Tensor, logprobs: Tensor, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Put the end token behind each response, and drop the columns that have nothing else."""
+    """Put the end token after each response, and drop the columns that have nothing else."""
     import torch
 
     ended = torch.isin(responses, torch.tensor(ends, device=responses.device))

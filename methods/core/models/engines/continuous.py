@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # The most rows of a step.
-MOST_ROWS = 512
+MOST_STEP_ROWS = 512
 
 
 class Continuous(Engine):
@@ -37,22 +37,18 @@ class Continuous(Engine):
     def respond(
         self, model: PreTrainedModel, input_ids: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        import torch
-
-        # The other thread changes what is made here, which inference mode would forbid.
-        with torch.inference_mode(False), torch.no_grad():
-            manager = self._prepared(model, request)
-            outputs = _outputs(manager, request)
-            if request.sampling.temperature == 0:
-                # The likeliest token is the only one that can be sampled.
-                for output in outputs:
-                    output.logprobs = [0.0] * len(output.generated_tokens)
-            return laid_out(
-                [output.generated_tokens for output in outputs],
-                [output.logprobs for output in outputs],
-                request.ends[0],
-                input_ids.device,
-            )
+        manager = self._prepared(model, request)
+        outputs = _outputs(manager, request)
+        if request.sampling.temperature == 0:
+            # The likeliest token is the only one that can be sampled.
+            for output in outputs:
+                output.logprobs = [0.0] * len(output.generated_tokens)
+        return laid_out(
+            [output.generated_tokens for output in outputs],
+            [output.logprobs for output in outputs],
+            request.ends[0],
+            input_ids.device,
+        )
 
     def _prepared(self, model: PreTrainedModel, request: Request) -> Any:
         """Return the manager of a copy with the model's present weights."""
@@ -65,7 +61,7 @@ class Continuous(Engine):
         length = -(-length // 256) * 256
         # So are the rows. The pages depend on this batch alone, so that a run that resumes samples
         # as one in one go.
-        rows = 1 << (min(len(request.prompts), MOST_ROWS) - 1).bit_length()
+        rows = 1 << (min(len(request.prompts), MOST_STEP_ROWS) - 1).bit_length()
         made_for = (request.sampling, request.ends, length, rows)
         if self._made_for != made_for:
             self._copy.destroy_cached_continuous_batching_manager()
@@ -155,7 +151,7 @@ def _batching_config(model: PreTrainedModel, rows: int, length: int) -> Any:
         page_size=page,
         num_blocks=max(pages, min(pages * rows, most)),
         max_batch_tokens=tokens,
-        max_requests_per_batch=MOST_ROWS,
+        max_requests_per_batch=MOST_STEP_ROWS,
         max_blocks_per_request=pages + pages % 2 if has_flash else 0,
         # A page that is shared would outlive the weights that it was computed with.
         allow_block_sharing=False,

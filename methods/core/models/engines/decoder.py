@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
 
 def new_cache(model: PreTrainedModel, length: int) -> Cache:
-    """Return an empty cache that holds so many tokens of each row."""
+    """Return an empty cache that holds `length` tokens per row."""
     from transformers import Cache, StaticCache
 
     count = len(StaticCache(config=model.config, max_cache_len=length).layers)

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
-from bench.analysis.bradley_terry import (
+from bench.analysis.statistics.bradley_terry import (
     fit_strengths,
     implied_rates,
     mean_rates,

@@ -25,6 +25,7 @@ from bench.analysis.statistics import (
     stratified_bootstrap,
     two_way_error,
     verdict,
+    welch_interval,
 )
 
 
@@ -41,6 +42,22 @@ def test_few_values_have_no_interval() -> None:
     assert mean_interval([3.0]).mean == 3.0
     assert math.isnan(mean_interval([3.0]).half_width)
     assert math.isnan(mean_interval([]).mean)
+
+
+def test_welchs_interval_is_scipys() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(0, 1, 6), random.normal(1, 5, 4)
+    expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    interval = welch_interval(a.tolist(), b.tolist())
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert interval.mean == pytest.approx(a.mean() - b.mean())
+
+
+def test_welchs_interval_of_few_or_equal_values() -> None:
+    assert welch_interval([3.0, 3.0], [1.0, 1.0]) == (2, 2, 2, 4)
+    assert welch_interval([3.0], [1.0, 2.0]).mean == 1.5
+    assert math.isnan(welch_interval([3.0], [1.0, 2.0]).low)
+    assert math.isnan(welch_interval([], [1.0]).mean)
 
 
 def test_the_interval_covers_what_it_claims() -> None:

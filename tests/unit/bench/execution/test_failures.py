@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.execution.failures import MOST_CHARACTERS, OUT_OF_MEMORY, death_text, error_text
+from methods.core.training.memory import StepTooLargeError
 
 CUDA = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 139.00 GiB of "
@@ -19,7 +20,8 @@ CUDA = (
 def test_memory_that_torch_cannot_have_names_the_options_that_save_it() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60)
-    for problem in (caught.value, torch.OutOfMemoryError(CUDA), MemoryError()):
+    ours = StepTooLargeError("out of memory with a micro-batch of 60 tokens")
+    for problem in (caught.value, torch.OutOfMemoryError(CUDA), MemoryError(), ours):
         text = error_text(problem)
         assert text.endswith(OUT_OF_MEMORY) and len(text) <= MOST_CHARACTERS
     assert error_text(torch.OutOfMemoryError(CUDA)).startswith(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 import pytest
 
@@ -10,6 +13,7 @@ from bench.analysis.statistics import Interval
 from bench.report.content.display import (
     MISSING,
     count,
+    file_link,
     linked,
     listed,
     metric_label,
@@ -117,3 +121,12 @@ def test_a_metric_is_shown_in_its_format() -> None:
     for style, shown in formats.items():
         assert metric_value(Metric("x", "x", "", format=style), 0.5) == shown  # type: ignore[arg-type]
     assert {metric.format for metric in METRICS} <= formats.keys()
+
+
+@pytest.mark.parametrize(
+    "path", ["a/b.html", "javascript:alert(1)", "//host/x", 'a"b<c>', "a?b#c%d", "../ü", "a\nb"]
+)
+def test_a_link_to_a_file_is_never_another_address(path: str) -> None:
+    url = file_link("x", PurePosixPath(path)).url
+    assert re.fullmatch(r"\./[A-Za-z0-9_./%~-]*", url)
+    assert unquote(url) == f"./{PurePosixPath(path)}"

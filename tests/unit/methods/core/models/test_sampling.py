@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers.models import PROMPTS
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods.core.models.batch import make_batch
 from methods.core.models.loading import Loading, Lora
+from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams, vocabulary_logprobs
 from methods.core.models.text import encode_prompts
@@ -98,6 +102,41 @@ def test_a_training_with_gradient_checkpointing_is_sampled_like_any_other(
         assert torch.equal(batch.ids, expected.ids) and torch.equal(in_training, logprobs)
         assert policy.model.training
         policy.model.eval()
+
+
+class CastWatch(TorchDispatchMode):
+    """Counts how often a tensor of some shape is cast to bf16."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shape, self.casts = shape, 0
+
+    def __torch_dispatch__(
+        self, operation: Any, _: Any, args: Any = (), options: Any = None
+    ) -> Any:
+        result = operation(*args, **(options or {}))
+        if operation is torch.ops.aten._to_copy.default and result.dtype == torch.bfloat16:
+            self.casts += result.shape == self.shape
+        return result
+
+
+@pytest.mark.parametrize("sampler", ["loop", "static"])
+def test_weights_are_cast_once_and_keep_their_gradients(sft_folder: Path, sampler: str) -> None:
+    """In the precision of the training, where a loss is computed after its responses."""
+    policy = ModelPolicy.load(sft_folder, "cpu", Loading(sampler=sampler))  # type: ignore[arg-type]
+    sampling = SamplingParams(max_new_tokens=12)
+    head = policy.model.get_output_embeddings().weight
+    batch, _ = policy.sample(PROMPTS * 5, 0, sampling)
+    gradients = []
+    for is_sampled_first in (False, True):
+        with torch.autocast("cpu", torch.bfloat16), CastWatch(head.shape) as watch:
+            if is_sampled_first:
+                policy.sample(PROMPTS * 5, 0, sampling)
+            loss = token_logprobs(policy.model, batch, sampling).sum()
+        if sampler == "loop":
+            assert watch.casts == 1
+        gradients.append(torch.autograd.grad(loss, list(policy.model.parameters())))
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def test_a_batch_that_does_not_fit_is_sampled_in_parts(

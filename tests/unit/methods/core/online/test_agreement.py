@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -17,7 +18,14 @@ from methods.core.models.engines.base import Engine, Request
 from methods.core.models.engines.static import Static
 from methods.core.models.loading import Loading, Lora
 from methods.core.models.sampling import SamplingParams
-from methods.core.online.agreement import CAP, importance_weights, sampling_gap, weighted
+from methods.core.online.agreement import (
+    CAP,
+    Agreement,
+    SamplingGap,
+    importance_weights,
+    sampling_gap,
+    weighted,
+)
 from methods.core.online.run import OnlineRun
 from methods.dr_grpo import DrGRPO
 from methods.reinforce_pp import ReinforcePP
@@ -87,6 +95,30 @@ def test_weights_in_bf16_are_rounded_more(make_context: MakeContext) -> None:
     run = OnlineRun(make_context(sampling=LONG, loading=loading), DrGRPO(batch_size=24))
     run.logprobs(next(run.minibatches(run.collect())))
     assert 1e-3 < run._agreement.metrics["sampling_gap_mean"] < 0.1
+
+
+@pytest.fixture(params=[False, True])
+def tf32(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether GPUs multiply in TF32."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = request.param
+    yield request.param
+    torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_tf32_is_rounded_more_on_a_gpu(make_context: MakeContext, device: str, tf32: bool) -> None:
+    agreement = Agreement(make_context().start(), LONG, bf16=False)
+    on_device: Any = SimpleNamespace(
+        model=SimpleNamespace(device=torch.device(device)), engine=lambda _: None
+    )
+    agreement._policy = on_device
+    gap = SamplingGap(3e-3, 0.1)
+    if device == "cuda" and tf32:
+        agreement._check(gap, 0)
+        gap = SamplingGap(0.02, 0.1)
+    with pytest.raises(RuntimeError, match="Sampling and scoring differ"):
+        agreement._check(gap, 0)
 
 
 def test_the_policy_must_start_at_the_reference(make_context: MakeContext) -> None:

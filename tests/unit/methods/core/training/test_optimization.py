@@ -11,8 +11,10 @@ import torch
 from helpers.models import same, weights
 
 from methods.base import Diverged
+from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context
+from methods.core.training.memory import StepTooLargeError
 from methods.core.training.optimization import Optimization, TrainedModel
 
 MakeContext = Callable[..., Context]
@@ -89,6 +91,16 @@ def test_a_loss_that_is_not_finite_diverges(make_context: MakeContext, number: f
         optimization.step()
     with pytest.raises(Diverged, match=r"the gradient norm of the policy is (nan|inf)"):
         optimization.gradient_norms()
+
+
+def test_with_several_processes_the_first_out_of_memory_ends_the_run(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, optimization = start(make_context())
+    optimization.use_smaller_micro_batches(8)
+    monkeypatch.setattr(distributed, "is_distributed", lambda: True)
+    with pytest.raises(StepTooLargeError, match="8192 tokens; with several processes, the first"):
+        optimization.use_smaller_micro_batches(8)
 
 
 def test_a_training_continues_from_its_state(make_context: MakeContext, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
 from methods.core.training.context import Context
 from methods.core.training.examples import PLAIN
+from methods.core.training.optimization import Optimization
 from methods.core.training.pairwise import PairLogprobs, fit_pairs
 from methods.core.training.trainer import Schedule
 from methods.dpo import DPO
@@ -195,6 +196,24 @@ def test_a_regularizer_is_added_to_the_loss(make_context: MakeContext) -> None:
         assert torch.allclose(a, b, atol=1e-5)
     prompts = sorted(pair.prompt for pair in pairs)
     assert seen == [(prompts, 1), (prompts, 2), (prompts, 3)]
+
+
+def test_only_the_forward_pass_of_a_regularizer_is_in_the_precision_of_the_training(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, backward = [], []
+
+    def regularizer(policy: ModelPolicy, *_: Any) -> Iterator[torch.Tensor]:
+        for weight in list(policy.model.parameters())[:2]:
+            forward.append(torch.is_autocast_enabled("cpu"))
+            added = weight.sum()
+            added.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
+            yield added
+
+    bf16 = torch.autocast("cpu", torch.bfloat16)
+    monkeypatch.setattr(Optimization, "autocast", lambda _: bf16)
+    fit_pairs(make_context(), dpo_loss, Schedule(1e-3, 1, 1), regularizer=regularizer)
+    assert forward == [True, True] and backward == [False, False]
 
 
 def test_token_logprobs_have_the_lengths_and_the_collisions(
