@@ -47,24 +47,24 @@ def test_a_verdict_needs_six_seeds(seeds: int, tmp_path: Path) -> None:
 def test_only_declared_contrasts_get_a_verdict(tmp_path: Path) -> None:
     results = ordered(tmp_path, [("dpo", "ppo")])
     assert answer(results, "polite").statement.startswith("ppo is better than dpo by ")
-    [note] = answer_section(results).notes
+    note = answer_section(results).introduction
     assert note.startswith("Only declared contrasts receive a verdict: dpo vs ppo. It takes 6")
 
 
 def test_the_answer_says_how_many_contrasts_are_declared(tmp_path: Path) -> None:
     three = [("ppo", "dpo"), ("ppo", "best_of_n"), ("dpo", "best_of_n")]
-    [note] = answer_section(ordered(tmp_path / "3", three)).notes
+    note = answer_section(ordered(tmp_path / "3", three)).introduction
     named = "ppo vs dpo, ppo vs best_of_n and dpo vs best_of_n."
     assert note.startswith(f"Only declared contrasts receive a verdict: {named} It takes 7 seeds")
     assert "corrected for 3 tests" in note
-    [note] = answer_section(ordered(tmp_path / "4", [*three, ("dpo", "sft")])).notes
+    note = answer_section(ordered(tmp_path / "4", [*three, ("dpo", "sft")])).introduction
     assert note.startswith("Only declared contrasts receive a verdict: 4 contrasts.")
 
 
 def test_without_a_declared_contrast_the_best_two_get_a_verdict(tmp_path: Path) -> None:
     results = ordered(tmp_path, [])
     assert answer(results, "polite").statement.startswith("ppo is better than best_of_n")
-    [note] = answer_section(results).notes
+    note = answer_section(results).introduction
     assert note.startswith("Without declared contrasts, the two best methods")
 
 
@@ -156,7 +156,7 @@ def test_what_methods_were_given_is_said_in_the_answer(tmp_path: Path) -> None:
 def test_one_setting_each_is_said_to_show_one_order_of_many(tried: int, tmp_path: Path) -> None:
     runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
     few = runs[runs["strength"].isna() | runs["strength"].isin([0.1, 0.2][:tried])]
-    [note] = answer_section(loaded(tmp_path, few)).notes
+    note = answer_section(loaded(tmp_path, few)).introduction
     assert note.endswith("at one setting; at another, the order might differ.") == (tried == 1)
     assert note.endswith("their gains are a little optimistic.") == (tried > 1)
 
@@ -208,7 +208,7 @@ def test_gains_have_the_interval_over_seeds_and_prompts_where_seeds_share_prompt
     results = recorded_results(rewards, [("dpo", "sft")])
     interval = bracketed(crossed_interval(difference))
     assert f"{interval} above sft's." in " ".join(answer(results, TASK).paragraphs)
-    [note] = answer_section(results).notes
+    note = answer_section(results).introduction
     assert "over seeds and prompts" in note
 
 
@@ -277,5 +277,5 @@ def test_the_answer_is_short_even_with_many_methods_failures_and_contrasts(tmp_p
     assert len(part.warnings) >= 8
     assert all(words(warning) <= 25 for warning in part.warnings), part.warnings
     assert words(part.statement) <= 35 and words(part.paragraphs[0]) <= 75
-    [note] = answer_section(load_results(folder)).notes
+    note = answer_section(load_results(folder)).introduction
     assert words(note) <= 60
