@@ -21,9 +21,16 @@ from bench.analysis.overoptimization import (
     turns,
 )
 from bench.analysis.statistics import Interval
-from bench.report.charts.gains import PROXY, gains_chart
+from bench.report.charts.gains import (
+    PROXY,
+    PROXY_COLOR,
+    draw_legend,
+    draw_turn,
+    gains_chart,
+    note_points_beyond,
+)
 from bench.report.charts.plots import records, specifications
-from bench.report.charts.style import INK, SOFT, ZERO_COLOR, looks, panels
+from bench.report.charts.style import ZERO_COLOR, looks, panels
 from bench.report.content.display import MISSING, Number, count, number, setting, signed
 from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
@@ -44,7 +51,6 @@ NOTE = (
 )
 FORMS: dict[Form, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 MOST_COLUMNS = 6
-PROXY_COLOR = "#8a94a3"
 # Of an interactive chart.
 MOST_POINTS, CURVE_POINTS = 2_500, 60
 DENSE = 300
@@ -217,23 +223,8 @@ def _figure(results: Results) -> Figure | None:
             between = ": " if lines == 1 else "\n"
             ax.set_title(f"{results.task_title(task)}{between}{method}", fontsize=10.5)
             ax.grid(True)
-    _legend(figure, results.reward_name, min(6, 2 * len(methods)))
+    draw_legend(figure, results.reward_name, min(6, 2 * len(methods)))
     return figure
-
-
-def _legend(figure: Figure, source: str, columns: int) -> None:
-    from matplotlib.lines import Line2D
-
-    dot: dict[str, Any] = {"ls": "", "marker": "o", "color": INK}
-    handles = [
-        Line2D([], [], **dot, ms=3.5, alpha=0.5, label=f"{source}, checkpoint"),
-        Line2D([], [], **dot, ms=5.5, label=f"{source}, final policy"),
-        Line2D([], [], ls="", marker="x", color=PROXY_COLOR, ms=4.5, label="proxy"),
-        Line2D([], [], color=INK, lw=2, label=f"{source}, better fit"),
-        Line2D([], [], color=INK, lw=1.2, ls=":", label=f"{source}, other form"),
-        Line2D([], [], color=PROXY_COLOR, lw=1.4, ls="--", label="proxy, better fit"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def _range(points: pd.DataFrame) -> tuple[float, float]:
@@ -253,9 +244,7 @@ def _draw_panel(ax: Axes, results: Results, points: pd.DataFrame, method: str) -
     ax.axhline(0, color=ZERO_COLOR, lw=0.8)
     # So many points are smaller as an image, also in an SVG.
     dense = len(points) > DENSE
-    ax.plot(
-        points["d"], points["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5, rasterized=dense
-    )
+    ax.plot(points["d"], points["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5, rasterized=dense)
     for final, size, alpha in ((False, 3.0, 0.35), (True, 5.0, 0.8)):
         dots = points[points["final"] == final]
         marks: dict[str, Any] = {"color": color, "ms": size, "mew": 0, "rasterized": dense}
@@ -267,39 +256,7 @@ def _draw_panel(ax: Axes, results: Results, points: pd.DataFrame, method: str) -
         ax.plot(grid, fit.gain(grid), color=PROXY_COLOR, lw=1.4, ls="--")
     for fit, style, width in zip(fits(points), ("-", ":"), (2.0, 1.2), strict=False):
         ax.plot(grid, fit.gain(grid), color=color, ls=style, lw=width)
-    _note_points_beyond(ax, points)
+    note_points_beyond(ax, points)
     turn = turn_of(method, points)
     if turn and not turn.why_not:
-        _draw_turn(ax, turn, color)
-
-
-def _note_points_beyond(ax: Axes, points: pd.DataFrame) -> None:
-    """Say how many points lie outside the axes: an outlier must not set the scale of a chart."""
-    (_, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    outside = points["d"] > right
-    outside |= (points["reward"] < low) | (points["reward"] > high)
-    if beyond := int(outside.sum()):
-        ax.annotate(
-            f"{beyond} point{'' if beyond == 1 else 's'} beyond",
-            (0.99, 0.98),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
-            fontsize=8,
-            color=SOFT,
-        )
-
-
-def _draw_turn(ax: Axes, turn: Turn, color: str) -> None:
-    place = turn.kl**0.5
-    ax.axvline(place, color=color, lw=1, ls="-.")
-    late = turn.kl > 0.36 * turn.furthest_kl
-    ax.annotate(
-        f"turns at\nKL {turn.kl:.1f}",
-        (place, 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(-4 if late else 4, 0),
-        textcoords="offset points",
-        ha="right" if late else "left",
-        color=color,
-    )
+        draw_turn(ax, turn, color)
