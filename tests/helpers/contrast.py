@@ -65,11 +65,13 @@ def luminance(color: str) -> float:
 
 
 def _parsed(color: str) -> Color:
-    """Return red, green and blue up to 255, and alpha, from "rgb(...)" or "rgba(...)"."""
-    numbers = [float(number) for number in re.findall(r"[\d.]+", color)]
-    assert color.startswith("rgb") and len(numbers) in (3, 4), color
-    red, green, blue, alpha = (*numbers, 1.0)[:4]
-    return red, green, blue, alpha
+    """Return red, green and blue up to 255, and alpha, from "rgb(...)" or "color(srgb ...)"."""
+    space, _, inside = color.partition("(")
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+(?:e-?\d+)?", inside)]
+    assert space in ("rgb", "rgba", "color") and len(numbers) in (3, 4), color
+    scale = 255 if inside.startswith("srgb ") else 1
+    red, green, blue = (scale * number for number in numbers[:3])
+    return red, green, blue, (*numbers, 1.0)[3]
 
 
 def _over(front: Color, back: Color) -> Color:
