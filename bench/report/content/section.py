@@ -116,6 +116,20 @@ class Switch(NamedTuple):
     options: tuple[str, ...]
 
 
+class Mark(NamedTuple):
+    """How a chart shows what is told apart by lines and points, beside the color of methods.
+
+    Attributes:
+        label: What it stands for.
+        dash: Lengths of dashes and gaps of its lines; empty for a solid line.
+        fill: Opacity inside its points: 1 is filled, 0 is open.
+    """
+
+    label: str
+    dash: tuple[int, ...]
+    fill: float
+
+
 class Plot(NamedTuple):
     """An interactive chart of one task.
 
@@ -126,6 +140,7 @@ class Plot(NamedTuple):
             the order of the switches; "" without switches. Data are named, not inline.
         data: Rows by the names that the specs give to their data.
         switches: What readers can choose.
+        key: What else its legend lists.
     """
 
     task: str
@@ -133,6 +148,7 @@ class Plot(NamedTuple):
     specs: dict[str, dict[str, Any]]
     data: dict[str, list[dict[str, Any]]]
     switches: tuple[Switch, ...] = ()
+    key: tuple[Mark, ...] = ()
 
 
 class Chart(NamedTuple):

@@ -64,6 +64,7 @@ def plots(sections: Iterable[Section]) -> dict[str, list[dict[str, Any]]]:
                 "task": plot.task,
                 "title": plot.title,
                 "switches": [switch._asdict() for switch in plot.switches],
+                "key": [mark._asdict() for mark in plot.key],
                 "specs": plot.specs,
                 "data": plot.data,
             }

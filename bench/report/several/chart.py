@@ -10,7 +10,7 @@ import pandas as pd
 from bench.report.charts.frontier import LINEAR, SQUARE_ROOT, kl_axis
 from bench.report.charts.plots import records, specifications, usual_limit, zoom
 from bench.report.content.display import visible
-from bench.report.content.section import Plot, Switch
+from bench.report.content.section import Mark, Plot, Switch
 from bench.report.sections.overview import (
     axis_heights,
     frontier_points,
@@ -105,7 +105,8 @@ def comparison_plot(folders: Sequence[Folder], task: str, points: Points) -> Plo
     means = points.means.assign(setting=points.means["setting"].map(visible))
     data = {"means": records(means), "frontier": records(points.frontier)}
     title = f"{source} against KL on {task}"
-    return Plot(task, title, specifications(make, switches), data, switches)
+    key = tuple(Mark(name, look.dash, look.fill) for name, look in zip(names, LOOKS, strict=False))
+    return Plot(task, title, specifications(make, switches), data, switches, key)
 
 
 def comparison_chart(x: str, source: str, names: Sequence[str], points: Points) -> alt.LayerChart:
@@ -149,7 +150,7 @@ def _dash(names: Sequence[str]) -> Any:
 
     dashes = [list(look.dash) or [1, 0] for look in LOOKS[: len(names)]]
     scale: Any = alt.Scale(domain=list(names), range=dashes)
-    return alt.StrokeDash("results:O", scale=scale, legend=_legend())
+    return alt.StrokeDash("results:O", scale=scale, legend=None)
 
 
 def _fill(names: Sequence[str]) -> Any:
@@ -157,15 +158,7 @@ def _fill(names: Sequence[str]) -> Any:
 
     fills = [look.fill for look in LOOKS[: len(names)]]
     scale: Any = alt.Scale(type="ordinal", domain=list(names), range=fills)
-    return alt.FillOpacity("results:O", scale=scale, legend=_legend())
-
-
-def _legend() -> Any:
-    import altair as alt
-
-    return alt.Legend(
-        title=None, orient="top", direction="vertical", labelLimit=300, symbolSize=500
-    )
+    return alt.FillOpacity("results:O", scale=scale, legend=None)
 
 
 def _about(source: str) -> list[alt.Tooltip]:

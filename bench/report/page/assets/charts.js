@@ -24,7 +24,6 @@ function theme() {
     },
     title: { color: color('ink'), subtitleColor: color('soft'), anchor: 'start', fontSize: 13 },
     header: { labelColor: color('ink') },
-    legend: { labelColor: color('ink'), labelFontSize: 12, titleColor: color('soft'), symbolStrokeColor: color('ink'), symbolBaseFillColor: color('ink') },
     text: { color: color('ink') },
     rule: { color: color('soft') },
     style: { ink: { stroke: color('ink'), color: color('ink') }, page: { fill: color('card') } },
@@ -86,19 +85,38 @@ function zoomed(spec, zoom) {
   return copy;
 }
 
+/** Return the key of lines and points: what each kind stands for. */
+function plotKey(marks) {
+  const svg = (tag, attributes) => {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  return marks.map(({ label, dash, fill }) => {
+    const picture = svg('svg', { viewBox: '0 0 44 12', 'aria-hidden': 'true' });
+    picture.append(
+      svg('line', { x1: 0, x2: 44, y1: 6, y2: 6, stroke: 'currentColor', 'stroke-width': 1.6, 'stroke-dasharray': dash.join(' ') }),
+      svg('circle', { cx: 22, cy: 6, r: 4.5, fill: 'var(--card)' }),
+      svg('circle', { cx: 22, cy: 6, r: 4.5, stroke: 'currentColor', 'stroke-width': 1.6, fill: 'currentColor', 'fill-opacity': fill }),
+    );
+    return el('span', {}, picture, label);
+  });
+}
+
 /** Fill a plot's place: its switches, and the chart of the current task. */
 function plotView(root) {
   const name = root.dataset.plot;
   const plots = new Map(app.data.plots[name].map((plot) => [plot.task, plot]));
   const controls = el('div', { class: 'switches' });
+  const key = el('div', { class: 'key' });
   const place = el('div', { class: 'canvas' });
   const none = el('p', { class: 'note', text: 'Nothing to draw for this task.' });
-  root.replaceChildren(controls, place, none);
+  root.replaceChildren(controls, key, place, none);
   let zoom = null;
   let current = '';
   let view = null;
 
-  function key(plot) {
+  function choices(plot) {
     return plot.switches.map(({ label, options }) => {
       const chosen = app.get(`${name}.${label}`);
       return options.includes(chosen) ? chosen : options[0];
@@ -123,8 +141,9 @@ function plotView(root) {
     none.hidden = Boolean(plot);
     place.hidden = !plot;
     controls.hidden = !plot;
+    key.replaceChildren(...plotKey(plot?.key ?? []));
     if (!plot) return;
-    const chosen = key(plot);
+    const chosen = choices(plot);
     const hidden = app.hidden();
     const wanted = JSON.stringify([plot.task, chosen, [...hidden], dark.matches, zoom]);
     if (wanted === current && !force) return;

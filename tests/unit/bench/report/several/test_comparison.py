@@ -125,6 +125,7 @@ def test_the_chart_tells_folders_apart_and_methods_keep_their_color(tmp_path: Pa
     spec = json.dumps(plots[0]["specs"]["√KL"])
     for encoding in ('"strokeDash": {"field": "results"', '"fillOpacity": {"field": "results"'):
         assert encoding in spec
+    assert [mark["label"] for mark in plots[0]["key"]] == list("abc")
     assert len({look.dash for look in LOOKS}) == len({look.fill for look in LOOKS}) == MOST
 
 
