@@ -228,7 +228,8 @@ def _gain_label(results: Results, task: str) -> str:
 def _gains(results: Results, task: str) -> tuple[pd.DataFrame, dict[str, Interval]]:
     """Return the selected settings' rows, and each method's gain over SFT."""
     rows = selected_rows(results.runs, task)
-    rows = rows.assign(per_answer=rows["method"].map(responses_per_answer(results, task)))
+    per_answer = rows["method"].map(responses_per_answer(results, task)).astype(float)
+    rows = rows.assign(per_answer=per_answer)
     rewards = selected_rewards(results, task)
     others = [method for method in results.methods if method != "sft"]
     return rows, {method: contrast(rewards, method, "sft").difference for method in others}

@@ -45,5 +45,6 @@ def glossary_section(results: Results) -> Section:
     metrics = [metric for metric in METRICS if results.runs[metric.name].notna().any()]
     terms = {metric_label(m, source): metric_help(m, source) for m in metrics} | TERMS
     terms["seeds"] = _seeds(results)
-    rows = [{"term": term, "meaning": meaning} for term, meaning in terms.items()]
-    return Section("glossary", "How to read it", parts=(Part(tables=(Table.of(COLUMNS, rows),)),))
+    rows = tuple({"term": term, "meaning": meaning} for term, meaning in terms.items())
+    table = Table(COLUMNS, rows, folded=True)
+    return Section("glossary", "How to read it", parts=(Part(tables=(table,)),))
