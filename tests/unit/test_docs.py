@@ -172,7 +172,10 @@ def test_commands_exist() -> None:
 
 
 def test_commands_find_their_files() -> None:
-    names = {f"results/{name}" for name in ("default", "quick", "preferences", "smollm")}
+    names = {
+        f"results/{name}"
+        for name in ("default", "quick", "preferences", "smollm", "before", "after")
+    }
     for page, words in shell_commands():
         for word in words:
             if word.startswith(("examples/", "results/", "tests/")) and word not in names:

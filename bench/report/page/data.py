@@ -12,7 +12,7 @@ from bench.report.page.samples import sample_data
 from bench.results.loading import Results
 
 # Of the page, which has room for the samples of the default comparison.
-MOST_SAMPLE_BYTES = 1_200_000
+MOST_SAMPLE_BYTES = 700_000
 
 
 def page_data(results: Results, sections: Iterable[Section]) -> dict[str, Any]:
