@@ -121,17 +121,22 @@ def vary_samples(folder: Path) -> None:
     schema.SAMPLES.write(folder, samples)
 
 
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    return find_browser()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(browser_path: str) -> Iterator[Browser]:
     # Not longer than the module: playwright keeps an event loop running.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of three tasks, five methods and seven seeds."""
     folder = tmp_path_factory.mktemp("report")
     write_folder(folder, make_runs(TASKS, list(GRID), SEEDS), [("dpo", "ppo")])
@@ -140,7 +145,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_report(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of results whose texts are attacks."""
     return build_report(write_hostile_folder(tmp_path_factory.mktemp("hostile")))
 
