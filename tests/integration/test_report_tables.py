@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from helpers.browser import TASKS, Opened, open_page, show_tab, wait_for_chart
+from helpers.page_tables import cells, copied, main_table, tools_of
 from helpers.selected import Selected
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 pytest_plugins = ["helpers.browser"]
 
@@ -43,38 +44,6 @@ def wait_for_change(page: Page, before: list[str]) -> None:
         "return now.length && now.join() !== before.join();}",
         arg=before,
     )
-
-
-def main_table(page: Page) -> Locator:
-    """Open the main table, of the first task."""
-    show_tab(page, "results")
-    return page.locator("#results table:visible").first
-
-
-def cells(table: Locator, column: int, attribute: str = "") -> list[Any]:
-    """Return a column's shown cells from top to bottom: an attribute, or the text."""
-    read = f"c.getAttribute('{attribute}')" if attribute else "c.textContent.trim()"
-    found: list[Any] = table.evaluate(
-        f"t => [...t.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[{column}])"
-        f".map(c => {read})"
-    )
-    return found
-
-
-def tools_of(table: Locator) -> Locator:
-    return table.locator("xpath=ancestor::*[contains(@class, 'scroll')]/preceding-sibling::*[1]")
-
-
-def copied(table: Locator, kind: str) -> str:
-    """Copy a table and return what is on the clipboard."""
-    button = tools_of(table).locator(f"button[data-label='{kind}']")
-    menu = tools_of(table).locator(f"details:has(button[data-label='{kind}']) summary")
-    menu.click()
-    button.click()
-    expect(button).not_to_have_text(kind)
-    menu.click()
-    text: str = table.page.evaluate("navigator.clipboard.readText()")
-    return text
 
 
 @pytest.fixture
