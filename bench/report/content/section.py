@@ -46,11 +46,13 @@ class Table:
         columns: In their order.
         rows: Cells by column name; a row whose `selected` is true is highlighted.
         folded: Whether it is shown on demand; by default where it is long.
+        title: What a folded table is called.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[dict[str, Any], ...]
     folded: bool = False
+    title: str = "All rows"
 
     @classmethod
     def of(cls, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> Table:
@@ -165,6 +167,11 @@ class Chart(NamedTuple):
     alt: str
     figure: Figure | None = None
     plots: tuple[Plot, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How wide the figure is on a page (CSS pixels)."""
+        return round(96 * self.figure.get_figwidth()) if self.figure else 0
 
 
 @dataclass(frozen=True)

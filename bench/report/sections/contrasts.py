@@ -15,6 +15,7 @@ INTRODUCTION = (
     "Differences in reward on test prompts, paired by seed, with 95% intervals. Exploratory "
     "comparisons are not tested: among so many, some differ by chance."
 )
+EXPLORATORY = "Exploratory comparisons"
 COLUMNS = (
     Column("contrast", "contrast", "text"),
     Column("kind", "kind", "text"),
@@ -57,7 +58,7 @@ def contrast_tables(results: Results, task: str) -> tuple[Table, ...]:
     columns = tuple(_columns(results.has_sampled_prompts(task)))
     groups = (with_verdict(results, task), exploratory(results, task))
     tested, others = (tuple(_row(comparison) for comparison in group) for group in groups)
-    return Table.of(columns, tested), Table(columns, others, folded=True)
+    return Table.of(columns, tested), Table(columns, others, folded=True, title=EXPLORATORY)
 
 
 def _columns(sampled_prompts: bool) -> list[Column]:

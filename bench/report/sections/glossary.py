@@ -46,5 +46,5 @@ def glossary_section(results: Results) -> Section:
     terms = {metric_label(m, source): metric_help(m, source) for m in metrics} | TERMS
     terms["seeds"] = _seeds(results)
     rows = tuple({"term": term, "meaning": meaning} for term, meaning in terms.items())
-    table = Table(COLUMNS, rows, folded=True)
+    table = Table(COLUMNS, rows, folded=True, title="Terms")
     return Section("glossary", "How to read it", parts=(Part(tables=(table,)),))

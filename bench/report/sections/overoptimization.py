@@ -152,7 +152,7 @@ def fit_table(results: Results, task: str) -> Table:
         for turn in turns(results, task)
         for fit in turn.fits
     )
-    return Table(FIT_COLUMNS, rows, folded=True)
+    return Table(FIT_COLUMNS, rows, folded=True, title="Both forms that were fitted")
 
 
 def _plot(results: Results, task: str) -> Plot | None:

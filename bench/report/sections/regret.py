@@ -65,7 +65,9 @@ def regret_tables(results: Results, task: str) -> tuple[Table, Table]:
     """Return the regret of the selected settings, and folded that of every KL strength."""
     selected = tuple(_row(results, regret) for regret in regrets(results, task, selected=True))
     every = tuple(_row(results, regret) for regret in regrets(results, task))
-    return Table.of(COLUMNS, selected), Table(COLUMNS, every, folded=True)
+    return Table.of(COLUMNS, selected), Table(
+        COLUMNS, every, folded=True, title="Every KL strength"
+    )
 
 
 def _row(results: Results, regret: StrengthRegret) -> dict[str, str]:

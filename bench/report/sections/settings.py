@@ -114,7 +114,7 @@ def effort_table(results: Results, task: str) -> Table:
         }
         for method in methods
     ]
-    return Table(tuple(columns), tuple(rows), folded=True)
+    return Table(tuple(columns), tuple(rows), folded=True, title="Methods over all settings")
 
 
 def _within(budget: float) -> str:
@@ -148,7 +148,7 @@ def settings_table(results: Results, task: str) -> Table:
                 }
             )
     columns = _setting_columns(results.reward_source(task))
-    return Table(tuple(columns), tuple(rows), folded=True)
+    return Table(tuple(columns), tuple(rows), folded=True, title="All settings")
 
 
 def _setting_columns(source: str) -> list[Column]:
