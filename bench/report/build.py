@@ -15,6 +15,7 @@ from bench.report.numbers import report_json
 from bench.report.page.data import page_data
 from bench.report.page.html import render_page
 from bench.report.page.images import data_address
+from bench.report.paper import write_paper_figures
 from bench.report.sections import SECTIONS
 from bench.report.short import short_sections
 from bench.results.loading import Results, load_results
@@ -32,6 +33,7 @@ def build_report(folder: Path) -> Path:
     tabs = make_tabs(results)
     sections = [section for tab in tabs for section in tab.sections]
     write_figures(sections, folder / "figures")
+    write_paper_figures(results, folder / "figures" / "paper")
     title = str(results.manifest.get("name") or folder.resolve().name)
     about = _about(results.manifest)
     data = page_data(results, sections)

@@ -116,6 +116,13 @@ RC: Any = {
 }
 
 
+def scale() -> float:
+    """Return how large text and marks are: 1 on a page, less in the sizes of papers."""
+    from matplotlib import rcParams
+
+    return float(rcParams["font.size"] / RC["font.size"])
+
+
 def looks(methods: Sequence[str]) -> dict[str, Look]:
     """Return the look of each method, in order of appearance for those not in KNOWN.
 
@@ -178,7 +185,7 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
     handles = keys(shown, results) + extra
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     # About as many as fit side by side; widths are in inches.
-    fit = int(figure.get_figwidth() / max(1.45, 0.4 + 0.07 * longest))
+    fit = int(figure.get_figwidth() / (scale() * max(1.45, 0.4 + 0.07 * longest)))
     rows = max(1, math.ceil(len(handles) / max(1, fit)))
     # Rows as even as they can be.
     columns = max(1, math.ceil(len(handles) / rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from bench.report.charts.style import (
     ZERO_COLOR,
     Look,
     looks,
+    scale,
 )
 from bench.report.content.display import count, number
 from bench.report.content.section import Column, Part, Section, Table
@@ -38,6 +40,8 @@ ESTIMATE_NOTE = (
     "too few samples for any of it: raise frontier_samples in the experiment. Numbers are means "
     "over seeds."
 )
+LONG_LABEL = "KL to the SFT policy (nats), on a square-root scale"
+SHORT_LABEL = "KL (nats), square-root scale"
 COLUMNS = (
     Column("task", "task", "text"),
     Column("kl", "drawn to KL (nats)"),
@@ -82,16 +86,27 @@ def frontier_table(results: Results) -> Table:
     return Table.of(COLUMNS, rows)
 
 
-def frontier_figure(results: Results) -> Figure | None:
+def tasks_with_points(results: Results) -> list[str]:
+    """Return the tasks on which a run has a reward and a KL."""
+    return [task for task in results.tasks if not _test_rows(results, task).empty]
+
+
+def frontier_figure(
+    results: Results, tasks: Sequence[str], size: tuple[float, float] = (6.2, 5.0)
+) -> Figure | None:
     """Draw every setting and seed below the optimal frontier, a panel for each task.
 
     With many methods a panel shows those of one kind, and the others behind them in gray.
+
+    Args:
+        results: The results.
+        tasks: Those with points that are drawn; without any there is no figure.
+        size: Width and height of a panel (inches).
     """
-    tasks = [task for task in results.tasks if not _test_rows(results, task).empty]
     if not tasks:
         return None
     keys = _keys(many=len(results.methods) > FEW)
-    figure, drawn = facet_panels(results, tasks, results.methods, (6.2, 5.0), keys)
+    figure, drawn = facet_panels(results, tasks, results.methods, size, keys)
     for ax, task, facet in drawn:
         _draw_panel(ax, results, task, facet.methods)
         # The panels of a task share its vertical axis.
@@ -145,7 +160,8 @@ def _draw_panel(ax: Axes, results: Results, task: str, shown: list[str]) -> None
         means = own_rows.groupby("params")[["strength", "kl", "reward"]].mean()
         means = means.sort_values("strength")
         if method in shown:
-            ax.scatter(own_rows["kl"], own_rows["reward"], s=13, color=look.color, alpha=0.35, lw=0)
+            dots: dict[str, Any] = {"s": 13 * scale() ** 2, "color": look.color, "alpha": 0.35}
+            ax.scatter(own_rows["kl"], own_rows["reward"], **dots, lw=0)
             _draw_method(ax, means, look, selected.get(method))
         else:
             background: dict[str, Any] = {"color": BACKGROUND, "marker": ".", "ms": 3, "zorder": 1}
@@ -156,19 +172,22 @@ def set_kl_axis(ax: Axes, right: float, beyond: int) -> None:
     """Scale the axis by the square root of the KL, so that one large KL leaves room for others."""
     ax.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), np.square))
     ax.set_xlim(-0.001 * right, right)
-    ticks = [tick for tick in KL_TICKS if 0.02 * right <= tick <= right]
+    small = scale() < 1
+    ticks = [tick for tick in KL_TICKS if (0.06 if small else 0.02) * right <= tick <= right]
     ax.set_xticks([0, *ticks], labels=["0", *(f"{tick:g}" for tick in ticks)])
     further = f"\n({beyond} run{'' if beyond == 1 else 's'} further right)" if beyond else ""
-    ax.set_xlabel(f"KL to the SFT policy (nats), on a square-root scale{further}")
+    ax.set_xlabel(f"{SHORT_LABEL if small else LONG_LABEL}{further}")
 
 
 def _draw_method(ax: Axes, means: pd.DataFrame, look: Look, selected: str | None) -> None:
     """Draw the means of a method's settings, with a ring around the selected one."""
-    line: dict[str, Any] = {"color": look.color, "marker": look.marker, "lw": 1.8, "ms": 7.5}
-    ax.plot(means["kl"], means["reward"], **line, mec="white", mew=0.9, zorder=4)
+    size = scale()
+    line: dict[str, Any] = {"color": look.color, "marker": look.marker, "lw": 1.8 * size}
+    edge: dict[str, Any] = {"ms": 7.5 * size, "mec": "white", "mew": 0.9 * size}
+    ax.plot(means["kl"], means["reward"], **line, **edge, zorder=4)
     ring = means[means.index == selected]
-    around: dict[str, Any] = {"mfc": "none", "mec": look.color, "mew": 1.6, "ms": 14}
-    ax.plot(ring["kl"], ring["reward"], "o", **around, zorder=5)
+    around: dict[str, Any] = {"mfc": "none", "mec": look.color, "mew": 1.6 * size}
+    ax.plot(ring["kl"], ring["reward"], "o", **around, ms=14 * size, zorder=5)
 
 
 def _draw_frontier(ax: Axes, frontier: pd.DataFrame, right: float, top: float) -> None:
@@ -176,7 +195,7 @@ def _draw_frontier(ax: Axes, frontier: pd.DataFrame, right: float, top: float) -
     ax.fill_between(xs, ys, np.maximum(top, ys), color=SHADE, lw=0, zorder=0)
     for seed in seed_curves(frontier, "kl", "reward"):
         ax.plot(seed["kl"], seed["reward"], color=OPTIMAL_COLOR, lw=0.6, alpha=0.22, zorder=2)
-    ax.plot(xs, ys, color=OPTIMAL_COLOR, lw=2.0, zorder=3)
+    ax.plot(xs, ys, color=OPTIMAL_COLOR, lw=2.0 * scale(), zorder=3)
     ax.annotate(
         "not reachable",
         (0, top),

@@ -22,7 +22,7 @@ from bench.report.charts.frontier import (
 from bench.report.charts.plots import records, specifications, usual_limit
 from bench.report.content.display import seconds, setting
 from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
-from bench.report.sections.frontier import frontier_figure
+from bench.report.sections.frontier import frontier_figure, tasks_with_points
 from bench.report.sections.main import main_table
 from bench.results.loading import Results
 
@@ -41,7 +41,7 @@ FRONTIER_POINTS = 80
 
 def overview_section(results: Results) -> Section | None:
     """Return the section; None where no run has a reward and a KL."""
-    figure = frontier_figure(results)
+    figure = frontier_figure(results, tasks_with_points(results))
     if figure is None:
         return None
     title = f"{results.reward_name.capitalize()} reward against KL"

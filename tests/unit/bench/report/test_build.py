@@ -139,10 +139,23 @@ def test_tabs_are_reached_without_scripts(full: Path) -> None:
 
 
 def test_all_files_are_there(full: Path) -> None:
-    files = {file.name for file in (full / "figures").iterdir()}
+    files = {file.name for file in (full / "figures").iterdir() if file.is_file()}
     assert files == {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")}
     assert (full / "report.md").exists()
     assert not list(full.glob(".*")), "temporary files stay behind"
+
+
+@pytest.mark.parametrize(
+    ("name", "inches"), [("polite_single_column", 3.33), ("double_column", 6.75)]
+)
+def test_papers_get_a_column_wide_figure_with_its_fonts(
+    full: Path, name: str, inches: float
+) -> None:
+    content = (full / "figures" / "paper" / f"frontier_{name}.pdf").read_bytes()
+    [width] = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+)", content)
+    assert float(width) / 72 == pytest.approx(inches)
+    # TrueType programs, and no Type 3 fonts, which publishers refuse.
+    assert b"/FontFile2" in content and b"/Type3" not in content
 
 
 def test_the_page_needs_nothing_else(full: Path) -> None:
@@ -262,7 +275,8 @@ def test_runs_alone_make_a_report(build: Build) -> None:
         if file.name != "runs.csv":
             file.unlink()
     assert "no other method to compare sft with" in build_report(folder).read_text()
-    assert {f.name for f in (folder / "figures").iterdir()} == {"frontier.png", "frontier.svg"}
+    figures = {f.name for f in (folder / "figures").iterdir() if f.is_file()}
+    assert figures == {"frontier.png", "frontier.svg"}
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
