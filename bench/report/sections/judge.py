@@ -72,8 +72,9 @@ def judge_section(results: Results) -> Section | None:
     introduction = INTRODUCTION if results.judged else ""
     errors = [part for part in (errors_part(results, task) for task in results.judged) if part]
     notes = (*((ERRORS_NOTE,) if errors else ()), *((NOTE,) if parts else ()))
-    tables = Part(tables=(agreements,))
-    return Section("judge", "Judge", introduction, parts=(tables, *errors, *parts), notes=notes)
+    sentences = tuple(judge_sentence(results, task) for task in results.judged)
+    first = Part(paragraphs=sentences, tables=(agreements,))
+    return Section("judge", "Judge", introduction, parts=(first, *errors, *parts), notes=notes)
 
 
 def errors_part(results: Results, task: str) -> Part:
