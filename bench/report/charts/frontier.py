@@ -75,7 +75,7 @@ def kl_axis(x: str, limit: float, beyond: int) -> alt.X:
         return alt.X("kl:Q", title=title, scale=scale)
     ticks = [0, *(tick for tick in KL_TICKS if 0.02 * limit <= tick <= limit)]
     scale = alt.Scale(type="sqrt", domain=[0, limit], nice=False)
-    return alt.X("kl:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format="~g"))
+    return alt.X("kl:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format=".3~g"))
 
 
 def _about(source: str) -> list[alt.Tooltip]:
