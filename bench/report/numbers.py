@@ -20,7 +20,9 @@ def report_json(title: str, about: str, tabs: Sequence[Tab], data: Mapping[str, 
         "name": title,
         "about": about,
         "sections": {section.id: _section(section) for tab in tabs for section in tab.sections},
-        **{name: part for name, part in data.items() if name not in ("samples", "plots")},
+        "tasks": data["tasks"],
+        "methods": data["methods"],
+        "head_to_head": data["head_to_head"]["tasks"],
         "plots": {
             name: {plot["task"]: plot["data"] for plot in plots}
             for name, plots in data["plots"].items()

@@ -23,7 +23,13 @@ def test_numbers_are_whole_and_named() -> None:
     part = Part("a task", task="a", warnings=("careful",), tables=(Table.of(COLUMNS, [row]),))
     tab = Tab("results", "Results", (Section("main", "Main", parts=(part, Part())),))
     drawn = [{"task": "a", "specs": {}, "data": {"points": [{"kl": 1.5}]}}]
-    data = {"tasks": [{"name": "a"}], "plots": {"frontier": drawn}, "samples": {"a": {}}}
+    data = {
+        "tasks": [{"name": "a"}],
+        "methods": [{"name": "dpo"}],
+        "head_to_head": {"specs": {}, "tasks": {"a": {"pairs": []}}},
+        "plots": {"frontier": drawn},
+        "samples": {"a": {}},
+    }
     content = json.loads(report_json("run", "now", [tab], data))
     [shown] = content["sections"]["main"]["parts"]
     assert shown["task"] == "a" and shown["warnings"] == ["careful"]
@@ -36,4 +42,5 @@ def test_numbers_are_whole_and_named() -> None:
         }
     ]
     assert content["plots"] == {"frontier": {"a": {"points": [{"kl": 1.5}]}}}
+    assert content["head_to_head"] == {"a": {"pairs": []}}
     assert "samples" not in content
