@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import yaml
@@ -20,8 +21,7 @@ class WithoutTraining(NamedTuple):
         compared_at: The temperature that policies are compared at.
         best: The contender with the most reward at that temperature.
         reward: Its reward.
-        best_there: The contender with the most reward at the other temperature.
-        reward_there: Its reward there.
+        best_reward_there: Its reward at the other temperature; nan where that is not known.
     """
 
     temperature: float
@@ -29,8 +29,7 @@ class WithoutTraining(NamedTuple):
     compared_at: float
     best: str
     reward: float
-    best_there: str
-    reward_there: float
+    best_reward_there: float
 
 
 def better_without_training(results: Results, task: str) -> WithoutTraining | None:
@@ -57,8 +56,7 @@ def better_without_training(results: Results, task: str) -> WithoutTraining | No
         compared_at(results),
         best,
         float(rewards[best]),
-        str(rewards_there.idxmax()),
-        max(float(str(value)) for value in rewards_there.dropna()),
+        float(str(rewards_there.get(best, math.nan))),
     )
 
 

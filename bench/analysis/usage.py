@@ -40,6 +40,20 @@ class Training(NamedTuple):
     unit: Literal["episodes", "training examples"]
 
 
+class Reaching(NamedTuple):
+    """A setting that reaches a reward.
+
+    Attributes:
+        params: The setting, as JSON.
+        kl: Mean over seeds (nats).
+        seconds: Training time, median over seeds.
+    """
+
+    params: str
+    kl: float
+    seconds: float
+
+
 class RewardQueries(NamedTuple):
     """How often a learned reward answered in training, and from how many labels it was learned.
 
@@ -114,6 +128,48 @@ def responses_per_answer(results: Results, task: str) -> dict[str, int]:
         else 1
         for method, params in select_settings(results.runs, task).items()
     }
+
+
+def reward_model_seconds(results: Results, task: str) -> dict[str, float]:
+    """Return the time to train the reward model, for each method that learns from it (s).
+
+    All such methods of a seed share one; median over seeds.
+    """
+    stages = results.stages
+    trained = stages[(stages["task"] == task) & (stages["stage"] == "reward_model")]
+    if trained.empty:
+        return {}
+    duration = float(trained["seconds"].median())
+    described = results.method_settings[results.method_settings["task"] == task]
+    kinds = dict(zip(described["method"], described["learns_from"], strict=True))
+    methods = results.methods_on(task)
+    return {m: duration for m in methods if (kinds.get(m) or results.learns_from(m)) == "reward"}
+
+
+def setting_reaching(results: Results, task: str, method: str, reward: float) -> Reaching | None:
+    """Return the setting of a method that reaches a reward at the smallest KL; None if none does.
+
+    Args:
+        results: The results.
+        task: The task's name.
+        method: The method's name.
+        reward: On test prompts, mean over seeds.
+    """
+    rows = ok_rows(results.runs)
+    rows = rows[(rows["task"] == task) & (rows["method"] == method) & (rows["split"] == "test")]
+    settings = rows.groupby("params", sort=False)
+    means = settings[["reward", "kl"]].mean().assign(seconds=settings["train_seconds"].median())
+    complete = settings["seed"].nunique() == rows["seed"].nunique()
+    # Means of the same numbers may differ by rounding.
+    reaching = means[complete & (means["reward"] >= reward - 1e-9)].dropna(subset=["kl"])
+    if reaching.empty:
+        return None
+    nearest = int(reaching["kl"].argmin())
+    return Reaching(
+        str(reaching.index[nearest]),
+        float(reaching["kl"].iloc[nearest]),
+        float(reaching["seconds"].iloc[nearest]),
+    )
 
 
 def alike(amounts: Mapping[str, float]) -> list[list[str]]:

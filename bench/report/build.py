@@ -81,7 +81,7 @@ def _about(manifest: dict[str, Any]) -> str:
     duration, cached = manifest.get("seconds"), manifest.get("cached_runs")
     parts = [
         str(manifest.get("started") or ""),
-        f"{seconds(float(duration))} s" if isinstance(duration, int | float) else "",
+        f"ran {seconds(float(duration))} s" if isinstance(duration, int | float) else "",
         f"{cached} of {manifest.get('runs')} runs from the cache" if cached else "",
         str(manifest.get("device") or ""),
         f"commit {str(manifest['commit'])[:12]}" if manifest.get("commit") else "",

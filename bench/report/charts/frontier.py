@@ -70,11 +70,12 @@ def kl_axis(x: str, limit: float, beyond: int) -> alt.X:
     title = AXES[x]
     if beyond:
         title += f" · {beyond} run{'' if beyond == 1 else 's'} further right"
-    scale: Any = alt.Scale(domain=[0, limit], nice=False)
+    # A little room for marks at no KL.
+    scale: Any = alt.Scale(domain=[-0.01 * limit, limit], nice=False)
     if x == LINEAR:
         return alt.X("kl:Q", title=title, scale=scale)
     ticks = [0, *(tick for tick in KL_TICKS if 0.02 * limit <= tick <= limit)]
-    scale = alt.Scale(type="sqrt", domain=[0, limit], nice=False)
+    scale = alt.Scale(type="sqrt", domain=[-0.001 * limit, limit], nice=False)
     return alt.X("kl:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format=".3~g"))
 
 

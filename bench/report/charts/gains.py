@@ -41,12 +41,15 @@ def gains_chart(shown: str, source: str, limit: float) -> alt.LayerChart:
         alt.Tooltip("proxy:Q", title="proxy gain", format=".2f"),
         alt.Tooltip("kl:Q", title="KL (nats)", format=".2f"),
     ]
-    size = alt.condition("datum.policy == 'final'", alt.value(46), alt.value(16))
+    dash = alt.condition("datum.turn", alt.value([1, 0]), alt.value([5, 4]))
+    size = alt.condition("datum.policy == 'final'", alt.value(56), alt.value(22))
     return alt.layer(
         points.mark_point(clip=True, filled=True, opacity=0.45).encode(
             color="method:N", shape="method:N", size=size, tooltip=about
         ),
-        fits.mark_line(clip=True, strokeWidth=2.2).encode(color="method:N").add_params(zoom()),
+        fits.mark_line(clip=True, strokeWidth=2.2)
+        .encode(color="method:N", strokeDash=dash)
+        .add_params(zoom()),
     ).encode(
         x=alt.X(
             "d:Q",

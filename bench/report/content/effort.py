@@ -1,4 +1,4 @@
-"""Sentences on unequal training, unequal numbers of settings, and grids that end too early."""
+"""Sentences on what training cost, unequal effort, and grids that end too early."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 from bench.analysis.contrasts import with_verdict
 from bench.analysis.effort import settings_tried
 from bench.analysis.selection import Edge, edges, selected_rows
-from bench.analysis.usage import BEST_OF_N, alike, training_amounts
-from bench.report.content.display import count, listed, parameter, seconds
+from bench.analysis.usage import (
+    BEST_OF_N,
+    alike,
+    reward_model_seconds,
+    setting_reaching,
+    training_amounts,
+)
+from bench.report.content.display import count, listed, number, parameter, seconds, setting
 from bench.results.loading import Results
 
 # More names than this are counted, not listed.
@@ -37,6 +43,36 @@ def cost_sentence(results: Results, task: str, best: str) -> str:
         return f"Training per seed: {listed(each)}."
     after = f"{labels[known[0]]}{' each' if len(known) > 1 else ''}"
     return f"Training per seed: {listed([f'{m} {times[m]}' for m in known])}; {after}."
+
+
+def equal_reward_sentence(results: Results, task: str) -> str:
+    """Say what the methods of the first contrast cost for the same reward.
+
+    That is the reward which both reach: the smaller of those of their selected settings.
+    """
+    rewards = selected_rows(results.runs, task).groupby("method")["reward"].mean()
+    pair = _contrasted(results, task)[:2]
+    if not pair or not set(pair) <= set(rewards.index):
+        return ""
+    reward = float(min(rewards[method] for method in pair))
+    costs = [_cost_of(results, task, method, reward) for method in pair]
+    return (
+        f"For the same {results.reward_source(task)} reward, {number(reward)}: {'; '.join(costs)}."
+    )
+
+
+def _cost_of(results: Results, task: str, method: str, reward: float) -> str:
+    """Return what a method cost at its setting that reaches a reward at the smallest KL."""
+    reaching = setting_reaching(results, task, method, reward)
+    if not reaching:
+        return f"no setting of {method} reaches it"
+    learned = reward_model_seconds(results, task).get(method)
+    reward_model = f" and {seconds(learned)} s for the reward model" if learned else ""
+    at = f" ({setting(reaching.params)})" if reaching.params != "{}" else ""
+    return (
+        f"{method}{at} trains {seconds(reaching.seconds)} s{reward_model}, at "
+        f"{number(reaching.kl)} nats"
+    )
 
 
 def _contrasted(results: Results, task: str) -> list[str]:

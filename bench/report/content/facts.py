@@ -56,7 +56,7 @@ def _reward_sentence(results: Results, task: str, rows: pd.DataFrame, best: str)
     size = (
         gain if gain.mean >= 0 else gain._replace(mean=-gain.mean, low=-gain.high, high=-gain.low)
     )
-    return f"{text}, {bracketed(size)} {side} sft's."
+    return f"{text}, which is {bracketed(size)} {side} sft's."
 
 
 def _frontier_sentence(rows: pd.DataFrame, method: str) -> str:
@@ -84,11 +84,11 @@ def _regret_sentence(results: Results, task: str, rows: pd.DataFrame, best: str)
         return ""
     of_seeds = f"; {regret.seeds} of {seeds} seeds" if regret.seeds < seeds else ""
     if most / total > MOST_OF_REGRET:
-        numbers = f"({number(most)}; the {small}: {number(least)}{of_seeds})"
+        numbers = f"({number(most)} in reward; the {small}: {number(least)}{of_seeds})"
         return f"Mostly the {large} error held it back {numbers}."
     return (
-        f"The {large} error ({number(most)}) and the {small} ({number(least)}{of_seeds}) held it "
-        "back."
+        f"The {large} error ({number(most)} in reward) and the {small} ({number(least)}{of_seeds}) "
+        "held it back."
     )
 
 

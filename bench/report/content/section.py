@@ -123,13 +123,13 @@ class Mark(NamedTuple):
 
     Attributes:
         label: What it stands for.
-        dash: Lengths of dashes and gaps of its lines; empty for a solid line.
-        fill: Opacity inside its points: 1 is filled, 0 is open.
+        dash: Lengths of dashes and gaps of its lines; empty for a solid line, None for no line.
+        fill: Opacity inside its points: 1 is filled, 0 is open; None for no points.
     """
 
     label: str
-    dash: tuple[int, ...]
-    fill: float
+    dash: tuple[int, ...] | None
+    fill: float | None
 
 
 class Plot(NamedTuple):

@@ -85,8 +85,10 @@ def _sentence(results: Results, comparison: Comparison) -> str:
         lost = contrast.lost[behind]
         return f"No verdict: {size} on {seeds} seeds, but it lost {lost} that {other} finished."
     if verdict == "none":
-        return f"Inconclusive: {size}, {_p(comparison.holm_p)}; {_would_tell(results, comparison)}."
-    return f"{ahead} is better than {other} by {_size(contrast)} ({_p(comparison.holm_p)})."
+        return (
+            f"Inconclusive: {size}, {_p(results, comparison)}; {_would_tell(results, comparison)}."
+        )
+    return f"{ahead} is better than {other} by {_size(contrast)} ({_p(results, comparison)})."
 
 
 def _size(contrast: Contrast) -> str:
@@ -95,9 +97,11 @@ def _size(contrast: Contrast) -> str:
     return bracketed(Interval(-mean, -high, -low, n) if mean < 0 else contrast.difference)
 
 
-def _p(p: float) -> str:
-    shown = p_value(p)
-    return f"p {shown[0]} {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
+def _p(results: Results, comparison: Comparison) -> str:
+    """Return the p of a contrast, with the correction that it got."""
+    shown = p_value(comparison.holm_p)
+    name = "Holm p" if number_of_contrasts(results) > 1 else "p"
+    return f"{name} {shown[0]} {shown[1:]}" if shown.startswith("<") else f"{name} = {shown}"
 
 
 def _would_tell(results: Results, comparison: Comparison) -> str:

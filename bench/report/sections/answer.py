@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from bench.analysis.contrasts import declared, number_of_contrasts
@@ -105,8 +107,8 @@ def _temperature_warnings(results: Results, task: str) -> list[str]:
         return []
     at = "greedily" if found.temperature == 0 else f"at temperature {parameter(found.temperature)}"
     there = ""
-    if found.reward_there > found.sft:
-        there = f" {found.best_there} reaches {number(found.reward_there)} there."
+    if found.best != "sft" and math.isfinite(found.best_reward_there):
+        there = f" {found.best} reaches {number(found.best_reward_there)} there."
     return [
         f"Sampled {at}, sft alone reaches {number(found.sft)}: more than {found.best}, the best at "
         f"temperature {parameter(found.compared_at)} ({number(found.reward)}).{there}"

@@ -14,6 +14,7 @@ from bench.analysis.statistics import Interval
 from bench.analysis.usage import (
     TOKENS_PER_SECOND,
     responses_per_answer,
+    reward_model_seconds,
     reward_queries,
     selected_usage,
     training_amounts,
@@ -28,8 +29,10 @@ from bench.report.content.display import (
     count,
     metric_label,
     metric_value,
+    seconds,
     setting,
 )
+from bench.report.content.effort import equal_reward_sentence
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
@@ -41,9 +44,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTRODUCTION = (
-    "What training used at the selected setting, median over seeds; what all methods share is "
-    "under What was run. Best-of-n trains nothing and pays when it answers: it samples n responses "
-    "for each answer."
+    "What training used at the selected setting, median over seeds. Base model, SFT and feedback, "
+    "which all methods share, are on the tab Run. Best-of-n trains nothing and pays when it "
+    "answers: it samples n responses for each answer."
 )
 TRAINED_ON = Column(
     "trained_on",
@@ -54,6 +57,12 @@ PER_ANSWER = Column(
     "per_answer",
     "responses per answer",
     help="Responses that are sampled for one answer: n of best-of-n, 1 of any other method.",
+)
+REWARD_MODEL = Column(
+    "reward_model",
+    "reward model (s)",
+    help="Time to train the reward model, which all methods with a number here share; not part of "
+    "the training time.",
 )
 SPEED = Column(TOKENS_PER_SECOND, "tokens per second", help="Training tokens per second.")
 SAVED = Column(
@@ -75,6 +84,7 @@ def cost_section(results: Results) -> Section:
         Part(
             results.task_title(task),
             task=task,
+            paragraphs=tuple(filter(None, [equal_reward_sentence(results, task)])),
             tables=(usage_table(results, task),),
         )
         for task in results.tasks
@@ -99,12 +109,14 @@ def usage_table(results: Results, task: str) -> Table:
         for method, training in training_amounts(results, task).items()
     }
     per_answer = responses_per_answer(results, task)
+    learned = reward_model_seconds(results, task)
     rows = [
         {
             "method": results.marked(str(method)),
             "per_answer": count(per_answer[str(method)]),
             "trained_on": trained_on.get(str(method), MISSING),
             **{metric.name: metric_value(metric, used[metric.name]) for metric in metrics},
+            REWARD_MODEL.name: seconds(learned.get(str(method), math.nan)),
             TOKENS_PER_SECOND: count(used[TOKENS_PER_SECOND]),
             "saved": saved.get(str(method), MISSING),
         }
@@ -112,7 +124,7 @@ def usage_table(results: Results, task: str) -> Table:
     ]
     columns = [Column(metric.name, metric_label(metric), help=metric.help) for metric in metrics]
     method = Column("method", "method", "text")
-    columns = [method, TRAINED_ON, *columns, SPEED, PER_ANSWER, SAVED]
+    columns = [method, TRAINED_ON, *columns, REWARD_MODEL, SPEED, PER_ANSWER, SAVED]
     return Table.of(columns, [*rows, *failed_rows(results, task, columns)])
 
 

@@ -32,7 +32,7 @@ from bench.report.charts.gains import (
 from bench.report.charts.plots import records, specifications
 from bench.report.charts.style import ZERO_COLOR, looks, panels
 from bench.report.content.display import MISSING, Number, count, number, setting, signed
-from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
+from bench.report.content.section import Chart, Column, Mark, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ MOST_COLUMNS = 6
 # Of an interactive chart.
 MOST_POINTS, CURVE_POINTS = 2_500, 60
 DENSE = 300
+KEY = (
+    Mark("better fit, with a turn", (), None),
+    Mark("better fit, no turn shown", (5, 4), None),
+    Mark("final policy (small: checkpoint)", None, 1.0),
+)
 GOOD = (
     f"Root mean square. A fit is good with at most {GOOD_FIT:.0%} of the range of the middle 90% "
     f"of gains, and at most {BETTER_THAN_STRAIGHT:.0%} of the error of a straight rise."
@@ -102,12 +107,12 @@ def turning_table(results: Results, task: str) -> Table:
         Column("beyond", "points beyond", help="Checkpoints and final policies beyond the turn."),
         Column(
             "reward_change",
-            f"{source}, turn to furthest",
+            f"{source} change beyond",
             help="Change of the fit from the turn to the furthest KL.",
         ),
         Column(
             "proxy_change",
-            "proxy, turn to furthest",
+            "proxy change beyond",
             help="Change of the proxy's fit from the turn to the furthest KL.",
         ),
         Column("furthest_kl", "furthest KL", help="Of any point that is no outlier (nats)."),
@@ -186,13 +191,14 @@ def _plot(results: Results, task: str) -> Plot | None:
 
     data = {"points": records(shown), "fits": records(curves)}
     title = f"Reward gained over SFT against the square root of KL on {results.task_title(task)}"
-    return Plot(task, title, specifications(make, (switch,)), data, (switch,))
+    return Plot(task, title, specifications(make, (switch,)), data, (switch,), KEY)
 
 
 def _curves(method: str, points: pd.DataFrame, end: float) -> pd.DataFrame:
     """Return the better fit of both rewards along d."""
     grid = np.linspace(SMALLEST, max(end, SMALLEST), CURVE_POINTS)
-    curve = pd.DataFrame({"method": method, "d": grid})
+    turn = turn_of(method, points)
+    curve = pd.DataFrame({"method": method, "d": grid, "turn": bool(turn and not turn.why_not)})
     for column in ("reward", "proxy"):
         fitted = fits(points, column)
         curve[column] = fitted[0].gain(grid) if fitted else math.nan

@@ -21,7 +21,16 @@ from bench.report.charts.frontier import (
 )
 from bench.report.charts.plots import records, specifications, usual_limit
 from bench.report.content.display import seconds, setting
-from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
+from bench.report.content.section import (
+    Chart,
+    Column,
+    Mark,
+    Part,
+    Plot,
+    Section,
+    Switch,
+    Table,
+)
 from bench.report.sections.frontier import frontier_figure, tasks_with_points
 from bench.report.sections.main import main_table
 from bench.results.loading import Results
@@ -37,6 +46,7 @@ INTRODUCTION = (
 COLUMNS = ("method", "reward", "kl", "efficiency")
 TIME = Column("train_seconds", "training (s)", help="Median over seeds, at the selected setting.")
 FRONTIER_POINTS = 80
+KEY = (Mark("optimal frontier", (), None), Mark("selected setting", None, 0.0))
 
 
 def overview_section(results: Results) -> Section | None:
@@ -95,7 +105,7 @@ def _plot(results: Results, task: str) -> Plot | None:
         "frontier": records(frontier),
     }
     title = f"{source} against KL on {results.task_title(task)}"
-    return Plot(task, title, specifications(make, switches), data, switches)
+    return Plot(task, title, specifications(make, switches), data, switches, KEY)
 
 
 def run_points(results: Results, task: str) -> pd.DataFrame:
@@ -124,13 +134,14 @@ def setting_means(points: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (method, params), group in points.groupby(["method", "setting"], sort=False):
         interval = mean_interval(group["reward"].tolist())
-        means = group[["strength", "kl", "reward", "proxy", "time"]].mean().to_dict()
+        means = group[["strength", "kl", "reward", "proxy"]].mean().to_dict()
         rows.append(
             {
                 "method": method,
                 "setting": params,
                 "selected": bool(group["selected"].iloc[0]),
                 **means,
+                "time": group["time"].median(),
                 "low": interval.low,
                 "high": interval.high,
                 "seeds": len(group),

@@ -61,7 +61,7 @@ def ranking_section(results: Results) -> Section | None:
     alt = "Mean rank of every method over all tasks and seeds"
     return Section(
         "ranking",
-        "Ranking",
+        "Ranking over all tasks",
         INTRODUCTION,
         charts=(Chart("ranking", alt, figure),) if figure else (),
         parts=(

@@ -38,13 +38,13 @@ COLUMNS = (
     Column("strength", "KL strength"),
     Column(
         "share",
-        "share of the optimum",
+        "share of the best J",
         help="(J - J of SFT) / (best J - J of SFT), with J = reward - KL strength x KL.",
     ),
     Column("worst_share", "worst seed", help="Share of the optimum of the worst seed."),
     Column("regret", "regret", help="Best J less the policy's; the sum of the three parts."),
     *(Column(name, label, help=HELP[name]) for name, label in LABELS.items()),
-    Column("seeds", "seeds"),
+    Column("seeds", "seeds", help="Seeds whose optimum is near enough to be estimated."),
 )
 
 

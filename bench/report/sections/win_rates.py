@@ -102,7 +102,8 @@ def _strength_part(results: Results, task: str) -> Part:
         f"{results.task_title(task)}: on one scale",
         task=task,
         paragraphs=(
-            f"Reproduces every win rate to within {100 * fitted.largest_error:.1f} points.",
+            "These strengths reproduce every win rate to within "
+            f"{100 * fitted.largest_error:.1f} percentage points.",
         ),
         tables=(Table.of(STRENGTH_COLUMNS, rows),),
     )

@@ -94,11 +94,14 @@ function plotKey(marks) {
   };
   return marks.map(({ label, dash, fill }) => {
     const picture = svg('svg', { viewBox: '0 0 44 12', 'aria-hidden': 'true' });
-    picture.append(
-      svg('line', { x1: 0, x2: 44, y1: 6, y2: 6, stroke: 'currentColor', 'stroke-width': 1.6, 'stroke-dasharray': dash.join(' ') }),
-      svg('circle', { cx: 22, cy: 6, r: 4.5, fill: 'var(--card)' }),
-      svg('circle', { cx: 22, cy: 6, r: 4.5, stroke: 'currentColor', 'stroke-width': 1.6, fill: 'currentColor', 'fill-opacity': fill }),
-    );
+    const line = { x1: 0, x2: 44, y1: 6, y2: 6, stroke: 'currentColor', 'stroke-width': 1.6 };
+    if (dash) picture.append(svg('line', { ...line, 'stroke-dasharray': dash.join(' ') }));
+    if (fill !== null) {
+      picture.append(
+        svg('circle', { cx: 22, cy: 6, r: 4.5, fill: 'var(--card)' }),
+        svg('circle', { cx: 22, cy: 6, r: 4.5, stroke: 'currentColor', 'stroke-width': 1.6, fill: 'currentColor', 'fill-opacity': fill }),
+      );
+    }
     return el('span', {}, picture, label);
   });
 }

@@ -166,7 +166,7 @@ function headToHeadVerdict(pair, [a, b]) {
   const verdict = {
     'better': `${a} is better than ${b}`,
     'worse': `${b} is better than ${a}`,
-    'none': 'no difference shown',
+    'none': 'inconclusive',
     'too few seeds': 'none, too few seeds',
     'lost seeds': 'none, the method ahead lost seeds that the other finished',
     'no prompts': 'none, samples.parquet lacks the rewards on each test prompt',
@@ -226,7 +226,7 @@ function headToHeadSeeds(parts, task, pair) {
     color: headToHeadColor(pair, pair.difference),
     tooltip: { 'mean difference': headToHeadSigned(pair.difference), '95% interval': interval } };
   parts.seeds.caption.replaceChildren(...headToHeadCaption(pair,
-    `By seed: ${headToHeadLabel(pair.a)} less ${headToHeadLabel(pair.b)}, and the mean with its `
+    `By seed: ${headToHeadLabel(pair.a)} minus ${headToHeadLabel(pair.b)}, and the mean with its `
     + `95% interval over ${pair.prompts ? 'seeds and prompts' : 'seeds'}.`));
   parts.bySeed.replaceChildren(
     headToHeadTable(pair, 'seed', known.map((row) => [row.row, ...row.cells])));
@@ -282,7 +282,7 @@ function headToHeadPrompts(parts, rows, pair) {
   parts.decisive.replaceChildren();
   if (!rows.length) return;
   parts.prompts.caption.replaceChildren(...headToHeadCaption(pair,
-    `By test prompt: ${headToHeadLabel(pair.a)} less ${headToHeadLabel(pair.b)}, sorted; mean `
+    `By test prompt: ${headToHeadLabel(pair.a)} minus ${headToHeadLabel(pair.b)}, sorted; mean `
     + 'rewards of sampled responses. Click a prompt to read them.'));
   headToHeadDraw(parts.prompts, 'prompts', rows).then((view) => view?.addEventListener('click',
     (event, item) => item?.datum?.rank != null && headToHeadOpen(pair, item.datum)));
@@ -295,6 +295,6 @@ function headToHeadPrompts(parts, rows, pair) {
     ...row.cells,
   ]);
   parts.decisive.append(el('h3', { text: 'Prompts that decide' }),
-    el('p', { text: 'The test prompts with the largest differences either way.' }),
+    el('p', { text: 'The test prompts with the largest differences.' }),
     headToHeadTable(pair, 'prompt', cells));
 }

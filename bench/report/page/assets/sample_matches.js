@@ -124,7 +124,11 @@ function orderKey(index, query, prompt) {
     return rewards.length ? Math.max(...rewards) - Math.min(...rewards) : LAST;
   }
   if (query.order === 'disagreement') {
-    return Math.max(LAST, ...rows.map((row) => index.gaps[row]).filter((gap) => !Number.isNaN(gap)));
+    // Of the method asked for, where there is one.
+    const place = index.methods.find(({ name }) => name === query.better)?.place;
+    const asked = place === undefined ? rows : [rowsOf(index, query, prompt).get(place)];
+    const gaps = asked.map((row) => index.gaps[row] ?? NaN).filter((gap) => !Number.isNaN(gap));
+    return Math.max(LAST, ...gaps);
   }
   return query.order === 'unended' ? rows.filter((row) => ended[row] === false).length : 0;
 }

@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 from helpers.synthetic import make_results, make_runs, write_folder
 
-from bench.analysis.usage import Training, alike, training_amounts
+from bench.analysis.usage import (
+    Training,
+    alike,
+    reward_model_seconds,
+    setting_reaching,
+    training_amounts,
+)
 from bench.results.loading import Results, load_results
 
 
@@ -83,3 +89,38 @@ def test_a_folder_of_before_has_no_curves_and_no_methods(tmp_path: Path) -> None
         (folder / name).unlink()
     assert training_amounts(load_results(folder), "polite") == {}
     assert isinstance(load_results(folder).curves, pd.DataFrame)
+
+
+def test_methods_that_learn_from_the_reward_model_share_its_time(results: Results) -> None:
+    stages = pd.DataFrame(
+        [
+            {"task": "polite", "seed": seed, "stage": "reward_model", "seconds": seconds}
+            for seed, seconds in enumerate((4.0, 90.0, 6.0))
+        ]
+    )
+    timed = replace(results, stages=stages)
+    # DPO learns from pairs.
+    assert reward_model_seconds(timed, "polite") == {"ppo": 6.0, "best_of_n": 6.0}
+    assert reward_model_seconds(replace(results, stages=stages[:0]), "polite") == {}
+
+
+def test_a_reward_is_reached_at_the_smallest_kl(results: Results) -> None:
+    runs = results.runs.copy()
+    rewards, kls = (
+        {0.1: 4.0, 0.2: 3.5, 0.4: 3.0, 0.8: 1.0},
+        {0.1: 9.0, 0.2: 6.0, 0.4: 2.0, 0.8: 0.5},
+    )
+    dpo = runs["method"] == "dpo"
+    runs.loc[dpo, "reward"] = runs.loc[dpo, "strength"].map(rewards)
+    runs.loc[dpo, "kl"] = runs.loc[dpo, "strength"].map(kls)
+    changed = replace(results, runs=runs)
+    reaching = setting_reaching(changed, "polite", "dpo", 3.0)
+    assert reaching is not None
+    assert reaching.params == '{"beta": 0.4}' and reaching.kl == 2.0
+    assert reaching.seconds == pytest.approx(5.2)
+    assert setting_reaching(changed, "polite", "dpo", 4.1) is None
+    # A setting that lost a seed does not count.
+    lost = dpo & (runs["strength"] == 0.4) & (runs["seed"] == 0)
+    fewer = replace(changed, runs=runs.assign(status=runs["status"].mask(lost, "failed")))
+    reaching = setting_reaching(fewer, "polite", "dpo", 3.0)
+    assert reaching is not None and reaching.params == '{"beta": 0.2}'

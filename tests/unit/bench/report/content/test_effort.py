@@ -14,6 +14,7 @@ from bench.report.content.effort import (
     cost_sentence,
     edge_warnings,
     effort_warnings,
+    equal_reward_sentence,
     one_setting_each,
 )
 from bench.results.loading import Results, load_results
@@ -187,3 +188,22 @@ def test_whether_every_method_had_one_setting(results: Results) -> None:
     ones = runs["strength"].isna() | (runs["strength"] == 0.2) | (runs["strength"] == 4)
     assert one_setting_each(replace(results, runs=runs[ones]))
     assert edge_warnings(replace(results, runs=runs[ones]), "polite") == []
+
+
+def test_the_cost_of_the_same_reward_is_that_of_the_nearest_setting(tmp_path: Path) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], 2)
+    for method, best in (("dpo", 3.0), ("ppo", 5.0)):
+        own = runs["method"] == method
+        # The weaker the KL strength, the more reward and KL.
+        runs.loc[own, "reward"] = best * (1 - runs.loc[own, "strength"])
+        runs.loc[own, "kl"] = 1 / runs.loc[own, "strength"]
+    results = load_results(write_folder(tmp_path, runs, [("dpo", "ppo")]))
+    # DPO's best, 2.70 at beta 0.1; PPO's 3.00 at kl_coef 0.4 is enough.
+    sentence = equal_reward_sentence(results, "polite")
+    assert sentence.startswith(
+        "For the same gold reward, 2.70: dpo (beta 0.1) trains 5.2 s, at 10.00 nats; "
+        "ppo (kl_coef 0.4) trains 24 s and "
+    )
+    assert sentence.endswith("s for the reward model, at 2.50 nats.")
+    without = load_results(write_folder(tmp_path / "b", runs[runs["method"] != "ppo"]))
+    assert "ppo" not in equal_reward_sentence(without, "polite")

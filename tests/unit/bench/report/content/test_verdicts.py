@@ -64,7 +64,8 @@ def test_a_difference_that_hardly_shows_needs_too_many_seeds(tmp_path: Path) -> 
 def test_all_contrasts_count_for_the_seeds_that_would_tell(tmp_path: Path) -> None:
     results = two_methods(tmp_path, [1.0, 1.1, 1.2, 1.1, 1.0, 0.9], ("polite", "haiku", "exact"))
     assert verdict_statement(results, "exact") == (
-        "Inconclusive: ppo ahead of dpo by 1.05 [0.94, 1.16], p = 0.094; about 7 seeds would tell."
+        "Inconclusive: ppo ahead of dpo by 1.05 [0.94, 1.16], Holm p = 0.094; "
+        "about 7 seeds would tell."
     )
     assert unreachable_verdict_warnings(results, "exact") == [
         "No verdict is possible: with 3 contrasts and 6 seeds, p cannot fall below 0.094. Run 7 "

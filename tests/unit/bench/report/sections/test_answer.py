@@ -13,7 +13,7 @@ from helpers.synthetic import fail, make_runs, write_folder
 from helpers.synthetic_design import GRID, LEARNS_FROM
 from helpers.synthetic_judges import add_judges
 
-from bench.analysis.selection import selected_rows
+from bench.analysis.selection import of_selected, selected_rows
 from bench.analysis.statistics import crossed_interval
 from bench.report.content.display import bracketed
 from bench.report.sections.answer import answer, answer_section
@@ -118,12 +118,17 @@ def test_a_privileged_method_is_never_best(tmp_path: Path) -> None:
 def test_what_stood_in_the_way_is_the_larger_error(tmp_path: Path) -> None:
     results = loaded(tmp_path, make_runs(["polite", "exact"], list(GRID), 2))
     text = " ".join(answer(results, "exact").paragraphs)
-    assert "Mostly the reward model's error held it back (0.90; the optimizer's: 0.30)." in text
+    assert (
+        "Mostly the reward model's error held it back (0.90 in reward; the optimizer's: 0.30)."
+        in text
+    )
     # Where nothing was split, nothing is said.
     assert "error" not in " ".join(answer(results, "polite").paragraphs)
     alike = replace(results, regret=results.regret.assign(optimization_error=0.8))
     text = " ".join(answer(alike, "exact").paragraphs)
-    assert "The reward model's error (0.90) and the optimizer's (0.80) held it back." in text
+    assert (
+        "The reward model's error (0.90 in reward) and the optimizer's (0.80) held it back." in text
+    )
     lacking = results.regret["share"].mask(results.regret["seed"] == 1)
     some = replace(results, regret=results.regret.assign(share=lacking))
     assert "optimizer's: 0.30; 1 of 2 seeds)." in " ".join(answer(some, "exact").paragraphs)
@@ -231,27 +236,31 @@ def test_an_sft_policy_that_wins_at_another_temperature_is_warned_of(
     assert "alone" not in " ".join(answer(results, "polite").warnings)
     rows = selected_rows(results.runs, "polite")
     ppo = rows.loc[rows["method"] == "ppo", "reward"].mean()
-    warned = answer(with_sft_at(results, temperature, 9.0), "polite").warnings
+    changed = with_sft_at(results, temperature, 9.0)
+    others = of_selected(changed.temperatures, changed.runs, "polite")
+    at = (others["method"] == "ppo") & (others["temperature"] == temperature)
+    there = others.loc[at, "reward"].mean()
+    warned = answer(changed, "polite").warnings
     # At the temperature of the comparison it is the SFT policy of the comparison.
     expected = [
         f"Sampled {how}, sft alone reaches 9.00: more than ppo, the best at temperature 1 "
-        f"({ppo:.2f})."
+        f"({ppo:.2f}). ppo reaches {there:.2f} there."
     ]
     assert [text for text in warned if "alone" in text] == (expected if how else [])
 
 
-def test_what_wins_at_that_temperature_is_said(tmp_path: Path) -> None:
+def test_the_best_method_at_that_temperature_is_said_too(tmp_path: Path) -> None:
     results = ordered(tmp_path, [("dpo", "ppo")])
     frame = results.temperatures.copy()
     greedy = frame["temperature"] == 0
     frame.loc[greedy, "reward"] = 9.0
-    frame.loc[greedy & (frame["method"] == "dpo"), "reward"] = 9.5
+    frame.loc[greedy & (frame["method"] == "ppo"), "reward"] = 8.5
     [warning] = [
         text
         for text in answer(replace(results, temperatures=frame), "polite").warnings
         if "alone" in text
     ]
-    assert warning.endswith("dpo reaches 9.50 there.")
+    assert warning.endswith("ppo reaches 8.50 there.")
 
 
 def words(text: str) -> int:

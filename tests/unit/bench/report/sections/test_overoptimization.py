@@ -33,11 +33,11 @@ def results(tmp_path: Path) -> Results:
 def test_the_table_says_when_gold_falls_while_the_proxy_climbs(results: Results) -> None:
     table = as_frame(turning_table(results, "polite")).set_index("method")
     assert float(table.loc["ppo", "gold turns at KL"]) == pytest.approx((2 / 1.6) ** 2, abs=0.25)
-    assert float(table.loc["ppo", "gold, turn to furthest"]) < -0.1
-    assert float(table.loc["ppo", "proxy, turn to furthest"]) > 0.1
+    assert float(table.loc["ppo", "gold change beyond"]) < -0.1
+    assert float(table.loc["ppo", "proxy change beyond"]) > 0.1
     privileged = table.loc["ppo_gold (privileged)"]
     assert privileged["gold turns at KL"].startswith("not up to")
-    assert privileged["proxy, turn to furthest"] == "—" == privileged["points beyond"]
+    assert privileged["proxy change beyond"] == "—" == privileged["points beyond"]
     assert int(table.loc["ppo", "points beyond"]) >= 4
     rows = turning_table(results, "polite").rows
     cells = {row["method"]: row["kl"] for row in rows}

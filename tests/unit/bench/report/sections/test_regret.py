@@ -29,7 +29,7 @@ def test_every_strength_has_its_regret_in_parts(tmp_path: Path) -> None:
     }
     first = table.iloc[0]
     assert (first["KL strength"], first["regret"], first["seeds"]) == ("0.1", "1.00", "2")
-    assert (first["share of the optimum"], first["worst seed"]) == ("60%", "59%")
+    assert (first["share of the best J"], first["worst seed"]) == ("60%", "59%")
     parts = ("optimization error", "reward-model error", "interaction")
     assert [first[part] for part in parts] == ["0.30", "0.90", "-0.20"]
     section = regret_section(results)

@@ -41,7 +41,7 @@ def test_strengths_stand_below_with_how_well_they_fit(results: Results) -> None:
     assert section is not None
     strengths = section.parts[-1]
     assert strengths.heading == "polite: support replies: on one scale"
-    assert strengths.paragraphs[0].startswith("Reproduces every win rate to within ")
+    assert strengths.paragraphs[0].startswith("These strengths reproduce every win rate to within ")
     frame = as_frame(strengths.tables[0])
     assert frame["method"].tolist()[0] == "ppo_gold (privileged)" and len(frame) == 5
 

@@ -96,5 +96,5 @@ def test_what_needs_no_change_is_not_changed() -> None:
 
 def test_only_names_of_variables_are_taken() -> None:
     for name in ("messages", "a b", "x %}", "_private"):
-        with pytest.raises(ValueError, match="no variable"):
+        with pytest.raises(ValueError, match="is not a variable"):
             Loading(chat_template_kwargs={name: True})
