@@ -97,11 +97,14 @@ def report(
     folder: Annotated[
         Path, typer.Argument(help="A results folder, or a folder with some below it.")
     ],
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Write every chart in the sizes of papers too.")
+    ] = False,
 ) -> None:
     """Rebuild the report of a results folder, or write an index of all results below a folder."""
     from bench.report.several.index import write_report
 
-    typer.echo(write_report(folder))
+    typer.echo(write_report(folder, paper))
 
 
 @app.command()

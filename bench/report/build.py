@@ -15,16 +15,20 @@ from bench.report.numbers import report_json
 from bench.report.page.data import page_data
 from bench.report.page.html import render_page
 from bench.report.page.images import data_address
-from bench.report.paper import write_paper_figures
+from bench.report.paper import write_charts, write_frontier
 from bench.report.sections import SECTIONS
 from bench.report.short import short_sections
 from bench.results.loading import Results, load_results
 
 
-def build_report(folder: Path) -> Path:
+def build_report(folder: Path, paper: bool = False) -> Path:
     """Write figures/, report.md, report.json and report.html; return report.html.
 
     The same files give the same report.
+
+    Args:
+        folder: The results folder.
+        paper: Whether to write all charts in the sizes of papers too, not reward against KL alone.
 
     Raises:
         UserError: The folder has no runs.csv.
@@ -33,7 +37,9 @@ def build_report(folder: Path) -> Path:
     tabs = make_tabs(results)
     sections = [section for tab in tabs for section in tab.sections]
     write_figures(sections, folder / "figures")
-    write_paper_figures(results, folder / "figures" / "paper")
+    write_frontier(results, folder / "figures" / "paper")
+    if paper:
+        write_charts(results, folder / "figures" / "paper")
     title = str(results.manifest.get("name") or folder.resolve().name)
     about = _about(results.manifest)
     data = page_data(results, sections)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,15 @@ class Results:
         """Methods that were given the gold reward."""
         methods = self.described("methods")
         return frozenset(name for name, about in methods.items() if about.get("privileged"))
+
+    def of_task(self, task: str) -> Results:
+        """Return the results of one task alone."""
+        tables: dict[str, Any] = {
+            field.name: table[table["task"] == task]
+            for field in fields(self)
+            if isinstance(table := getattr(self, field.name), pd.DataFrame)
+        }
+        return replace(self, **tables)
 
     def learns_from(self, method: str) -> str:
         """Return the kind of feedback that a method takes, "" where that is not known."""

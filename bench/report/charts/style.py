@@ -192,6 +192,17 @@ def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
+def fit_legend(figure: Figure) -> None:
+    """Give the legend below a figure as many columns as have room side by side."""
+    for own in figure.legends:
+        labels = [text.get_text() for text in own.get_texts()]
+        fit = int(figure.get_figwidth() / (scale() * max(1.2, 0.6 + 0.08 * max(map(len, labels)))))
+        handles = [handle for handle in own.legend_handles if handle]
+        own.remove()
+        place, columns = "outside lower center", max(1, min(fit, len(labels)))
+        figure.legend(handles, labels, loc=place, ncols=columns)
+
+
 def keys(shown: dict[str, Look], results: Results) -> list[Any]:
     """Return the legend's handles for methods."""
     from matplotlib.lines import Line2D

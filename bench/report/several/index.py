@@ -55,15 +55,19 @@ class Entry(NamedTuple):
     cells: dict[str, Any]
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, paper: bool = False) -> Path:
     """Write the report of a results folder, or else the index of those below; return the page.
+
+    Args:
+        folder: A results folder, or one with some below it.
+        paper: Whether a report has every chart in the sizes of papers too.
 
     Raises:
         UserError: The folder neither is a results folder nor has one below, or the page cannot be
             written.
     """
     found = [] if (folder / RUNS.file).is_file() else find_results(folder)
-    return write_index(folder, found) if found else build_report(folder)
+    return write_index(folder, found) if found else build_report(folder, paper)
 
 
 def find_results(folder: Path) -> list[Path]:

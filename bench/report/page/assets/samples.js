@@ -6,7 +6,7 @@ function samplesView(root) {
   const scope = el('p', { class: 'note' });
   const controls = sampleControls();
   const pager = samplePager();
-  const prompt = el('section', { class: 'samples-prompt', 'aria-label': 'Prompt', tabindex: 0 });
+  const prompt = el('section', { class: 'samples-prompt', 'aria-label': 'Prompt' });
   const note = el('p', { class: 'note' });
   const cards = el('div', { class: 'samples-grid' });
   const body = el('div', {}, scope, controls.form, pager.nav, prompt, note, cards);

@@ -158,6 +158,24 @@ def test_papers_get_a_column_wide_figure_with_its_fonts(
     assert b"/FontFile2" in content and b"/Type3" not in content
 
 
+def test_other_charts_get_the_sizes_of_papers_where_asked_for(full: Path, build: Build) -> None:
+    always = (full / "figures" / "paper").iterdir()
+    assert {file.stem.split("_")[0] for file in always} == {"frontier"}
+    folder = build(methods=("sft", "dpo"), seeds=1)
+    paper = folder / "figures" / "paper"
+    build_report(folder, paper=True)
+    figures = {file.stem for file in (folder / "figures").glob("*.svg")} - {"ranking"}
+    written = [file.stem for file in paper.iterdir()]
+    assert len(written) == len(set(written)) and figures
+    for name in figures:
+        assert any(stem.startswith(f"{name}_polite") for stem in written), name
+    widths = set()
+    for file in paper.iterdir():
+        [width] = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+)", file.read_bytes())
+        widths.add(round(float(width) / 72, 2))
+    assert widths == {3.33, 6.75}
+
+
 def test_the_page_needs_nothing_else(full: Path) -> None:
     text = (full / "report.html").read_text()
     page = Page(text)
