@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.report.charts.facets import FEW
 from bench.report.charts.style import RC, fit_legend
 from bench.report.sections import SECTIONS
 from bench.report.sections.frontier import frontier_figure, tasks_with_points
@@ -39,11 +40,13 @@ FRONTIER, RANKING = "frontier", "ranking"
 def write_frontier(results: Results, folder: Path) -> None:
     """Write reward against KL of each task for one column, and that of all tasks for two.
 
-    Charts of an earlier report go.
+    More methods than a panel can show have none. Charts of an earlier report go.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.pdf"):
         file.unlink()
+    if len(results.methods) > FEW:
+        return
     tasks = tasks_with_points(results)
     for task in tasks:
         _save(frontier_of(results, [task], SINGLE), folder, f"{FRONTIER}_{task}_single_column")

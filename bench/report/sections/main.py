@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import pandas as pd
 
@@ -64,6 +65,7 @@ def main_section(results: Results) -> Section:
     return Section("results", "Results", INTRODUCTION, parts=tuple(parts))
 
 
+@lru_cache(maxsize=16)
 def main_table(results: Results, task: str) -> Table:
     """Return a row for each method, with the metrics shown in the main table.
 

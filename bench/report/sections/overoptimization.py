@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,8 @@ FORMS: dict[Form, str] = {"best-of-n": "d (a - b d)", "RL": "d (a - b log d)"}
 MOST_COLUMNS = 6
 # Of an interactive chart.
 MOST_POINTS, CURVE_POINTS = 2_500, 60
-DENSE = 300
+# Of a static one's panel.
+MOST_IN_PANEL = 240
 KEY = (
     Mark("better fit, with a turn", (), None),
     Mark("better fit, no turn shown", (5, 4), None),
@@ -248,13 +249,12 @@ def _draw_panel(ax: Axes, results: Results, points: pd.DataFrame, method: str) -
         return
     color = looks(results.methods)[method].color
     ax.axhline(0, color=ZERO_COLOR, lw=0.8)
-    # So many points are smaller as an image, also in an SVG.
-    dense = len(points) > DENSE
-    ax.plot(points["d"], points["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5, rasterized=dense)
+    # Evenly chosen, where there are too many to tell apart; fits are to all of them.
+    drawn = points.iloc[:: math.ceil(len(points) / MOST_IN_PANEL)]
+    ax.plot(drawn["d"], drawn["proxy"], "x", color=PROXY_COLOR, ms=3, alpha=0.5)
     for final, size, alpha in ((False, 3.0, 0.35), (True, 5.0, 0.8)):
-        dots = points[points["final"] == final]
-        marks: dict[str, Any] = {"color": color, "ms": size, "mew": 0, "rasterized": dense}
-        ax.plot(dots["d"], dots["reward"], "o", alpha=alpha, **marks)
+        dots = drawn[drawn["final"] == final]
+        ax.plot(dots["d"], dots["reward"], "o", color=color, ms=size, alpha=alpha, mew=0)
     end = reach(points["d"].to_numpy())
     ax.set_xlim(-0.04 * end, 1.06 * end)
     grid = np.linspace(SMALLEST, end, 200)
