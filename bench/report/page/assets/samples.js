@@ -65,6 +65,9 @@ function sampleNote(index, query, prompt) {
 /** Return by how much the better method is better. */
 function comparisonNote(index, query, prompt) {
   if (!query.better && !query.than) return '';
+  if (query.better && !query.than && query.order === 'disagreement') {
+    return `In the order of ${methodLabel(index, 'name', query.better)}.`;
+  }
   if (!query.better || !query.than) return 'To compare two methods, choose both.';
   const [better, than] = [query.better, query.than].map((name) => methodLabel(index, 'name', name));
   const difference = shortNumber(rewardDifference(index, query, prompt));
