@@ -99,9 +99,7 @@ def training_amounts(results: Results, task: str) -> dict[str, Training]:
     """
     sampled = selected_rows(results.runs, task).groupby("method")["responses_sampled"].median()
     last_steps = of_selected(results.curves, results.runs, task).groupby("method")["step"].max()
-    described = results.method_settings[results.method_settings["task"] == task]
-    kinds = dict(zip(described["method"], described["learns_from"], strict=True))
-    fixed = dict(zip(described["method"], described["fixed"], strict=True))
+    kinds, fixed = (_described(results, task, column) for column in ("learns_from", "fixed"))
     amounts = {}
     for method, params in select_settings(results.runs, task).items():
         kind, responses = kinds.get(method) or results.learns_from(method), sampled.get(method, 0)
@@ -115,13 +113,18 @@ def training_amounts(results: Results, task: str) -> dict[str, Training]:
     return {method: training for method, training in amounts.items() if training.amount > 0}
 
 
+def _described(results: Results, task: str, column: str) -> dict[str, str]:
+    """Return a column of methods.csv, by method."""
+    rows = results.method_settings[results.method_settings["task"] == task]
+    return dict(zip(rows["method"], rows[column], strict=True))
+
+
 def responses_per_answer(results: Results, task: str) -> dict[str, int]:
     """Return how many responses each selected setting samples for one answer.
 
     1, but for best-of-n, which samples n of them each time.
     """
-    described = results.method_settings[results.method_settings["task"] == task]
-    fixed = dict(zip(described["method"], described["fixed"], strict=True))
+    fixed = _described(results, task, "fixed")
     return {
         method: int((numbers_in(fixed.get(method, "")) | numbers_in(params)).get("n", 1))
         if method == BEST_OF_N
@@ -140,8 +143,7 @@ def reward_model_seconds(results: Results, task: str) -> dict[str, float]:
     if trained.empty:
         return {}
     duration = float(trained["seconds"].median())
-    described = results.method_settings[results.method_settings["task"] == task]
-    kinds = dict(zip(described["method"], described["learns_from"], strict=True))
+    kinds = _described(results, task, "learns_from")
     methods = results.methods_on(task)
     return {m: duration for m in methods if (kinds.get(m) or results.learns_from(m)) == "reward"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.results import schema
 from bench.tasks import TASKS
 from bench.tasks.base import END, Embedded
@@ -163,10 +163,17 @@ def load_results(folder: Path) -> Results:
     """Read a results folder.
 
     Raises:
-        UserError: The folder has no runs.csv, or its manifest cannot be read.
+        UserError: The folder has no runs.csv, or one of its files cannot be read.
     """
     if not (folder / schema.RUNS.file).is_file():
         raise UserError(f"{folder}: no results folder: it has no {schema.RUNS.file}")
+    try:
+        return _read(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: cannot be read: {reason_of(error)}") from None
+
+
+def _read(folder: Path) -> Results:
     experiment = folder / "experiment.yaml"
     return Results(
         runs=schema.RUNS.read(folder),

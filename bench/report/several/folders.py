@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.errors import UserError
 from bench.report.content.display import MISSING, Link, file_link, visible
 from bench.report.content.section import Column
 from bench.results.loading import Results, load_results
@@ -40,25 +39,13 @@ class Folder(NamedTuple):
     results: Results
 
 
-def read_results(path: Path) -> Results:
-    """Read a results folder.
-
-    Raises:
-        UserError: It is no results folder, or one of its files cannot be read.
-    """
-    try:
-        return load_results(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
 def read_folders(paths: Sequence[Path]) -> list[Folder]:
     """Read results folders, and name each by its manifest.
 
     Raises:
         UserError: One cannot be read.
     """
-    read = [read_results(path) for path in paths]
+    read = [load_results(path) for path in paths]
     names = unique_names(
         [name_of(results.manifest, path) for path, results in zip(paths, read, strict=True)], paths
     )

@@ -21,10 +21,9 @@ from bench.report.several.folders import (
     date_of,
     name_of,
     path_text,
-    read_results,
     report_link,
 )
-from bench.results.loading import Results
+from bench.results.loading import Results, load_results
 from bench.results.schema import RUNS
 
 FILE = "index.html"
@@ -115,7 +114,7 @@ def make_entry(path: Path, root: Path) -> Entry:
     """
     shown = path.relative_to(root)
     try:
-        results = read_results(path)
+        results = load_results(path)
         name = report_link(name_of(results.manifest, path), path, root)
         cells = {"name": name, **_cells(results), **about_cells(results.manifest, path, shown)}
         return Entry(date_of(results.manifest, path), cells)

@@ -302,6 +302,15 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
         build_report(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["runs.csv", "samples.parquet"])
+def test_a_torn_file_is_one_line(build: Build, name: str) -> None:
+    folder = build(methods=("sft",), seeds=1)
+    (folder / name).write_text('"a')
+    with pytest.raises(UserError, match="cannot be read: ") as raised:
+        build_report(folder)
+    assert "\n" not in str(raised.value)
+
+
 def test_figures_of_earlier_results_go(build: Build) -> None:
     folder = build(methods=("sft",))
     (folder / "figures").mkdir()
