@@ -10,10 +10,12 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 CONFIG ?= $(if $(DATA),,default)
 OPTIONS = $(if $(DATA),--data '$(DATA)') $(if $(MODEL),--model '$(MODEL)') $(if $(METHODS),--methods '$(METHODS)') $(if $(TASKS),--tasks '$(TASKS)') \
           $(foreach pair,$(CONTRAST),--contrast '$(pair)') $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
-          $(if $(DEVICE),--device $(DEVICE)) $(if $(OUT),--out '$(OUT)') $(if $(KEEP),--keep '$(KEEP)')
+          $(if $(DEVICE),--device $(DEVICE)) $(if $(EXECUTOR),--executor $(EXECUTOR)) \
+          $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(OUT),--out '$(OUT)') $(if $(KEEP),--keep '$(KEEP)') \
+          $(if $(LOG_TO),--log-to '$(LOG_TO)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench quick calibrate test test-all lint docs clean
+.PHONY: help install bench quick calibrate claims test test-all lint docs clean
 
 help:  ## list the targets and their options
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -28,8 +30,11 @@ help:  ## list the targets and their options
 	@echo '  MODEL=tiny        their model: an embedded size, a folder or a hub id'
 	@echo '  JOBS=2            processes side by side'
 	@echo '  DEVICE=auto       auto, cpu or cuda'
+	@echo '  EXECUTOR=local    where jobs run: local, ray or slurm'
+	@echo '  ADDRESS=auto      the Ray cluster; by default one of this machine alone'
 	@echo '  OUT=folder        the results folder'
 	@echo '  KEEP=selected     the trained policies that stay on disk: all, selected or none'
+	@echo '  LOG_TO=wandb      training curves are sent to tensorboard, wandb or trackio'
 	@echo '  CONFIG=my.yaml    the experiment, of bench only: a file or a built-in name'
 
 install: $(INSTALLED)  ## create .venv and install the pinned dependencies
@@ -49,6 +54,9 @@ quick: $(INSTALLED)  ## run a small comparison, 2 minutes; its report is in resu
 
 calibrate: $(INSTALLED)  ## measure how often verdicts are right; in results/calibration
 	$(BIN)/prefrontier calibrate $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out '$(OUT)')
+
+claims: $(INSTALLED)  ## test published claims, some hours; their page is in results/claims
+	$(BIN)/prefrontier claims --until-decided $(if $(JOBS),--jobs $(JOBS)) $(if $(OUT),--out '$(OUT)')
 
 test: $(INSTALLED)  ## run the fast tests
 	$(BIN)/pytest $(PARALLEL) -m 'not slow'

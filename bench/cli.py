@@ -7,89 +7,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 
+from bench.commands.cache.command_line import app as cache_commands
+from bench.commands.claims.command_line import app as claims_commands
+from bench.commands.ending import Interruptible, run
+from bench.commands.experiments.command_line import Jobs, names_in
+from bench.commands.experiments.command_line import app as experiment_commands
 from bench.commands.policies.command_line import app as policy_commands
 
 app = typer.Typer(
+    cls=Interruptible,
     help="Compare ways of aligning language models with preferences.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(experiment_commands)
+app.add_typer(claims_commands)
 app.add_typer(policy_commands)
+app.add_typer(cache_commands, name="cache")
 
 ResultsFolder = Annotated[Path, typer.Argument(help="A results folder.")]
-Jobs = Annotated[
-    int | None, typer.Option(help="Parallel processes. Default: one per core, or one on a GPU.")
-]
-
-
-@app.command()
-def bench(
-    experiment: Annotated[
-        str,
-        typer.Argument(
-            help="A built-in experiment, such as quick, or a YAML file. "
-            "Default: default, or with --data one that suits the model."
-        ),
-    ] = "",
-    data: Annotated[
-        str,
-        typer.Option(help="Your preferences: a JSONL, CSV or Parquet file, a folder, or a hub id."),
-    ] = "",
-    model: Annotated[
-        str,
-        typer.Option(help="The model for --data: tiny, 1M, 10M, 50M, 150M, a folder or a hub id."),
-    ] = "",
-    methods: Annotated[
-        str, typer.Option(help="Run only these methods, as in ppo,dpo; all runs every method.")
-    ] = "",
-    tasks: Annotated[str, typer.Option(help="Run only these tasks, as in polite,exact.")] = "",
-    contrast: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Declare a contrast, as in mine,dpo. Can be repeated. By default, methods named "
-            "with --methods beside dpo or ppo are contrasted with them."
-        ),
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
-    jobs: Jobs = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/NAME.")] = None,
-    keep: Annotated[
-        str, typer.Option(help="The trained policies that stay on disk: all, selected or none.")
-    ] = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Only print what large models take: memory, time, disk."),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Run even what does not seem to fit into memory or on disk."),
-    ] = False,
-) -> None:
-    """Run a comparison and write its report. Finished runs are not repeated."""
-    from bench.commands.run import run_bench
-
-    status = run_bench(
-        experiment,
-        data=data,
-        model=model,
-        methods=_names(methods),
-        tasks=_names(tasks),
-        contrasts=contrast or [],
-        seeds=seeds,
-        jobs=jobs,
-        device=device,
-        out=out,
-        keep=keep,
-        dry_run=dry_run,
-        force=force,
-    )
-    raise typer.Exit(status)
 
 
 @app.command()
@@ -101,7 +42,7 @@ def report(
         bool, typer.Option("--paper", help="Write every chart in the sizes of papers too.")
     ] = False,
 ) -> None:
-    """Rebuild the report of a results folder, or write an index of all results below a folder."""
+    """Rebuild the report of a results folder; of a folder of several, a page about all below it."""
     from bench.report.several.index import write_report
 
     typer.echo(write_report(folder, paper))
@@ -183,7 +124,7 @@ def judge(
         key_env=key_env,
         template=template,
         prompts=prompts,
-        methods=_names(methods),
+        methods=names_in(methods),
         max_tokens=max_tokens,
         concurrency=concurrency,
         input_price=input_price,
@@ -255,20 +196,9 @@ def check_methods(
     raise typer.Exit(run_checks(names))
 
 
-def _names(text: str) -> list[str]:
-    """Return the names in a list that commas separate."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a mistake of the user is one line and exit status 2."""
-    from bench.errors import UserError
-
-    try:
-        app(arguments)
-    except UserError as error:
-        print(f"prefrontier: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    run(app, sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

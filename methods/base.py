@@ -29,7 +29,7 @@ __all__ = [
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
-Count = Annotated[int, Gt(0)]
+Count = Annotated[int, Gt(0), Le(1_000_000_000)]
 Feedback = FeedbackKind | Literal["none", "reward"]
 
 

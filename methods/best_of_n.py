@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from methods.base import Context, Count, Method, Paper, Policy
+from annotated_types import Gt, Le
+
+from methods.base import Context, Method, Paper, Policy
 from methods.core.models.policy import POLICY_FILE, ModelPolicy, save_kind
 from methods.core.models.reward import TextReward, load_reward
 from methods.core.models.sampling import SamplingParams
@@ -35,7 +37,7 @@ class BestOfN(Method):
     distributed: ClassVar = True
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
-    n: Count = 4
+    n: Annotated[int, Gt(0), Le(65_536)] = 4
 
     def train(self, context: Context) -> Policy:
         if context.reward_folder is None:

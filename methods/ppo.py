@@ -56,6 +56,10 @@ class PPO(Online):
             neither.
         kl_target: A KL to reach by adapting the coefficient (nats). None keeps it fixed. Usually 6.
         kl_horizon: Episodes in which the coefficient adapts. Usually 1e4.
+        reference_decay: Lets the reference follow the policy, as in Xu et al. (2024, section 5):
+            after each update its weights become this share of its own and the rest of the policy's.
+            The KL penalty, kl_target and the training curves' KL are then those to the moving
+            reference, so the policy gets further from the SFT policy. None keeps the SFT policy.
         missing_end_reward: Replaces the reward, after scaling, of a response without end token.
             None keeps it. Usually -1.
         missing_end_penalty: Subtracted from it likewise.
@@ -69,7 +73,6 @@ class PPO(Online):
     distributed: ClassVar = True
     paper: ClassVar = Paper("Ziegler et al., 2019", "https://arxiv.org/abs/1909.08593")
     strength: ClassVar = "kl_coef"
-    strength_is_kl: ClassVar = True
     grid: ClassVar = {"kl_coef": [0.01, 0.03, 0.08, 0.2, 0.5]}
 
     kl_coef: NonNegative = 0.2
@@ -88,17 +91,24 @@ class PPO(Online):
     reward_scaling: Literal["none", "center", "standardize"] = "center"
     kl_target: Positive | None = None
     kl_horizon: Count = 10000
+    reference_decay: Share | None = None
     missing_end_reward: float | None = None
     missing_end_penalty: NonNegative = 0.0
     max_grad_norm: Positive | None = 1.0
     value_init: Literal["reward_model", "zero"] = "reward_model"
     save_every: Count = 20
 
+    @property
+    def strength_is_kl(self) -> bool:  # type: ignore[override]
+        """Whether `kl_coef` is that of the KL to the SFT policy: not if the reference moves."""
+        return self.reference_decay in (None, 1.0)
+
     def train(self, context: Context) -> ModelPolicy:
         with isolated():
             critic = TrainedModel(context.value_model(self.value_init), self.value_learning_rate)
             state = {"kl_coef": self.kl_coef, "shift": 0.0, "scale": 1.0}
-            run = OnlineRun(context, self, critic=critic, state=state)
+            decay = self.reference_decay
+            run = OnlineRun(context, self, critic=critic, state=state, reference_decay=decay)
             predicts_rewards = context.starts_from_reward(self.value_init)
             for update in run.batches():
                 # Collect responses with their rewards, log-probabilities and values.

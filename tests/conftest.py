@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +14,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 from helpers.models import LETTERS, likes_a, small_context
 
-from bench.execution.executors import silence_libraries
-from bench.tasks.base import Annotator, Architecture, RewardTraining, Training
+from bench.execution.executors.process import silence_libraries
+from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
+from bench.tasks.labeling import Annotator
 from methods.core.models.policy import ModelPolicy
 from methods.core.training.context import Context, Reward
 
 torch.set_num_threads(1)
 silence_libraries()
+# In the background of a shell SIGINT is ignored, also by what is started from there: the commands
+# that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -128,13 +129,31 @@ def _area(runs: pd.DataFrame, optimal: pd.DataFrame, method: str) -> float:
     """Return the mean share over seeds, or nan unless every seed has one."""
     rows = ok_rows(runs)
     rows = rows[(rows["method"] == method) & (rows["split"] == "test")].dropna(subset=["kl"])
-    shares = []
-    for seed, line in optimal.groupby("seed"):
-        settings, line = rows[rows["seed"] == seed], line.sort_values("kl")
-        points = list(zip(settings["kl"], settings["reward"], strict=True))
+    points: dict[int, list[tuple[float, float]]] = {}
+    for seed, kl, reward in zip(rows["seed"], rows["kl"], rows["reward"], strict=True):
+        points.setdefault(seed, []).append((kl, reward))
+    return float(area_shares(points, optimal).mean(skipna=False))
+
+
+def area_shares(
+    points: Mapping[int, Sequence[tuple[float, float]]], optimal: pd.DataFrame
+) -> pd.Series:
+    """Return the area under a method's frontier as a share of the optimal one's, by seed.
+
+    Args:
+        points: KL and reward of each setting, by seed.
+        optimal: A task's rows of FRONTIER.
+
+    Returns:
+        nan for a seed without points.
+    """
+    shares = {}
+    for seed in sorted(optimal["seed"].unique()):
+        line = optimal[optimal["seed"] == seed].sort_values("kl")
         along = list(zip(line["kl"], line["reward"], strict=True))
-        shares.append(area_share(points, along, along[0][1]) if points else math.nan)
-    return sum(shares) / len(shares) if shares else math.nan
+        own = points.get(seed)
+        shares[seed] = area_share(own, along, along[0][1]) if own else math.nan
+    return pd.Series(shares, dtype=float)
 
 
 def _collapsed(runs: pd.DataFrame, method: str) -> int | None:

@@ -8,13 +8,54 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 # Packages of this project. A plug-in's own package counts besides, when one of its modules is asked
 # for. Other libraries count by their versions (see `keys.py`).
 PROJECT = frozenset({"bench", "methods"})
 
 
+# Digests that are known, by their modules: of the modules with what they import, and alone.
+_whole: dict[tuple[str, ...], str] = {}
+_alone: dict[tuple[str, ...], str] = {}
+
+
+class Code(NamedTuple):
+    """The code of a process, for other processes on this machine that must have the same.
+
+    Attributes:
+        files: Time of the last change (ns) and size of each source file that was read.
+        whole: Known results of `code_digest`.
+        alone: Known results of `own_digest`.
+    """
+
+    files: dict[Path, tuple[int, int]]
+    whole: dict[tuple[str, ...], str]
+    alone: dict[tuple[str, ...], str]
+
+
+def known_code(*modules: str) -> Code:
+    """Return the code of modules with all that they import, and all digests that are known."""
+    code_digest(*modules)
+    return Code(_files(modules), dict(_whole), dict(_alone))
+
+
 @cache
+def _files(modules: tuple[str, ...]) -> dict[Path, tuple[int, int]]:
+    """Return the source files of modules and of what they import, as they were when read."""
+    return {file: _read[file] for name in _closure(modules) if (file := _required(name)) in _read}
+
+
+def take_over(code: Code) -> Path | None:
+    """Take over another process's digests, unless a file was changed since; return that file."""
+    for file, before in code.files.items():
+        if not file.exists() or _version(file) != before:
+            return file
+    _whole.update(code.whole)
+    _alone.update(code.alone)
+    return None
+
+
 def code_digest(*modules: str) -> str:
     """Return a hash of modules and of all code of the project that they import, transitively.
 
@@ -31,16 +72,19 @@ def code_digest(*modules: str) -> str:
     Raises:
         ModuleNotFoundError: A module has no Python source.
     """
-    return _digest(frozenset(_closure(modules)))
+    if modules not in _whole:
+        _whole[modules] = _digest(_closure(modules))
+    return _whole[modules]
 
 
 def own_digest(*modules: str) -> str:
     """Return the same hash of the modules alone, without what they import."""
-    return _digest(frozenset(modules))
+    if modules not in _alone:
+        _alone[modules] = _digest(set(modules))
+    return _alone[modules]
 
 
-@cache
-def _digest(modules: frozenset[str]) -> str:
+def _digest(modules: set[str]) -> str:
     total = hashlib.sha256()
     for module in sorted(modules):
         total.update(f"{module}\n{_normalized(module)}\n".encode())
@@ -122,7 +166,18 @@ def _required(module: str) -> Path:
 @cache
 def _parsed(module: str) -> ast.Module:
     # Read once: a process goes on with the code that it started with.
-    return ast.parse(_required(module).read_text(encoding="utf-8"))
+    file = _required(module)
+    _read[file] = _version(file)
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+# Each source file that was read, as it was then.
+_read: dict[Path, tuple[int, int]] = {}
+
+
+def _version(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_mtime_ns, about.st_size
 
 
 def _without_type_checking(tree: ast.Module) -> ast.Module:

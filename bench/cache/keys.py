@@ -26,6 +26,11 @@ def digest(**content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def short_hash(*texts: str) -> str:
+    """Return a hash of texts that tells names apart, 10 hexadecimal digits."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:10]
+
+
 @cache
 def library_versions() -> dict[str, str]:
     """Return the version of each library that results depend on."""

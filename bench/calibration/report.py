@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.statistics import Interval
+from bench.calibration.claims_report import claims_table, claims_text, interval_text
 from bench.calibration.design import ITSELF
 from bench.calibration.figure import NAME
 from bench.report.content.display import count, listed, number, parameter, percent, signed
@@ -69,6 +70,11 @@ def report(pairs: pd.DataFrame, summary: dict[str, Any]) -> str:
         shared_prompts_text(summary["shared_prompts"]),
         markdown_table(shared_prompts_table(summary["shared_prompts"])),
     ]
+    parts += [
+        "## Contrasts of claims",
+        claims_text(summary["claims"]),
+        markdown_table(claims_table(summary["claims"])),
+    ]
     return "\n\n".join([*parts, "## Procedure", PROCEDURE]) + "\n"
 
 
@@ -121,12 +127,6 @@ def shared_prompts_table(shared: dict[str, Any]) -> Table:
         for cell in cells
     ]
     return Table.of(columns, rows)
-
-
-def interval_text(found: dict[str, float]) -> str:
-    """Return a share with its interval."""
-    low, high = percent(found["low"], 1), percent(found["high"], 1)
-    return f"{percent(found['share'], 1)} [{low}, {high}]"
 
 
 def pair_table(pairs: pd.DataFrame) -> Table:

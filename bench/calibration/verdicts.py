@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analysis.statistics import mean_interval, sign_flip_p, verdict
 from bench.calibration.design import INSTANCES_PER_COMPARISON, ITSELF, Design
-from bench.execution.jobs import Problems
+from bench.execution.execute import Problems
 
 DIFFERENCE_COLUMNS = ["kind", "pair", "comparison", "group", "difference"]
 CALIBRATION_COLUMNS = [

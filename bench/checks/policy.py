@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from bench.checks.exceptions import Blocked, DoesNotApply, Failed
 from bench.checks.losses import has_losses, wrong_shape
 from bench.checks.registry import check
 from bench.checks.subject import Subject
-from bench.checks.tiny_task import BAD, GOOD, PROMPTS, SAMPLING, check_folder
+from bench.checks.tiny_task import BAD, GOOD, OTHER, PROMPTS, SAMPLING, check_folder
+from methods.core.models.outputs import logprobs_of, responses_of
 from methods.core.models.policy import Policy, load_policy
 
 # By how much the share of the preferred answer among the two must change; it starts at one half.
@@ -16,6 +18,8 @@ MARGIN = 0.1
 # Answers to each prompt from policies without log-probabilities.
 ANSWERS = 256
 TOLERANCE = 1e-4
+# By how many standard errors the share of an answer may differ from its probability.
+ERRORS = 5
 
 
 @check(excusable=False)
@@ -73,13 +77,28 @@ def answers_every_prompt(subject: Subject) -> None:
     """It gives one answer to each prompt, in order, and the same answers with the same seed."""
     policy = subject.short.policy
     prompts = PROMPTS * 3
-    answers = policy.generate(prompts, 7, SAMPLING)
-    if len(answers) != len(prompts):
-        raise Failed(f"{len(answers)} answers to {len(prompts)} prompts")
+    answers = responses_of(policy, prompts, 7, SAMPLING)
     if policy.generate(prompts, 7, SAMPLING) != answers:
         raise Failed("the same seed gives other answers")
     if policy.generate(prompts * 4, 8, SAMPLING) == policy.generate(prompts * 4, 9, SAMPLING):
         raise Failed("two seeds give the same answers")
+
+
+@check()
+def samples_by_its_logprobs(subject: Subject) -> None:
+    """It gives each answer as often as its log-probabilities say."""
+    policy = _with_logprobs(subject)
+    for prompt in PROMPTS:
+        answers = responses_of(policy, [prompt] * ANSWERS, 0, SAMPLING)
+        for answer in (GOOD, BAD, OTHER):
+            (logprob,) = _logprobs(policy, [prompt], [answer])
+            expected, share = math.exp(logprob), answers.count(answer) / ANSWERS
+            error = math.sqrt(expected * (1 - min(expected, 1)) / ANSWERS)
+            if abs(share - expected) > ERRORS * error + 1 / ANSWERS:
+                raise Failed(
+                    f"it gives {answer!r} to {prompt!r} in {share:.0%} of the samples; by its "
+                    f"log-probabilities it would in {expected:.0%}"
+                )
 
 
 @check()
@@ -109,11 +128,11 @@ def preference(policy: Policy) -> float:
     """Return the share of the preferred answer among the two, averaged over the prompts."""
     import numpy as np
 
-    good = policy.logprobs(PROMPTS, [GOOD] * len(PROMPTS), SAMPLING)
-    bad = policy.logprobs(PROMPTS, [BAD] * len(PROMPTS), SAMPLING)
+    good = logprobs_of(policy, PROMPTS, [GOOD] * len(PROMPTS), SAMPLING)
+    bad = logprobs_of(policy, PROMPTS, [BAD] * len(PROMPTS), SAMPLING)
     if good is not None and bad is not None:
         return float(np.mean(1 / (1 + np.exp(np.subtract(bad, good)))))
-    answers = policy.generate(PROMPTS * ANSWERS, 0, SAMPLING)
+    answers = responses_of(policy, PROMPTS * ANSWERS, 0, SAMPLING)
     return answers.count(GOOD) / max(1, answers.count(GOOD) + answers.count(BAD))
 
 
@@ -124,7 +143,7 @@ def _has_feedback(subject: Subject) -> None:
 
 def _with_logprobs(subject: Subject) -> Policy:
     policy = subject.short.policy
-    if policy.logprobs(PROMPTS[:1], [GOOD], SAMPLING) is None:
+    if logprobs_of(policy, PROMPTS[:1], [GOOD], SAMPLING) is None:
         raise DoesNotApply("its policy has no log-probabilities")
     return policy
 
@@ -133,4 +152,4 @@ def _logprobs(
     policy: Policy, prompts: Sequence[str], responses: Sequence[str] | None = None
 ) -> list[float]:
     responses = responses or [GOOD] * len(prompts)
-    return policy.logprobs(prompts, responses, SAMPLING) or []
+    return logprobs_of(policy, prompts, responses, SAMPLING) or []

@@ -11,6 +11,7 @@ from bench.checks.exceptions import Blocked, DoesNotApply, Failed, place_of
 from bench.checks.subject import Subject, one_thread, subject_of
 from bench.errors import reason_of
 from methods.base import Method
+from methods.core.models.outputs import OutputError
 
 Status = Literal["passes", "fails", "fails as expected", "does not apply"]
 CheckFunction = Callable[[Subject], None]
@@ -95,7 +96,7 @@ def run_check(check: Check, method: type[Method]) -> Outcome:
     except Exception as error:
         if excuse and check.excusable:
             return Outcome(check, "fails as expected", excuse)
-        if isinstance(error, Failed):
+        if isinstance(error, Failed | OutputError):
             return Outcome(check, "fails", reason_of(error), error)
         return _raised(check, method, error)
     if excuse:

@@ -12,6 +12,7 @@ from bench.checks.subject import LONG, Subject
 from bench.checks.tiny_task import BAD, GOOD, OTHER, PROMPTS, SAMPLING, tiny_task
 from bench.errors import UserError
 from methods.base import Diverged, Method
+from methods.core.models.outputs import logprobs_of, responses_of
 from methods.core.models.policy import Policy
 
 # The least KL of a policy that has moved (nats). The reverse KL to a policy that always gives the
@@ -117,11 +118,11 @@ def kl(policy: Policy, reference: Policy) -> float:
 def answer_shares(policy: Policy, prompt: str) -> list[float]:
     """Return the probabilities of the three answers, and that of all others together."""
     answers = [GOOD, BAD, OTHER]
-    logprobs = policy.logprobs([prompt] * len(answers), answers, SAMPLING)
+    logprobs = logprobs_of(policy, [prompt] * len(answers), answers, SAMPLING)
     if logprobs is not None:
         shares = [math.exp(value) for value in logprobs]
     else:
-        sampled = policy.generate([prompt] * ANSWERS, 0, SAMPLING)
+        sampled = responses_of(policy, [prompt] * ANSWERS, 0, SAMPLING)
         shares = [sampled.count(answer) / ANSWERS for answer in answers]
     return [*shares, max(1 - sum(shares), 1e-9)]
 

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench.cache.files import check_writable
-from bench.commands.run import check_positive, command_line
+from bench.cache.files import check_can_be_made, check_writable
+from bench.commands.experiments.run import command_line, say_failure
+from bench.config.experiment import MOST_JOBS
+from bench.config.validation import check_count
+from bench.errors import Unusable
+from bench.interrupt import exit_status_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,29 +34,38 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
         out: The folder of the results; None for the default one.
 
     Returns:
-        The exit status: 1 if a run failed, 130 if it was interrupted.
+        The exit status: 1 if something failed, 130 or 143 if it was interrupted.
 
     Raises:
         UserError: An option is not valid, or a folder cannot be written to.
     """
-    check_positive("--jobs", jobs)
+    check_count("--jobs", jobs, MOST_JOBS)
     folder = out or Path("results") / ("calibration-quick" if quick else "calibration")
-    check_writable(folder)
+    check_can_be_made(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # These import torch, for which a message about a wrong option should not wait.
-    from bench.cache.store import default_store
+    from bench.cache.default import default_store
+    from bench.cache.store import Missing
+    from bench.cache.uses import using
     from bench.calibration.design import FULL, QUICK, Design
     from bench.calibration.verdicts import differences
-    from bench.execution.executors import LocalExecutor, default_jobs, silence_libraries
-    from bench.execution.jobs import execute
+    from bench.execution.estimates import Schedule
+    from bench.execution.execute import execute
+    from bench.execution.executors.devices import default_jobs
+    from bench.execution.executors.local import LocalExecutor
+    from bench.execution.executors.process import silence_libraries
+    from bench.execution.jobs import artifacts_of
     from bench.execution.manifest import circumstances
-    from bench.execution.progress import Progress
+    from bench.execution.scheduling.scheduler import Stopped
+    from bench.execution.watching.progress import Progress
+    from bench.results.replacing import replaced_together
 
     silence_libraries()
     console = Console(highlight=False)
     started = time.time()
     store, size = default_store(), QUICK if quick else FULL
-    check_writable(store.root)
+    store.check()
+    check_writable(folder, store.root)
     design = Design.of(size, store)
     executor = LocalExecutor(jobs or default_jobs("cpu"))
     to_prepare, to_do = len(design.unready()), len(design.unfinished())
@@ -63,10 +76,18 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
         soft_wrap=True,
     )
     try:
-        problems = execute(design, executor, Progress(console, executor.jobs, SHOW_EVERY))
-    except KeyboardInterrupt:
+        schedule = Schedule.of(design, machine=f"cpu, {executor.describe()}")
+        progress = Progress(console, schedule, executor.workers, SHOW_EVERY)
+        names = artifacts_of(schedule.jobs)
+        with using(store, folder.name, command_line(), names):
+            problems = execute(schedule, executor, progress)
+            # While nobody may drop what it reads.
+            found = differences(design, problems)
+    except KeyboardInterrupt as interrupt:
         console.print("interrupted: finished work is kept; the same command resumes it")
-        return 130
+        return exit_status_of(interrupt)
+    except (Stopped, Unusable, Missing, OSError) as problem:
+        return say_failure(problem)
     manifest = circumstances(started, "cpu", command_line()) | {
         "size": dataclasses.asdict(size),
         "task": dataclasses.asdict(design.pipelines[0].task),
@@ -74,7 +95,8 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
         "failed_runs": len(problems),
         "cached_runs": len(design.runs) - to_do,
     }
-    write_calibration(folder, differences(design, problems), len(design.pipelines), manifest)
+    with replaced_together(folder) as new:
+        write_calibration(new, found, len(design.pipelines), manifest)
     show(folder, console)
     if problems:
         console.print(f"[red]{len(problems)} runs failed[/]: their instances are left out")
@@ -106,7 +128,7 @@ def write_calibration(
 
 
 def write_report(folder: Path, paired: pd.DataFrame, instances: int) -> None:
-    """Simulate comparisons on shared prompts, and write report and summary of all comparisons.
+    """Simulate comparisons without training, and write report and summary of all comparisons.
 
     Args:
         folder: Where they are written.
@@ -114,15 +136,18 @@ def write_report(folder: Path, paired: pd.DataFrame, instances: int) -> None:
         instances: Number of instances.
     """
     from bench.cache.files import write_json, write_text
+    from bench.calibration import claims, shared_prompts
     from bench.calibration.report import report
-    from bench.calibration.shared_prompts import simulate, summarize_shared_prompts
     from bench.calibration.summary import summarize
 
-    cells = simulate()
+    cells, kinds = shared_prompts.simulate(), claims.simulate()
     write_frame(folder / "shared_prompts.csv", cells)
-    summary = summarize(paired, instances) | {"shared_prompts": summarize_shared_prompts(cells)}
+    write_frame(folder / "claims.csv", kinds)
+    summary = summarize(paired, instances) | {
+        "shared_prompts": shared_prompts.summarize_shared_prompts(cells),
+        "claims": claims.summarize_claims(kinds),
+    }
     write_text(folder / "report.md", report(paired, summary))
-    # Last: other reports quote it, and must find it only when everything else is there.
     write_json(folder / "summary.json", summary)
 
 

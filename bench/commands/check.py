@@ -39,7 +39,7 @@ def run_checks(names: Sequence[str]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # These import torch, for which a message about a wrong name should not wait.
     from bench.checks import CHECKS, run_check
-    from bench.execution.executors import silence_libraries
+    from bench.execution.executors.process import silence_libraries
 
     silence_libraries()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cache.files import check_can_be_made
 from bench.config.llm_judge import LLMJudge
 from bench.errors import UserError
 
@@ -52,13 +53,15 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     """
     from rich.console import Console
 
-    from bench.cache.store import default_store
+    from bench.cache.default import default_store
     from bench.judging.folder import judge_folder
     from bench.results.schema import LLM_JUDGE
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    cache = default_store().root
+    check_can_be_made(cache)
     try:
-        status = judge_folder(folder, settings, default_store().root, console)
+        status = judge_folder(folder, settings, cache, console)
     except KeyboardInterrupt:
         console.print("interrupted: the answers are kept; the same command resumes the judging")
         return 130

@@ -40,10 +40,10 @@ def draft_method(name: str, like: str) -> Draft:
     Raises:
         UserError: The name is not valid or taken, or the existing method cannot be copied.
     """
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == ALL:
+    if not re.fullmatch("[a-z][a-z0-9_]{0,99}", name) or keyword.iskeyword(name) or name == ALL:
         raise UserError(
-            f"'{name}': not a valid method name; allowed: a-z, 0-9 and _, as in margin_dpo, "
-            f"but neither a keyword nor '{ALL}'"
+            f"'{name}': not a valid method name; allowed: a-z, 0-9 and _, as in margin_dpo, up to "
+            f"100 characters, but neither a keyword nor '{ALL}'"
         )
     if name in catalog():
         raise UserError(f"'{name}': the name is taken; taken names: {', '.join(catalog())}")

@@ -6,25 +6,36 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bench.config.catalog import find_method
 from bench.config.llm_judge import LLMJudge
-from bench.config.settings import Setting, check_feedback, settings_of
-from bench.config.validation import build, describe
-from bench.errors import UserError
+from bench.config.settings import Setting, check_batch, check_feedback, settings_of
+from bench.config.slurm import Slurm
+from bench.config.validation import StrictNumbers, build, describe
+from bench.errors import UserError, shown
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from methods.core.models.sampling import SamplingParams
 
 # Which trained policies stay on disk.
 Keep = Literal["all", "selected", "none"]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class Strict(BaseModel):
+class Strict(StrictNumbers, BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# A name is part of paths, whose parts may have 255 characters.
+LONGEST_NAME = 100
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME),
+]
+# A plan of more runs takes minutes to make, and years to run.
+MOST_RUNS = 50_000
+MOST_SEEDS, MOST_JOBS = 1000, 1024
 
 
 class Evaluation(Strict):
@@ -47,11 +58,11 @@ class Evaluation(Strict):
     temperature: Annotated[float, Ge(0)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
     top_p: Annotated[float, Gt(0), Le(1)] = 1.0
-    responses_per_prompt: Annotated[int, Gt(1)] = 16
-    frontier_samples: Annotated[int, Ge(2)] = 3072
+    responses_per_prompt: Annotated[int, Gt(1), Le(4096)] = 16
+    frontier_samples: Annotated[int, Ge(2), Le(1_000_000)] = 3072
     frontier_policies: Annotated[int, Ge(0), Le(8)] = 2
-    temperatures: list[Annotated[float, Ge(0)]] = []
-    checkpoints: Annotated[int, Ge(0)] = 5
+    temperatures: Annotated[list[Annotated[float, Ge(0)]], MaxLen(32)] = []
+    checkpoints: Annotated[int, Ge(0), Le(1000)] = 5
 
 
 class TaskEntry(Strict):
@@ -84,18 +95,20 @@ class Experiment(Strict):
         llm_judge: A language model that judges the results too.
         keep: Which trained policies stay on disk once the results are written, with their
             checkpoints: all, those of the selected settings, or none.
+        slurm: What `--executor slurm` asks of SLURM for each job.
     """
 
     name: Name
-    seeds: Annotated[int, Ge(1)] = 6
-    jobs: Annotated[int, Ge(1)] | None = None
-    budget: Annotated[int, Ge(0)] = 1_000_000
+    seeds: Annotated[int, Ge(1), Le(MOST_SEEDS)] = 6
+    jobs: Annotated[int, Ge(1), Le(MOST_JOBS)] | None = None
+    budget: Annotated[int, Ge(0), Le(1_000_000_000)] = 1_000_000
     tasks: Annotated[dict[Name, TaskEntry], MinLen(1)]
     methods: Annotated[dict[str, dict[str, Any]], MinLen(1)]
     contrasts: list[tuple[str, str]] = []
     evaluation: Evaluation = Evaluation()
     llm_judge: LLMJudge | None = None
     keep: Keep = "all"
+    slurm: Slurm = Slurm()
 
     @cached_property
     def task_objects(self) -> dict[str, Task]:
@@ -128,11 +141,25 @@ class Experiment(Strict):
         for name, entry in self.tasks.items():
             if unknown := set(entry.methods) - set(self.methods):
                 self._unknown_method(f"tasks.{name}.methods", min(unknown))
+        settings = 0
         for name, task in self.task_objects.items():
             for setting in self.settings(name):
+                settings += 1
+                if settings * self.seeds > MOST_RUNS:
+                    raise UserError(
+                        f"{self.name}: more than {MOST_RUNS:,} runs, which are tasks x settings x "
+                        "seeds; try fewer"
+                    )
                 _check_suits(setting, name, task)
+                check_batch(setting.method, self.budget, f"methods.{setting.name}")
         self._check_contrasts()
+        self._check_judged()
         return self
+
+    def _check_judged(self) -> None:
+        judged = self.llm_judge.methods if self.llm_judge else []
+        if unknown := [name for name in judged if name not in self.methods]:
+            self._unknown_method("llm_judge.methods", unknown[0])
 
     def _check_contrasts(self) -> None:
         seen: set[frozenset[str]] = set()
@@ -148,7 +175,7 @@ class Experiment(Strict):
 
     def _unknown_method(self, where: str, name: str) -> None:
         known = ", ".join(self.methods)
-        raise UserError(f"{where}: unknown method '{name}'; `methods` has {known}")
+        raise UserError(f"{where}: unknown method {shown(name)}; `methods` has {known}")
 
 
 def _check_suits(setting: Setting, name: str, task: Task) -> None:
@@ -171,7 +198,7 @@ def make_task(name: str, options: dict[str, Any], where: str) -> Task:
         UserError: The task or an option is unknown, or a value is not allowed.
     """
     if name not in TASKS:
-        raise UserError(f"{where}: unknown task '{name}'; there are {', '.join(TASKS)}")
+        raise UserError(f"{where}: unknown task {shown(name)}; there are {', '.join(TASKS)}")
     return build(TASKS[name], options, f"{where}.options")
 
 

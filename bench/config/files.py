@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bench.config.experiment import Experiment, validated
-from bench.errors import UserError
+from bench.config.experiment import LONGEST_NAME, Experiment, validated
+from bench.config.yaml_text import read_yaml
+from bench.errors import UserError, shown
 from bench.tasks import TASKS
 from bench.tasks.recorded import Recorded
 
@@ -28,14 +27,14 @@ def load_experiment(source: str, *, data: str = "", model: str = "") -> Experime
     Raises:
         UserError: There is no such file, or it is not a valid experiment.
     """
-    file = BUILT_IN / f"{source}.yaml"
-    if not file.exists():
-        file = Path(source)
-    if not file.is_file():
-        names = ", ".join(sorted(f.stem for f in BUILT_IN.glob("*.yaml")))
-        raise UserError(f"experiment '{source}': no such file; built-in experiments: {names}")
+    names = sorted(file.stem for file in BUILT_IN.glob("*.yaml"))
+    file = BUILT_IN / f"{source}.yaml" if source in names else Path(source)
+    if not _exists(file):
+        raise UserError(
+            f"experiment '{source}': no such file; built-in experiments: {', '.join(names)}"
+        )
     content = _read(file)
-    content.setdefault("name", file.stem)
+    content.setdefault("name", file.stem[:LONGEST_NAME])
     if isinstance(content.get("methods"), dict):
         # All other methods are compared with it.
         content["methods"] = {"sft": {}, **content["methods"]}
@@ -45,16 +44,20 @@ def load_experiment(source: str, *, data: str = "", model: str = "") -> Experime
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(file)
     keys = list(Experiment.model_fields)
     if not isinstance(content, dict):
         raise UserError(f"{file}: must be a mapping with the keys {', '.join(keys)}")
     if unknown := [key for key in content if key not in keys]:
-        raise UserError(f"{file}: unknown key '{unknown[0]}'; allowed: {', '.join(keys)}")
+        raise UserError(f"{file}: unknown key {shown(unknown[0])}; allowed: {', '.join(keys)}")
     return content
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # its name is too long
+        return False
 
 
 def _set_data(content: dict[str, Any], options: dict[str, str]) -> None:
@@ -71,7 +74,8 @@ def _set_data(content: dict[str, Any], options: dict[str, str]) -> None:
         content["tasks"][name] = {**entry, "options": {**(entry.get("options") or {}), **changes}}
     if options["data"]:
         stem = Path(options["data"].rstrip("/")).name.split(".")[0]
-        content["name"] = re.sub(r"[^A-Za-z0-9._-]", "-", stem) or content["name"]
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("._-")[:LONGEST_NAME]
+        content["name"] = name or content["name"]
 
 
 def _takes_data(name: str, entry: dict[str, Any]) -> bool:

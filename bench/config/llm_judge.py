@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, MinLen
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from bench.errors import UserError
+from bench.config.validation import StrictNumbers
+from bench.errors import UserError, shown
 
 OPENAI = "https://api.openai.com/v1"
 # The client needs some key, and a server without keys takes any.
 NO_KEY = "none"
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+\S*$")]
 
 
-class LLMJudge(BaseModel):
+def checked_url(text: str, name: str = "base_url") -> str:
+    """Return the address of an API.
+
+    Args:
+        text: The address.
+        name: What holds it, for messages.
+
+    Raises:
+        ValueError: It is none.
+    """
+    problem = ValueError(
+        f"{name} must be the address of an API, such as http://localhost:8000/v1, not {shown(text)}"
+    )
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port or of an IPv6 address
+        raise problem from None
+    if not valid or re.search(r"[^!-~]", text) or len(text) > 2000:
+        raise problem
+    return text
+
+
+def checked_key_name(name: str) -> str:
+    """Return the name of an environment variable. The message does not repeat what may be a key.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(
+            "key_env must be the name of the environment variable that holds the key, such as "
+            "OPENAI_API_KEY"
+        )
+    return name
+
+
+class LLMJudge(StrictNumbers, BaseModel):
     """A language model that says which of two responses is better, and how to reach it.
 
     Attributes:
@@ -30,31 +69,40 @@ class LLMJudge(BaseModel):
         max_tokens: The most tokens of an answer, reasoning included.
         concurrency: Parallel requests.
         retries: How often a request is repeated after an error that may pass.
-        timeout: Of a request (seconds).
+        timeout: Of a request (seconds). A question has three times as long, in which its request is
+            repeated.
         input_price: Dollars per million tokens that the judge reads.
         output_price: Dollars per million tokens that it writes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: Annotated[str, MinLen(1)]
-    base_url: Url | None = None
-    key_env: Annotated[str, MinLen(1)] = "OPENAI_API_KEY"
+    model: Annotated[str, MinLen(1), MaxLen(500)]
+    base_url: Annotated[str, AfterValidator(checked_url)] | None = None
+    key_env: Annotated[str, AfterValidator(checked_key_name)] = "OPENAI_API_KEY"
     template: str | None = None
     prompts: Annotated[int, Ge(1)] = 64
     methods: list[str] = []
-    temperature: Annotated[float, Ge(0)] = 0
-    max_tokens: Annotated[int, Ge(1)] = 2048
-    concurrency: Annotated[int, Ge(1)] = 8
-    retries: Annotated[int, Ge(0)] = 8
-    timeout: Annotated[float, Gt(0)] = 60
+    temperature: Annotated[float, Ge(0), Le(100)] = 0
+    max_tokens: Annotated[int, Ge(1), Le(10_000_000)] = 2048
+    concurrency: Annotated[int, Ge(1), Le(1024)] = 8
+    retries: Annotated[int, Ge(0), Le(100)] = 8
+    timeout: Annotated[float, Gt(0), Le(86_400)] = 60
     input_price: Annotated[float, Ge(0)] = 0
     output_price: Annotated[float, Ge(0)] = 0
 
     @property
     def endpoint(self) -> str:
-        """The API's address, without a slash at its end."""
-        return (self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
+        """The API's address, without a slash at its end.
+
+        Raises:
+            UserError: It is that of OPENAI_BASE_URL, which holds none.
+        """
+        url = self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
+        try:
+            return checked_url(url, "OPENAI_BASE_URL").rstrip("/")
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
     def key(self) -> str:
         """Return the key, or a placeholder where there is none.

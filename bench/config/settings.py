@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -11,6 +12,12 @@ from bench.config.validation import build
 from bench.errors import UserError
 from methods.base import Method
 from methods.core.feedback import DERIVABLE, KINDS, FeedbackKind
+from methods.core.training.trainer import whole_batches
+from methods.toolkit.offline import Scheduled
+from methods.toolkit.online import Online
+
+# Of one method on one task: with more it is a mistake in the grid.
+MOST_SETTINGS = 1000
 
 
 class Setting(NamedTuple):
@@ -66,11 +73,20 @@ def grid_of(
     grid, fixed = [level for level in levels if level[0] is not None][-1]
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) and v for v in grid.values()):
         raise UserError(f"{where}.grid: must map fields to lists of one value or more")
-    return {
-        field: [value for i, value in enumerate(values) if value not in values[:i]]
-        for field, values in grid.items()
-        if field not in fixed
-    }
+    varied = {field: values for field, values in grid.items() if field not in fixed}
+    if math.prod(map(len, varied.values())) > MOST_SETTINGS:
+        raise UserError(f"{where}.grid: more than {MOST_SETTINGS:,} settings; try fewer values")
+    return {field: _distinct(values) for field, values in varied.items()}
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """Return the values without repetition; true is another value than 1."""
+    distinct: list[Any] = []
+    for value in values:
+        same = [other for other in distinct if other == value]
+        if isinstance(value, bool) not in [isinstance(other, bool) for other in same]:
+            distinct.append(value)
+    return distinct
 
 
 def check_strength(method: Method, where: str) -> None:
@@ -82,6 +98,24 @@ def check_strength(method: Method, where: str) -> None:
         )
     if method.strength_is_kl and method.strength is None:
         raise UserError(f"{where}: strength_is_kl is set, but strength names no field")
+
+
+def check_batch(method: Method, budget: int, where: str) -> None:
+    """Raise UserError if not one batch of a method fits into its examples and the budget.
+
+    Args:
+        method: The method. One that does not say so by the toolkit's names is not checked.
+        budget: The most examples or episodes; 0 for none.
+        where: Where its settings were written.
+    """
+    size = getattr(method, "batch_size", None)
+    if not isinstance(method, Scheduled | Online) or not isinstance(size, int):
+        return
+    wanted = int(getattr(method, "examples", 0) or getattr(method, "episodes", 0))
+    try:
+        whole_batches(wanted, budget, size)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def check_feedback(

@@ -13,6 +13,8 @@ from methods.core.feedback import Label
 
 # So many lines are kept of each kind of bad row.
 LINES_KEPT = 5
+# The most bad rows that are kept in memory.
+MOST_BAD = 1_000_000
 # Codes whose details differ from row to row. All their rows count as one kind.
 VARYING_DETAILS = frozenset(
     {
@@ -61,10 +63,13 @@ class TooManyBadRowsError(Exception):
     Attributes:
         used: Number of good rows.
         problems: The kinds of bad rows.
-        largest_share: The largest share of bad rows that is allowed.
+        largest_share: The largest share of bad rows that is allowed; None where there are more than
+            are kept, so that not all rows were read.
     """
 
-    def __init__(self, used: int, problems: list[ProblemCount], largest_share: float) -> None:
+    def __init__(
+        self, used: int, problems: list[ProblemCount], largest_share: float | None
+    ) -> None:
         super().__init__(used, problems, largest_share)
         self.used = used
         self.problems = problems
@@ -78,10 +83,15 @@ def check_rows(rows: Iterable[Row | BadRow], columns: Mapping[str, str], *, plai
         rows: As they were read.
         columns: The rows' names for our columns, where they differ.
         plain: Whether answers continue the prompt's text.
+
+    Raises:
+        TooManyBadRowsError: More are bad than are kept.
     """
     checked = Checked([], [], [])
     first: Form | None = None
     for row in rows:
+        if len(checked.bad) >= MOST_BAD:
+            raise TooManyBadRowsError(len(checked.labels), count_problems(checked.bad), None)
         if isinstance(row, BadRow):
             checked.bad.append(row)
             continue

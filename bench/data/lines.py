@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
-from io import BytesIO
+from collections.abc import Iterator
+from io import BufferedReader
 from typing import Any, BinaryIO
 
-from bench.data.rows import BadRow, Code, Row, RowProblem
+from bench.data.rows import MOST_ROW, MOST_ROWS, REMEDY, BadRow, Code, Row, RowProblem
 from bench.errors import UserError
 
 BLANK = b" \t\r\n"
+# The longest JSON list (bytes). It is read as a whole, and takes several times as much memory.
+MOST_LIST = 512 * 2**20
 
 
-def jsonl_rows(lines: Iterable[bytes]) -> Iterator[Row | BadRow]:
-    """Yield a row for each line that is not blank."""
+def jsonl_rows(source: str, file: BinaryIO) -> Iterator[Row | BadRow]:
+    """Yield a row for each line that is not blank.
+
+    Raises:
+        UserError: There are too many lines.
+    """
     # Bytes end their lines with \n only; text would also end them at \u2028, which JSON allows.
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(file), start=1):
+        if number > MOST_ROWS:
+            raise UserError(f"{source}: has more than {MOST_ROWS:,} lines; {REMEDY}")
         content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if content := content.strip(BLANK):
             yield _row(number, content)
 
 
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines; of one that is too long, only so much that this shows."""
+    while line := file.readline(MOST_ROW + 1):
+        yield line
+        while len(line) > MOST_ROW and not line.endswith(b"\n"):
+            line = file.readline(MOST_ROW + 1)
+
+
 def _row(number: int, content: bytes) -> Row | BadRow:
+    if len(content) > MOST_ROW:
+        return BadRow(number, Code.TOO_LONG, {})
     try:
         return _to_row(number, from_json(content.decode("utf-8")))
     except UnicodeDecodeError:
@@ -54,15 +72,20 @@ def from_json(text: str) -> Any:
         raise RowProblem(Code.TOO_MANY_DIGITS) from None
 
 
-def json_rows(source: str, file: BinaryIO) -> Iterator[Row | BadRow]:
+def json_rows(source: str, file: BufferedReader[Any]) -> Iterator[Row | BadRow]:
     """Yield the rows of a JSON list, or of lines.
 
     Raises:
-        UserError: The list is broken.
+        UserError: The list is broken, or too long to be read at once.
     """
-    content = file.read().removeprefix(codecs.BOM_UTF8)
-    if not content.lstrip(BLANK).startswith(b"["):
-        return jsonl_rows(BytesIO(content))
+    start = file.peek().removeprefix(codecs.BOM_UTF8)
+    if not start.lstrip(BLANK).startswith(b"["):
+        return jsonl_rows(source, file)
+    content = file.read(MOST_LIST + 1).removeprefix(codecs.BOM_UTF8)
+    if len(content) > MOST_LIST:
+        raise UserError(
+            f"{source}: is a JSON list of more than {MOST_LIST // 2**20} MB; write it as .jsonl"
+        )
     try:
         values = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:

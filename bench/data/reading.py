@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,10 +12,19 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bench.data.lines import json_rows, jsonl_rows
-from bench.data.rows import BadRow, Row
+from bench.data.rows import (
+    MOST_ROW,
+    MOST_ROWS,
+    MOST_TEXT,
+    REMEDY,
+    BadRow,
+    Code,
+    Row,
+    characters,
+)
 from bench.data.stored import folder_rows, hub_rows
 from bench.data.tables import csv_rows, parquet_rows
 from bench.errors import UserError
@@ -32,15 +42,21 @@ def read_rows(source: str, split: str = "train") -> Iterator[Row | BadRow]:
         split: Which split to read, of a folder or a data set.
 
     Raises:
-        UserError: At the first row or later: the source does not exist, cannot be read, or has no
-            rows. A row that cannot be read is a `BadRow` instead.
+        UserError: At the first row or later: the source does not exist, cannot be read, has no
+            rows, or more than can be kept in memory. A row that cannot be read is a `BadRow`
+            instead.
     """
-    empty = True
+    count = total = 0
     with _readable(source):
-        for row in _rows(source, split):
-            empty = False
-            yield row
-    if empty:
+        for count, row in enumerate(_rows(source, split), start=1):
+            size = characters(row.fields) if isinstance(row, Row) else 0
+            total += size
+            if count > MOST_ROWS:
+                raise UserError(f"{source}: has more than {MOST_ROWS:,} rows; {REMEDY}")
+            if total > MOST_TEXT:
+                raise too_much_text(source)
+            yield row if size <= MOST_ROW else BadRow(row.line, Code.TOO_LONG, {})
+    if not count:
         raise UserError(f"{source}: is empty: it has no rows")
 
 
@@ -103,9 +119,33 @@ def _rows(source: str, split: str) -> Iterator[Row | BadRow]:
 
 def _text_rows(source: str, place: Path, file: BinaryIO) -> Iterator[Row | BadRow]:
     kind = Path(place.name.lower().removesuffix(".gz")).suffix
+    file = io.BufferedReader(_Bounded(source, file), 2**20)
     if kind == ".jsonl":
-        return jsonl_rows(file)
+        return jsonl_rows(source, file)
     return json_rows(source, file) if kind == ".json" else csv_rows(source, file)
+
+
+class _Bounded(io.RawIOBase):
+    """A file that ends with a UserError after MOST_TEXT bytes: a short gzip file may hold any."""
+
+    def __init__(self, source: str, file: BinaryIO) -> None:
+        self._source, self._file, self._total = source, file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        self._total += len(content)
+        if self._total > MOST_TEXT:
+            raise too_much_text(self._source)
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def too_much_text(source: str) -> UserError:
+    """Return the error of a source with more text than is kept in memory."""
+    return UserError(f"{source}: has more than {MOST_TEXT // 2**30} GB of text; {REMEDY}")
 
 
 def _opened(place: Path) -> BinaryIO:

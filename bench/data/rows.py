@@ -5,6 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+# The most of one row, and of all rows of a source together (bytes or characters), and the most rows
+# or lines. No model takes a text of more than MOST_ROW, and the labels are kept in memory.
+MOST_ROW, MOST_TEXT, MOST_ROWS = 4 * 2**20, 4 * 2**30, 10_000_000
+# What to do about a source that has more.
+REMEDY = "set rows to read fewer, or split the data"
+
 
 class Code(StrEnum):
     """Why a row cannot be used. `wording.py` has the text for each, and lists the details."""
@@ -15,6 +21,7 @@ class Code(StrEnum):
     NOT_AN_OBJECT = "not_an_object"
     NESTED_TOO_DEEPLY = "nested_too_deeply"
     TOO_MANY_DIGITS = "too_many_digits"
+    TOO_LONG = "too_long"
     NOT_CSV = "not_csv"
     TOO_FEW_CELLS = "too_few_cells"
     TOO_MANY_CELLS = "too_many_cells"
@@ -26,6 +33,7 @@ class Code(StrEnum):
     NOT_TEXT_OR_TURNS = "not_text_or_turns"
     TEXT_AND_TURNS = "text_and_turns"
     LONE_SURROGATE = "lone_surrogate"
+    NUL_CHARACTER = "nul_character"
     UNKNOWN_ROLE = "unknown_role"
     TURN_WITHOUT_TEXT = "turn_without_text"
     NO_ASSISTANT_AT_END = "no_assistant_at_end"
@@ -74,6 +82,20 @@ class Row(NamedTuple):
 
     line: int
     fields: dict[str, Any]
+
+
+def characters(value: object) -> int:
+    """Return how many characters of text a value holds, at any depth."""
+    total, values = 0, [value]
+    while values:
+        match values.pop():
+            case str() | bytes() as text:
+                total += len(text)
+            case dict() as fields:
+                values += [*fields, *fields.values()]
+            case list() as items:
+                values += items
+    return total
 
 
 class BadRow(NamedTuple):

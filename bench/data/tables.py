@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bench.data.lines import from_json
-from bench.data.rows import BadRow, Code, Row, RowProblem
+from bench.data.rows import MOST_ROW, MOST_ROWS, REMEDY, BadRow, Code, Row, RowProblem
 from bench.errors import UserError
 
 # A cell in these columns is text even where it is JSON, unless it is a list of turns.
 TEXTS = ("prompt", "chosen", "rejected", "completion", "history", "human_ref_A", "human_ref_B")
 BATCH = 1000
+# Batches with more text than this are converted in parts (bytes).
+MOST_BATCH = 64 * 2**20
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -25,27 +28,46 @@ def csv_rows(source: str, file: BinaryIO) -> Iterator[Row | BadRow]:
     Raises:
         UserError: The header is broken or names a column twice.
     """
-    # The limit holds for the whole process. It guards against an open quote, which strict refuses.
-    csv.field_size_limit(2**31 - 1)
+    # The limit holds for the whole process. Here, that of a row is reached first.
+    csv.field_size_limit(2 * MOST_ROW)
     # Bytes that are not UTF-8 become lone surrogates, so that only their row is lost.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    records = _records(text)
+    records = _records(source, text)
     _, header = next(records, (1, []))
     if isinstance(header, csv.Error):
         raise UserError(f"{source}: the header is not CSV: {header}")
-    if not _is_utf8(header):
+    if not _is_utf8(header) or any("\0" in name for name in header):
         raise UserError(f"{source}: the header is not UTF-8 text")
-    if repeated := [name for name in header if header.count(name) > 1]:
+    if repeated := [name for name, times in Counter(header).items() if times > 1]:
         raise UserError(f"{source}: the header has {repeated[0]!r} more than once")
     for line, record in records:
         yield _row(line, header, record)
 
 
-def _records(text: io.TextIOBase) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Yield each record that is not blank with the line on which it begins."""
-    reader = csv.reader(text, strict=True)
+def _records(source: str, text: io.TextIOBase) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Yield each record that is not blank with the line on which it begins.
+
+    Raises:
+        UserError: A record is too long, or there are too many lines.
+    """
+    line = size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        while part := text.readline(MOST_ROW + 1):
+            size += len(part)
+            if size > MOST_ROW:
+                raise UserError(
+                    f"{source}: the row that begins in line {line} has more than "
+                    f"{MOST_ROW // 2**20} MB: is a quote not closed?"
+                )
+            yield part
+
+    reader = csv.reader(lines(), strict=True)
     while True:
-        line = reader.line_num + 1
+        line, size = reader.line_num + 1, 0
+        if line > MOST_ROWS:
+            raise UserError(f"{source}: has more than {MOST_ROWS:,} lines; {REMEDY}")
         try:
             record: list[str] | csv.Error = next(reader)
         except StopIteration:
@@ -113,14 +135,46 @@ def parquet_rows(source: str, file: Path) -> Iterator[Row | BadRow]:
 
 
 def _batch(first: int, batch: Any) -> Iterator[Row | BadRow]:
+    rows = batch.num_rows
+    # A few bytes of a file can be much text: a row is then converted alone.
+    if rows > 1 and sum(map(_most_bytes, batch.columns)) > MOST_BATCH:
+        yield from _batch(first, batch.slice(0, rows // 2))
+        yield from _batch(first + rows // 2, batch.slice(rows // 2))
+        return
     try:
-        rows = batch.to_pylist()
+        columns = [_values(column) for column in batch.columns]
     except UnicodeDecodeError:
         # Find the rows whose text is broken.
-        if batch.num_rows == 1:
+        if rows == 1:
             yield BadRow(first, Code.NOT_UTF8, {})
             return
-        for place in range(batch.num_rows):
+        for place in range(rows):
             yield from _batch(first + place, batch.slice(place, 1))
         return
-    yield from (Row(number, fields) for number, fields in enumerate(rows, start=first))
+    names = batch.schema.names
+    for place, values in enumerate(zip(*columns, strict=True)):
+        yield Row(first + place, dict(zip(names, values, strict=True)))
+
+
+def _most_bytes(column: Any) -> int:
+    """Return at most how many bytes the values of a column take."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    try:
+        longest = pc.max(pc.binary_length(column.dictionary)).as_py()
+    except pa.ArrowException:  # not text
+        longest = 0
+    return len(column) * (longest or 0)
+
+
+def _values(column: Any) -> list[Any]:
+    """Return a column's values; None for all where Python has no type for one of them."""
+    try:
+        return list(column.to_pylist())
+    except (UnicodeDecodeError, MemoryError):
+        raise
+    except Exception:  # such as a date in the year 100,000, which no column of ours holds
+        return [None] * len(column)

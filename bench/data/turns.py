@@ -36,6 +36,8 @@ def _text(value: str, name: str) -> str:
     except UnicodeEncodeError:
         # JSON can write it, but no file in UTF-8 can hold it.
         raise RowProblem(Code.LONE_SURROGATE, column=name) from None
+    if "\0" in value:
+        raise RowProblem(Code.NUL_CHARACTER, column=name)
     return value
 
 

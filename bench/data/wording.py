@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bench.data.checks import ProblemCount, TooManyBadRowsError
 from bench.data.forms import FORMS
-from bench.data.rows import Code, RowProblem
+from bench.data.rows import MOST_ROW, Code, RowProblem
 from bench.data.turns import ROLES
 
 # A form's name: what one such row and many are called.
@@ -29,6 +29,7 @@ PROBLEMS = {
     Code.NOT_AN_OBJECT: "not an object",
     Code.NESTED_TOO_DEEPLY: "JSON that is nested too deeply",
     Code.TOO_MANY_DIGITS: "a number with too many digits",
+    Code.TOO_LONG: "a row of more than {megabytes} MB",
     Code.NOT_CSV: "not CSV",
     Code.TOO_FEW_CELLS: "too few cells",
     Code.TOO_MANY_CELLS: "too many cells",
@@ -38,6 +39,7 @@ PROBLEMS = {
     Code.NOT_TEXT_OR_TURNS: "'{column}' must be text or a list of turns",
     Code.TEXT_AND_TURNS: "{both} must both be text or both lists of turns",
     Code.LONE_SURROGATE: "'{column}' has half a character (a lone surrogate)",
+    Code.NUL_CHARACTER: "'{column}' has a NUL character",
     Code.UNKNOWN_ROLE: "a turn of '{column}' must have one of the roles {roles}",
     Code.TURN_WITHOUT_TEXT: "a turn of '{column}' must have text as its content",
     Code.NO_ASSISTANT_AT_END: "'{column}' must end with a turn of the assistant",
@@ -102,6 +104,8 @@ def _values(code: Code, details: Mapping[str, Any]) -> dict[str, Any]:
             values["message"] = details["message"].removesuffix(" at")
             place = f"column {details['column']}"
             values["place"] = f"line {details['line']} {place}" if details["line"] > 1 else place
+        case Code.TOO_LONG:
+            values["megabytes"] = MOST_ROW // 2**20
         case Code.UNKNOWN_FORM:
             values["forms"] = "; ".join(", ".join(form.needs) for form in FORMS)
         case Code.MISSING_COLUMNS:
@@ -163,6 +167,11 @@ def too_many_bad_rows_text(source: str, error: TooManyBadRowsError) -> str:
     kinds = "; ".join(problem_lines(error.problems))
     if not error.used:
         return f"{source}: no row of {bad:,} can be used: {kinds}"
+    if error.largest_share is None:
+        return (
+            f"{source}: {bad:,} of the first {error.used + bad:,} rows cannot be used: {kinds}. "
+            "No more is read"
+        )
     return (
         f"{source}: {bad:,} of {error.used + bad:,} rows cannot be used: {kinds}. At most a share "
         f"of {error.largest_share:g} may be left out; bad_rows sets it, from 0 to 1"

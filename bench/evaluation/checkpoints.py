@@ -28,9 +28,15 @@ def measure_checkpoints(
     Returns:
         A row for each checkpoint, in the order of training: step, total (the last step), and the
         metrics.
+
+    Raises:
+        FileNotFoundError: The policy that they belong to is gone.
     """
+    checkpoints = sorted(folder.glob("*"), key=lambda path: int(path.name))
+    # Without the policy, none of them being there does not say that none was kept.
+    folder.parent.stat()
     rows = []
-    for checkpoint in sorted(folder.glob("*"), key=lambda path: int(path.name)):
+    for checkpoint in checkpoints:
         policy = load_policy(checkpoint, reference_samples.pipeline.device)
         metrics = measure(reference_samples, policy, "test", per_prompt, PAIRS).metrics
         rows.append({**json.loads((checkpoint / CHECKPOINT_FILE).read_text()), **metrics})

@@ -12,6 +12,7 @@ from bench.evaluation.kl import best_of_n_kl, model_kl
 from bench.evaluation.reference_samples import ReferenceSamples, lengths
 from bench.tasks.base import Split
 from methods.best_of_n import BestOfNPolicy
+from methods.core.models.outputs import logprobs_of, model_of, responses_of
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import decode_responses, distinct, encode_prompts, has_ended
@@ -41,8 +42,8 @@ def draw(
     repeated = [prompts[i] for i in groups]
     # The same for all methods of a seed.
     seed = derive_seed("responses", split, pipeline.seed)
-    if isinstance(policy, ModelPolicy):
-        columns = _as_tokens(reference_samples, policy, repeated, seed)
+    if model := model_of(policy):
+        columns = _as_tokens(reference_samples, model, repeated, seed)
     else:
         pools = [reference_samples.proxy_rewards(split)[i] for i in groups]
         columns = _as_text(reference_samples, policy, repeated, seed, pools)
@@ -114,14 +115,14 @@ def _as_text(
         pools: For each prompt the proxy rewards of the SFT policy's samples, [N] arrays.
     """
     pipeline, sampling = reference_samples.pipeline, reference_samples.sampling
-    responses = policy.generate(prompts, seed, sampling)
+    responses = responses_of(policy, prompts, seed, sampling)
     proxy = pipeline.reward_model()(prompts, responses)
     kls = entropies = [math.nan] * len(responses)
     if not sampling.is_softmax:
         pass
-    elif isinstance(policy, BestOfNPolicy) and not reference_samples.listed:
+    elif type(policy) is BestOfNPolicy and not reference_samples.listed:
         kls = best_of_n_kl(proxy, pools, policy.n)
-    elif (logprobs := policy.logprobs(prompts, responses, sampling)) is not None:
+    elif (logprobs := logprobs_of(policy, prompts, responses, sampling)) is not None:
         # Single-sample estimates: unbiased too, but of more variance.
         reference = pipeline.sft().logprobs(prompts, responses, sampling)
         kls, entropies = list(np.subtract(logprobs, reference)), list(np.negative(logprobs))

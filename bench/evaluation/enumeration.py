@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from methods.best_of_n import BestOfNPolicy, best_of_n_probabilities
 from methods.core.models.batch import make_batch
+from methods.core.models.outputs import OutputError, logprobs_of, model_of
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import decode_responses, encode_prompts
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Prefixes that are read at once.
 PREFIXES = 4096
+# By how much the probabilities of all responses may differ from 1.
+TOTAL_TOLERANCE = 0.01
 
 
 @cache
@@ -123,14 +126,26 @@ def listed_logprobs(
 
     Returns:
         [prompts, R] (nats); None where the policy has no log-probabilities.
+
+    Raises:
+        OutputError: The policy's log-probabilities are not those of a distribution.
     """
-    if isinstance(policy, ModelPolicy):
-        return model_logprobs(policy, prompts, sampling)
-    if isinstance(policy, BestOfNPolicy):
+    if model := model_of(policy):
+        return model_logprobs(model, prompts, sampling)
+    if type(policy) is BestOfNPolicy:
         probabilities = [
             best_of_n_probabilities(np.exp(logprobs), prompt_rewards, policy.n)
             for logprobs, prompt_rewards in zip(reference, rewards, strict=True)
         ]
         return np.log(np.maximum(np.stack(probabilities), 1e-300))
-    rows = [policy.logprobs([prompt] * len(texts), texts, sampling) for prompt in prompts]
-    return None if any(row is None for row in rows) else np.array(rows)
+    rows = [logprobs_of(policy, [prompt] * len(texts), texts, sampling) for prompt in prompts]
+    if any(row is None for row in rows):
+        return None
+    logprobs = np.array(rows)
+    total = np.exp(logprobs).sum(1)
+    if np.abs(total - 1).max() > TOTAL_TOLERANCE:
+        raise OutputError(
+            f"{type(policy).__name__}.logprobs must be of one distribution: the probabilities of "
+            f"all responses sum to {total[np.abs(total - 1).argmax()]:.3g}, not 1"
+        )
+    return logprobs

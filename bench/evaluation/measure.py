@@ -19,6 +19,8 @@ from bench.evaluation.reference_samples import POOL, ReferenceSamples
 from bench.evaluation.win_rate import sem, weighted_win_rate
 from bench.pipeline.base import Pipeline
 from bench.tasks.base import Split
+from methods.core.feedback import responses_of
+from methods.core.models.outputs import logprobs_of
 from methods.core.models.policy import Policy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import has_ended
@@ -131,8 +133,26 @@ def _by_enumeration(
         "ended_rate": expect(ended[None]),
         "distinct_2": distinct_2(samples),
     }
+    if (unlabeled := unlabeled_responses(pipeline)) is not None:
+        metrics["unlabeled_mass"] = expect(unlabeled)
     metrics |= {f"{name}_sem": 0.0 for name in ("reward", "proxy_reward", "kl", "win_rate_sft")}
     return Measured(metrics, samples, rewards, weights.astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def unlabeled_responses(pipeline: Pipeline) -> ndarray | None:
+    """Return which of all responses to test prompts no label is about, [prompts, R].
+
+    Returns:
+        None where the labels are about other prompts.
+    """
+    prompts = pipeline.prompts("test")
+    labels = pipeline.labels("train", pipeline.feedback_kind)
+    labeled = {(label.prompt, text) for label in labels for text in responses_of(label)}
+    if {prompt for prompt, _ in labeled}.isdisjoint(prompts):
+        return None
+    texts = all_texts(pipeline.sft().tokenizer, pipeline.task.max_new_tokens)
+    return np.array([[(prompt, text) not in labeled for text in texts] for prompt in prompts])
 
 
 def win_rate_sft(reference_samples: ReferenceSamples, split: Split, rewards: ndarray) -> Row:
@@ -197,7 +217,7 @@ def on_held_out_pairs(
     if not prompts:
         return metrics
     sampling = SamplingParams(max_new_tokens=reference_samples.sampling.max_new_tokens)
-    logprobs = policy.logprobs(prompts * 2, chosen + rejected, sampling)
+    logprobs = logprobs_of(policy, prompts * 2, chosen + rejected, sampling)
     if logprobs is None:
         return metrics
     changes = np.subtract(logprobs, _sft_logprobs(pipeline, split, sampling, most)).reshape(2, -1)

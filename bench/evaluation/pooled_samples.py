@@ -19,6 +19,7 @@ from bench.cache.code import code_digest
 from bench.cache.keys import digest
 from bench.evaluation.optimal.frontier import Frontiers, OptimalFrontier
 from bench.evaluation.reference_samples import ReferenceSamples, measured
+from methods.core.models.outputs import logprobs_of, responses_of
 from methods.core.models.policy import Policy, load_policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 
@@ -50,8 +51,8 @@ class PooledSamples:
 
     @property
     def folder(self) -> Path:
-        """The folder of the artifact, whether it has been made or not."""
-        return self._store.folder(KIND, self.key)
+        """The folder of the artifact, which must have been made."""
+        return self._store.need(KIND, self.key)
 
     @property
     def _store(self) -> Any:
@@ -76,7 +77,8 @@ class PooledSamples:
     def _sample(self) -> dict[str, ndarray]:
         pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
         prompts = pipeline.prompts("test")
-        policies = [load_policy(folder, pipeline.device) for folder in self.policies]
+        folders = [self._store.need(folder.parent.name, folder.name) for folder in self.policies]
+        policies = [load_policy(folder, pipeline.device) for folder in folders]
         parts = [
             self._reference_columns(),
             *(self._policy_columns(i, policy) for i, policy in enumerate(policies)),
@@ -105,9 +107,8 @@ class PooledSamples:
         pipeline, sampling = self.reference_samples.pipeline, self.reference_samples.sampling
         prompts = pipeline.prompts("test")
         repeated = [prompt for prompt in prompts for _ in range(FROM_POLICY)]
-        responses = policy.generate(
-            repeated, derive_seed("mixture", number, pipeline.seed), sampling
-        )
+        seed = derive_seed("mixture", number, pipeline.seed)
+        responses = responses_of(policy, repeated, seed, sampling)
         columns = measured(pipeline, repeated, responses, sampling)
         columns |= {"texts": np.array(responses, dtype=object)}
         return {name: column.reshape(len(prompts), -1) for name, column in columns.items()}
@@ -151,7 +152,8 @@ def all_logprobs(
     # In the order of length, which needs less padding.
     order = np.argsort([len(text) for text in texts.flat], kind="stable")
     repeated = np.repeat(np.array(prompts, dtype=object), texts.shape[1])
-    logprobs = policy.logprobs(repeated[order].tolist(), texts.ravel()[order].tolist(), sampling)
+    rows = repeated[order].tolist(), texts.ravel()[order].tolist()
+    logprobs = logprobs_of(policy, *rows, sampling)
     if logprobs is None:
         raise ValueError(f"a {type(policy).__name__} has no log-probabilities")
     values = np.empty(texts.size)

@@ -67,8 +67,8 @@ class ReferenceSamples:
 
     @property
     def folder(self) -> Path:
-        """The folder of the artifact, whether it has been made or not."""
-        return self.pipeline.store.folder(KIND, self.key)
+        """The folder of the artifact, which must have been made."""
+        return self.pipeline.store.need(KIND, self.key)
 
     @property
     def listed(self) -> bool:

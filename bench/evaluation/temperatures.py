@@ -13,6 +13,7 @@ from bench.evaluation.draw import Row
 from bench.evaluation.measure import compute
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.pipeline.base import Pipeline
+from methods.core.models.outputs import responses_of
 from methods.core.models.policy import Policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 
@@ -65,5 +66,5 @@ def _rewards(
     prompts = pipeline.prompts("test")
     repeated = [prompt for prompt in prompts for _ in range(count)]
     seed = derive_seed("temperatures", purpose, pipeline.seed)
-    responses = policy.generate(repeated, seed, sampling)
+    responses = responses_of(policy, repeated, seed, sampling)
     return np.reshape(pipeline.reward(repeated, responses), (len(prompts), count))

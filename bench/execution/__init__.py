@@ -1,8 +1,7 @@
-"""Running an experiment: the plan, its jobs, their executors, one run, and the tables it writes.
+"""Running an experiment: the plan, its jobs, one run, and the tables it writes.
 
-Imports: bench.analysis, bench.cache, bench.config, bench.evaluation, bench.pipeline, bench.results,
-bench.tasks, methods.base, methods.core.
-To add an executor, write a class with `run`, `describe` and `jobs` in `executors.py` and choose it
-in `bench/commands/run.py`; to add a table, declare it in `bench/results/schema.py` and write its
-rows in `tables.py`.
+Imports: bench.analysis, bench.cache, bench.config, bench.evaluation, bench.execution,
+bench.pipeline, bench.requirements, bench.results, bench.tasks, methods.base, methods.core.
+To add a kind of job, yield it in `jobs.py`; to add a table, declare it in `bench/results/schema.py`
+and write its rows in `tables.py`.
 """

@@ -1,168 +1,211 @@
-"""The jobs that are left to do, and their order: shared stages, runs, pooled samples."""
+"""From what an experiment asks for to its jobs: shared stages, runs, pooled samples."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
 
-from bench.evaluation.pooled_samples import PooledSamples
+from bench.cache.keys import digest
+from bench.evaluation.reference_samples import KIND as REFERENCE_SAMPLES
 from bench.evaluation.reference_samples import ReferenceSamples
-from bench.execution.executors import DistributedExecutor, Job, LocalExecutor, Outcome
-from bench.execution.failures import error_text
-from bench.execution.memory import release_memory
-from bench.execution.plan import Work
-from bench.execution.progress import Progress
-from bench.execution.run import Run, attempt
+from bench.execution.plan import Work, pooled_among
+from bench.execution.run import METRICS, POLICY, Run
+from bench.execution.scheduling.job import Job
 from bench.pipeline.base import Pipeline
 from methods.core.models import distributed
 
-# Status and error of each run that is not ok, by its key.
-Problems = dict[str, tuple[str, str]]
+# Kinds of jobs besides the stages and the methods.
+FRONTIER = "optimal frontier"
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """All stages of a pipeline and its reference samples, made in one job."""
+class StageWork:
+    """A stage of a pipeline."""
 
     pipeline: Pipeline
-    reference_samples: ReferenceSamples
+    stage: str
 
 
-def _prepare(job: Preparation) -> tuple[str, str, float]:
-    make = job.pipeline.make
-    steps: dict[str, Callable[[], None]] = {s: partial(make, s) for s in job.pipeline.stages}
-    return _timed(steps | {"reference_samples": job.reference_samples.make})
-
-
-def _pool(samples: PooledSamples) -> tuple[str, str, float]:
-    return _timed({"pooled_samples": samples.make})
-
-
-def _timed(steps: Mapping[str, Callable[[], None]]) -> tuple[str, str, float]:
-    """Take steps in order; return status, error with the name of the step, and seconds."""
-    started, status, error = time.perf_counter(), "ok", ""
-    for name, step in steps.items():
-        try:
-            step()
-        except Exception as problem:  # the other pipelines go on
-            status, error = "failed", f"{name}: {error_text(problem)}"
-            break
-    release_memory()
-    return status, error, time.perf_counter() - started
-
-
-def execute(
-    work: Work, executor: LocalExecutor | DistributedExecutor, progress: Progress
-) -> Problems:
-    """Make what is missing; return status and error of each run that is not ok, by its key."""
-    schedule = Schedule(work, progress)
-    executor.run(schedule.first())
-    progress.stop()
-    return schedule.problems
-
-
-def first_missing(pipeline: Pipeline, reference_samples: ReferenceSamples) -> str:
-    """Return the key of the first artifact that is made when a pipeline is prepared."""
-    return next((pipeline.key(stage) for stage in pipeline.missing()), reference_samples.key)
-
-
-class Schedule:
-    """The jobs of a `Work`: a pipeline's stages, then its runs, then its pooled samples.
+@dataclass(frozen=True)
+class Pool:
+    """The samples that are pooled once all runs of a pipeline have ended.
 
     Attributes:
-        problems: Status and error of each run that is not ok, by its key.
+        reference_samples: Those of the pipeline.
+        runs: All runs of the pipeline.
     """
 
-    def __init__(self, work: Work, progress: Progress) -> None:
-        self.work, self.progress = work, progress
-        self.problems: Problems = {}
-        self.unready = work.unready()
-        # One task under several names shares its first stages: one pipeline makes them for all.
-        sharing: dict[str, list[Pipeline]] = {}
-        for pipeline in self.unready:
-            first = first_missing(pipeline, work.reference_samples[pipeline])
-            sharing.setdefault(first, []).append(pipeline)
-        self.waiting = {first: others for first, *others in sharing.values()}
-        self.left: dict[Pipeline, list[Run]] = {pipeline: [] for pipeline in work.pipelines}
-        for run in work.unfinished():
-            self.left[run.pipeline].append(run)
-        # Pipelines whose samples may yet be pooled with those of trained policies.
-        self.poolable = {p for p, s in work.reference_samples.items() if s.can_be_pooled}
+    reference_samples: ReferenceSamples
+    runs: tuple[Run, ...]
 
-    def first(self) -> list[Job]:
-        """Return the jobs that depend on no other job."""
-        runs = [run.name for left in self.left.values() for run in left]
-        self.progress.start(len(self.unready), runs)
-        jobs = [self._preparation(pipeline) for pipeline in self.waiting]
-        for pipeline in self.work.pipelines:
-            if pipeline not in self.unready:
-                jobs += self._runs(pipeline)
-        self._expect_pools()
-        return jobs
+    @property
+    def name(self) -> str:
+        """The name of what is made. Its key is known only when all runs have ended."""
+        runs = [run.key for run in self.runs]
+        return f"pool/{digest(reference_samples=self.reference_samples.key, runs=runs)}"
 
-    def _preparation(self, pipeline: Pipeline) -> Job:
-        preparation = Preparation(pipeline, self.work.reference_samples[pipeline])
-        return Job(_prepare, preparation, partial(self._after_preparation, pipeline))
 
-    def _after_preparation(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
-        label = f"{pipeline.name} shared stages, seed {pipeline.seed}"
-        self.progress.advance("shared stages", label, *outcome)
-        if outcome.status != "ok":
-            for run in self.left[pipeline]:
-                self.problems[run.key] = ("failed", f"shared stage {outcome.error}")
-                self.progress.expect(run.name, self.progress.left[run.name] - 1)
-            self.left[pipeline] = []
-        others = [self._preparation(other) for other in self.waiting.get(pipeline, [])]
-        return others + self._runs(pipeline)
+def make_stage(work: StageWork) -> None:
+    """Make a stage of a pipeline."""
+    work.pipeline.make(work.stage)
 
-    def _runs(self, pipeline: Pipeline) -> list[Job]:
-        """Return the runs on a pipeline that is ready, or its pool where none is left."""
-        runs = [Job(attempt, run, partial(self._after_run, run)) for run in self.left[pipeline]]
-        return runs or self._pooling(pipeline)
 
-    def _after_run(self, run: Run, outcome: Outcome) -> list[Job]:
-        label = f"{run.label}, seed {run.pipeline.seed}"
-        self.progress.advance(run.name, label, *outcome)
-        if outcome.status != "ok":
-            self.problems[run.key] = (outcome.status, outcome.error)
-        self.left[run.pipeline].remove(run)
-        if outcome.status == "ok" and not self.work.keeps_policies:
-            self._drop(run)
-        return [] if self.left[run.pipeline] else self._pooling(run.pipeline)
+def make_reference_samples(samples: ReferenceSamples) -> None:
+    """Make the reference samples of a pipeline."""
+    samples.make()
 
-    def _drop(self, run: Run) -> None:
-        """Remove a measured policy, unless a pool may sample it or another run measures it."""
-        waiting = {other.train_key for runs in self.left.values() for other in runs}
-        may_go = run.pipeline not in self.poolable and run.train_key not in waiting
-        if may_go and distributed.is_main():
-            run.drop_policy()
 
-    def _pooling(self, pipeline: Pipeline) -> list[Job]:
-        pool = self.work.pooled_samples(pipeline)
-        if pool is not None and not pool.exists():
-            if dropped := self._dropped(pipeline):
-                self.left[pipeline] = dropped
-                for run in dropped:
-                    self.progress.expect(run.name, self.progress.left[run.name] + 1)
-                return self._runs(pipeline)
-            return [Job(_pool, pool, partial(self._after_pooling, pipeline))]
-        self.poolable.discard(pipeline)
-        self._expect_pools()
-        return []
+def execute_run(run: Run) -> None:
+    """Train and measure a policy."""
+    run.execute()
 
-    def _dropped(self, pipeline: Pipeline) -> list[Run]:
-        """Return the runs that must be trained again, because their policies are to be sampled."""
-        runs = self.work.pooled_runs(pipeline)
-        return [run for run in runs if not run.trained() and run.key not in self.problems]
 
-    def _after_pooling(self, pipeline: Pipeline, outcome: Outcome) -> list[Job]:
-        # Without it the frontier is what the reference's samples give: no run fails by this.
-        self.poolable.discard(pipeline)
-        label = f"{pipeline.name} optimal frontier, seed {pipeline.seed}"
-        self.progress.advance("optimal frontier", label, *outcome)
-        return []
+def train_run(run: Run) -> None:
+    """Train a policy, be it measured or not."""
+    run.train()
 
-    def _expect_pools(self) -> None:
-        self.progress.expect("optimal frontier", len(self.poolable))
+
+def make_pool(pool: Pool) -> None:
+    """Pool samples with those of the policies that moved furthest; train again what was dropped."""
+    samples, moved = pooled_among(pool.reference_samples, pool.runs)
+    if samples is None or distributed.broadcast(samples.exists()):
+        return
+    with ExitStack() as stack:
+        for run in moved:
+            run.train()
+            stack.enter_context(run.reading_policy())
+        samples.make()
+
+
+def artifact(kind: str, key: str) -> str:
+    """Return the name of an artifact, as jobs name what they make and need."""
+    return f"{kind}/{key}"
+
+
+def jobs_of(*works: Work) -> list[Job]:
+    """Return all jobs, those whose artifacts exist included, in the order of the plan.
+
+    A shared stage of several pipelines is one job. Within a pipeline, the stages come first.
+    """
+    jobs: dict[str, Job] = {}
+    made: set[str] = set()
+    for work in works:
+        for job in _all_jobs(work):
+            new = tuple(name for name in job.makes if name not in made)
+            if not new:
+                continue
+            # Of two runs that share a training, the second waits for the first.
+            shared = tuple(name for name in job.makes if name in made)
+            made |= {*new}
+            jobs[new[0]] = replace(job, makes=new, needs=(*job.needs, *shared))
+    return list(jobs.values())
+
+
+def _all_jobs(work: Work) -> Iterator[Job]:
+    """Yield the jobs of each pipeline, those included that other pipelines have too."""
+    for pipeline, samples in work.reference_samples.items():
+        runs = [run for run in work.runs if run.pipeline == pipeline]
+        yield from (*_preparation(pipeline, samples), *map(run_job, runs), *_pool(samples, runs))
+
+
+def _preparation(pipeline: Pipeline, samples: ReferenceSamples) -> Iterator[Job]:
+    names = {stage: artifact(stage, pipeline.key(stage)) for stage in pipeline.stages}
+
+    def job(kind: str, name: str, do: Callable[[Any], object], what: Any, *needs: str) -> Job:
+        return Job(
+            makes=(name,),
+            work=do,
+            argument=what,
+            needs=needs,
+            kind=kind,
+            label=f"{pipeline.name} {kind}, seed {pipeline.seed}",
+            estimate_key=f"{pipeline.name} {kind} {digest(task=pipeline.task)}",
+            store=pipeline.store,
+        )
+
+    for stage in pipeline.stages:
+        # A stage may read whatever the stages before it have read.
+        before = [names[earlier] for earlier in _earlier(pipeline, stage)]
+        work = StageWork(pipeline, stage)
+        yield job(f"{stage} stage", names[stage], make_stage, work, *before)
+    name = artifact(REFERENCE_SAMPLES, samples.key)
+    yield job("reference samples", name, make_reference_samples, samples, *names.values())
+
+
+def _earlier(pipeline: Pipeline, stage: str) -> list[str]:
+    """Return all stages that a stage comes after, directly or not, in the order of the pipeline."""
+    after = pipeline.stages[stage].after
+    before = {*after}.union(*(_earlier(pipeline, earlier) for earlier in after))
+    return [name for name in pipeline.stages if name in before]
+
+
+def run_job(run: Run) -> Job:
+    """Return the job that trains and measures a policy."""
+    pipeline = run.pipeline
+    stages = [artifact(stage, pipeline.key(stage)) for stage in pipeline.stages]
+    return Job(
+        makes=(artifact(METRICS, run.key), artifact(POLICY, run.train_key)),
+        work=execute_run,
+        argument=run,
+        needs=(*stages, artifact(REFERENCE_SAMPLES, run.reference_samples.key)),
+        kind=run.name,
+        label=f"{run.label}, seed {pipeline.seed}",
+        estimate_key=f"{run.label} {digest(task=pipeline.task, settings=run.method)}",
+        isolated=True,
+        store=pipeline.store,
+    )
+
+
+def _pool(samples: ReferenceSamples, runs: Sequence[Run]) -> Iterator[Job]:
+    if not samples.can_be_pooled:
+        return
+    pool = Pool(samples, tuple(runs))
+    pipeline = samples.pipeline
+    yield Job(
+        makes=(pool.name,),
+        work=make_pool,
+        argument=pool,
+        needs=(artifact(REFERENCE_SAMPLES, samples.key),),
+        after=tuple(artifact(METRICS, run.key) for run in runs),
+        kind=FRONTIER,
+        label=f"{pipeline.name} {FRONTIER}, seed {pipeline.seed}",
+        estimate_key=f"{pipeline.name} {FRONTIER} {digest(task=pipeline.task)}",
+        isolated=True,
+        store=pipeline.store,
+    )
+
+
+def artifacts_of(jobs: Sequence[Job]) -> list[str]:
+    """Return what the jobs make, by name, without pools (see `Work.hold_pools`)."""
+    return [name for job in jobs if not isinstance(job.argument, Pool) for name in job.makes]
+
+
+def made_already(jobs: Sequence[Job]) -> frozenset[str]:
+    """Return what the jobs make that is in the cache and whole, by name.
+
+    A run that has been measured needs no policy, unless its policy is to be pooled.
+    """
+    made: set[str] = set()
+    for job in jobs:
+        argument = job.argument
+        if isinstance(argument, StageWork):
+            pipeline, stage = argument.pipeline, argument.stage
+            there = pipeline.store.has(stage, pipeline.key(stage))
+        elif isinstance(argument, ReferenceSamples):
+            there = argument.exists()
+        elif isinstance(argument, Run):
+            there = argument.finished()
+        else:
+            there = _is_pooled(argument)
+        if there:
+            made |= {*job.makes}
+    return frozenset(made)
+
+
+def _is_pooled(pool: Pool) -> bool:
+    if not all(run.finished() for run in pool.runs):
+        return False
+    samples, _ = pooled_among(pool.reference_samples, pool.runs)
+    return samples is None or samples.exists()

@@ -53,6 +53,7 @@ def manifest(plan: Plan, kept: list[Run], started: float, command: str) -> dict[
             for pipeline in plan.pipelines
             for stage in pipeline.stages
         ],
+        "artifacts": plan.measured_artifacts(),
     }
 
 
@@ -127,7 +128,8 @@ def hardware(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         import torch
 
-        gpu = torch.cuda.get_device_name(device)
+        # Where jobs run on other machines, this one may have none.
+        gpu = torch.cuda.get_device_name(device) if torch.cuda.is_available() else None
     return {
         "cpu": _processor(),
         "cores": os.cpu_count(),

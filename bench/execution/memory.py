@@ -6,6 +6,7 @@ import ctypes
 import gc
 import sys
 import threading
+from pathlib import Path
 from types import TracebackType
 
 from bench.pipeline.base import load_shared_policy, load_shared_reward
@@ -15,8 +16,8 @@ class PeakMemory:
     """A context manager that watches how much memory its block adds to what is in use.
 
     On a CPU this is the process's resident memory, looked at ten times a second. Freed memory that
-    the process keeps hides what the block takes: call `release_memory` first. Libraries that the
-    block loads, and gaps in the memory that it frees, count too: some tens of MB.
+    the process keeps hides what the block takes: call `release_memory` first. Code of libraries
+    does not count, but gaps in the memory that the block frees do: some tens of MB.
 
     Attributes:
         device: "cpu" watches the process's resident memory, "cuda" torch's allocator.
@@ -27,7 +28,7 @@ class PeakMemory:
     def __init__(self, device: str, interval: float = 0.1) -> None:
         self.device, self.interval = device, interval
         self.megabytes = 0.0
-        self._before = 0.0
+        self._before = self._code_before = 0.0
         self._done = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -38,7 +39,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self.device)
             self._before = torch.cuda.memory_allocated(self.device) / 2**20
         else:
-            self._before = resident()
+            self._before, self._code_before = resident(), library_code()
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
         return self
@@ -53,6 +54,9 @@ class PeakMemory:
             self._done.set()
             self._watcher.join()
             self._sample()
+            # A worker shares the libraries' code: it has it before it is seen to have it.
+            self.megabytes -= max(0.0, library_code() - self._code_before)
+            self.megabytes = max(0.0, self.megabytes)
         else:
             import torch
 
@@ -72,6 +76,17 @@ def resident() -> float:
     import psutil
 
     return float(psutil.Process().memory_info().rss / 2**20)
+
+
+def library_code() -> float:
+    """Return how much of the process's resident memory is code of libraries (MiB)."""
+    import psutil
+
+    process = psutil.Process()
+    if not hasattr(process, "memory_maps"):  # macOS
+        return 0.0
+    maps = process.memory_maps()
+    return float(sum(part.rss for part in maps if ".so" in Path(part.path).name) / 2**20)
 
 
 def release_memory() -> None:

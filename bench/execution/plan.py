@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from bench.cache.store import Store
+from bench.cache.store import Missing, Store
 from bench.config.experiment import Experiment
 from bench.evaluation.optimal.frontier import Frontiers
+from bench.evaluation.pooled_samples import KIND as POOLED_SAMPLES
 from bench.evaluation.pooled_samples import PooledSamples
+from bench.evaluation.reference_samples import KIND as REFERENCE_SAMPLES
 from bench.evaluation.reference_samples import ReferenceSamples
-from bench.execution.run import Run
+from bench.execution.run import METRICS, Run
 from bench.pipeline.base import Pipeline
 from bench.pipeline.registry import make_pipeline
 
@@ -24,6 +26,7 @@ class Work:
 
     reference_samples: dict[Pipeline, ReferenceSamples]
     runs: list[Run]
+    _held_pools: set[str] = field(init=False, repr=False, default_factory=set)
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -49,26 +52,67 @@ class Work:
 
         None where all responses are listed, or no policy moved that could be sampled.
         """
-        samples, moved = self.reference_samples[pipeline], self.pooled_runs(pipeline)
-        return PooledSamples(samples, tuple(run.policy_folder for run in moved)) if moved else None
+        runs = [run for run in self.runs if run.pipeline == pipeline]
+        return pooled_among(self.reference_samples[pipeline], runs)[0]
 
-    def pooled_runs(self, pipeline: Pipeline) -> list[Run]:
-        """Return the runs whose policies are in the pool."""
-        samples = self.reference_samples[pipeline]
-        if not samples.can_be_pooled:
-            return []
-        finished = [run for run in self.runs if run.pipeline == pipeline and run.finished()]
-        return furthest(finished, samples.frontier_policies)
+    def measured_artifacts(self) -> list[str]:
+        """Return the artifacts that results are read from: metrics, reference and pooled samples.
+
+        As far as they are there, by name, as in "metrics/3f2a".
+        """
+        metrics = [f"{METRICS}/{run.key}" for run in self.runs if run.finished()]
+        samples = [
+            f"{REFERENCE_SAMPLES}/{samples.key}"
+            for samples in self.reference_samples.values()
+            if samples.exists()
+        ]
+        return sorted({*metrics, *samples, *self._pools()})
+
+    def _pools(self) -> list[str]:
+        pools = filter(None, map(self.pooled_samples, self.pipelines))
+        return [f"{POOLED_SAMPLES}/{pool.key}" for pool in pools if pool.exists()]
+
+    def hold_pools(self) -> list[str]:
+        """Return the pools that are there, by name. From then on, they may not go missing."""
+        self._held_pools.update(pools := self._pools())
+        return pools
 
     def frontiers(self, pipeline: Pipeline) -> Frontiers | None:
-        """Return the optimal frontiers that reach furthest; None without reference samples."""
+        """Return the optimal frontiers that reach furthest; None without reference samples.
+
+        Raises:
+            Missing: The pool was there when the pools were held.
+        """
         samples, pool = self.reference_samples[pipeline], self.pooled_samples(pipeline)
         if not samples.exists():
             return None
         if pool is None or not pool.exists():
+            # Without it the frontier would reach less far, and nothing would say so.
+            if pool and (name := f"{POOLED_SAMPLES}/{pool.key}") in self._held_pools:
+                raise Missing(name)
             return samples.frontiers
         both = (pool.frontiers, samples.frontiers)
         return max(both, key=lambda frontiers: frontiers.reward.largest_kl)
+
+
+def pooled_among(
+    samples: ReferenceSamples, runs: Sequence[Run]
+) -> tuple[PooledSamples | None, list[Run]]:
+    """Return the pool with the policies that moved furthest, and the runs that trained them.
+
+    Args:
+        samples: Reference samples of a pipeline.
+        runs: The pipeline's runs, of which those count that are finished.
+
+    Returns:
+        None and no runs where nothing is to be pooled.
+    """
+    if not samples.can_be_pooled:
+        return None, []
+    finished = [run for run in runs if run.finished()]
+    moved = furthest(finished, samples.frontier_policies)
+    folders = tuple(run.policy_folder for run in moved)
+    return (PooledSamples(samples, folders) if moved else None), moved
 
 
 def furthest(runs: list[Run], most: int) -> list[Run]:
@@ -116,7 +160,7 @@ class Plan(Work):
             settings = list(experiment.settings(name))
             first = make_pipeline(task, 0, device, store, alias=name)
             for seed in range(experiment.seeds):
-                pipeline = replace(first, seed=seed)
+                pipeline = replace(first, seed=seed, task=task.at_seed(seed))
                 samples = ReferenceSamples(
                     pipeline,
                     experiment.sampling(task),

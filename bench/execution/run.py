@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import Any
 
 from bench.cache.code import code_digest
 from bench.cache.keys import digest
+from bench.cache.uses import used_by_others
 from bench.evaluation.draw import Row
 from bench.evaluation.measure import Measured
 from bench.evaluation.reference_samples import ReferenceSamples
-from bench.execution.executors import Outcome
-from bench.execution.failures import error_text, one_line
 from bench.execution.measuring import (
     CHECKPOINTS_FILE,
     TEMPERATURES_FILE,
@@ -26,7 +26,7 @@ from bench.execution.measuring import (
 from bench.execution.memory import release_memory
 from bench.execution.training import CURVES_FILE, USAGE_FILE, train_policy
 from bench.pipeline.base import Pipeline
-from methods.base import Diverged, Method
+from methods.base import Method
 from methods.core.models import distributed
 from methods.core.models.policy import Policy, load_policy
 from methods.core.training.context import CHECKPOINTS
@@ -111,13 +111,18 @@ class Run:
 
     @property
     def policy_folder(self) -> Path:
-        """Folder of the trained policy, whether it exists yet or not."""
+        """Folder of the trained policy on this machine, whether it exists yet or not."""
         return self.pipeline.store.folder(POLICY, self.train_key)
 
     @property
+    def training_folder(self) -> Path:
+        """Where the training writes its points while it runs (`methods.core.training.points`)."""
+        return self.pipeline.store.unfinished(POLICY, self.train_key)
+
+    @property
     def metrics_folder(self) -> Path:
-        """Folder of the metrics, whether it exists yet or not."""
-        return self.pipeline.store.folder(METRICS, self.key)
+        """Folder of the metrics, which must have been measured."""
+        return self.pipeline.store.need(METRICS, self.key)
 
     def trained(self) -> bool:
         """Return whether the policy has been trained."""
@@ -129,46 +134,69 @@ class Run:
 
     def execute(self) -> None:
         """Train and measure the policy, as far as that has not been done."""
-        if not distributed.broadcast(self.trained()):
-            self._train()
-            # The optimizer and the references need not stay beside what is measured.
-            release_memory()
-        if not distributed.broadcast(self.finished()):
-            self._measure()
+        if distributed.broadcast(self.finished()):
+            return
+        self.train()
+        self.pipeline.store.make(METRICS, self.key, self._measure)
 
-    def _train(self) -> None:
-        store = self.pipeline.store
+    def train(self) -> None:
+        """Train the policy, unless it has been trained."""
+        self.pipeline.store.make(POLICY, self.train_key, self._train)
+        # The optimizer and the references need not stay beside what is measured.
+        release_memory()
+
+    def _train(self, folder: Path) -> dict[str, Any]:
         trained = train_policy(
             self.method,
             self.pipeline,
             sampling=self.reference_samples.sampling,
             budget=self.budget,
             checkpoints=self.checkpoints,
-            workdir=store.workdir(self.train_key),
+            workdir=self.pipeline.store.workdir(POLICY, self.train_key),
         )
-        with store.create(POLICY, self.train_key) as folder:
-            trained.write(folder)
-        store.drop_workdir(self.train_key)
+        trained.write(folder)
+        return {}
 
-    def _measure(self) -> None:
-        with self.pipeline.store.create(METRICS, self.key) as folder:
+    def _measure(self, folder: Path) -> dict[str, Any]:
+        with self.reading_policy() as trained:
             measure_policy(
                 self.reference_samples,
                 self.policy(),
                 per_prompt=self.per_prompt,
                 temperatures=self.temperatures,
-                checkpoints=self.policy_folder / CHECKPOINTS,
-                records=[self.policy_folder / name for name in (USAGE_FILE, CURVES_FILE)],
+                checkpoints=trained / CHECKPOINTS,
+                records=[trained / name for name in (USAGE_FILE, CURVES_FILE)],
                 folder=folder,
             )
+        return {}
 
     def drop_policy(self) -> None:
-        """Remove the trained policy, its checkpoints, and what is left of its training."""
-        self.pipeline.store.drop(POLICY, self.train_key)
+        """Remove the trained policy, its checkpoints, and what is left of its training.
+
+        Not where another experiment that runs refers to it: it may measure it otherwise.
+        """
+        store = self.pipeline.store
+        if f"{POLICY}/{self.train_key}" not in used_by_others(store):
+            store.drop(POLICY, self.train_key)
+
+    @contextmanager
+    def reading_policy(self) -> Iterator[Path]:
+        """Give the folder of the trained policy, to be read.
+
+        Raises:
+            Missing: It is not there, or reading failed because another command dropped it.
+        """
+        store = self.pipeline.store
+        try:
+            yield store.need(POLICY, self.train_key)
+        except Exception:
+            store.need(POLICY, self.train_key)
+            raise
 
     def policy(self) -> Policy:
         """Return the trained policy, loaded from disk."""
-        return load_policy(self.policy_folder, self.pipeline.device)
+        folder = self.pipeline.store.need(POLICY, self.train_key)
+        return load_policy(folder, self.pipeline.device)
 
     def measured(self, split: str) -> Measured:
         """Return all that was measured on a split."""
@@ -197,17 +225,3 @@ class Run:
     def usage(self) -> Row:
         """Return what training used."""
         return dict(read_json(self.metrics_folder / USAGE_FILE))
-
-
-def attempt(run: Run) -> Outcome:
-    """Execute a run; return its status, its error in one line, and the seconds it took."""
-    started = time.perf_counter()
-    try:
-        run.execute()
-        status, error = "ok", ""
-    except Diverged as problem:
-        status, error = "diverged", one_line(str(problem))
-    except (Exception, SystemExit) as problem:  # one failure never takes the others down
-        status, error = "failed", error_text(problem)
-    release_memory()
-    return Outcome(status, error, time.perf_counter() - started)

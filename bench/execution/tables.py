@@ -18,7 +18,7 @@ from bench.evaluation.measure import against_frontier
 from bench.evaluation.optimal.frontier import Frontiers
 from bench.evaluation.optimal.modes import at_optimum
 from bench.evaluation.optimal.regret import split_regret
-from bench.execution.jobs import Problems
+from bench.execution.execute import Problems
 from bench.execution.measuring import SPLITS
 from bench.execution.plan import Plan
 from bench.execution.run import Run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bench.cache.files import write_json
 from bench.execution.memory import PeakMemory, release_memory
+from bench.execution.scheduling.sharing import jobs_on_device
 from bench.pipeline.base import Pipeline
 from methods.base import Context, Method
 from methods.core.feedback import Label
@@ -40,12 +42,23 @@ class Trained(NamedTuple):
     checkpoints: Path
 
     def write(self, folder: Path) -> None:
-        """Write all of it to a folder; checkpoints are moved there."""
+        """Write all of it to a folder; checkpoints stay where they are too.
+
+        A training that is killed before its artifact is whole needs them to resume.
+        """
         self.policy.save(folder)
         write_json(folder / USAGE_FILE, self.usage)
         write_json(folder / CURVES_FILE, self.curves)
         if distributed.is_main() and self.checkpoints.exists():
-            shutil.move(self.checkpoints, folder / CHECKPOINTS)
+            shutil.copytree(self.checkpoints, folder / CHECKPOINTS, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    """Let a file have a second name; copy it where there are no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def train_policy(
@@ -102,6 +115,7 @@ def train_policy(
         "train_seconds": round(context.seconds(), 2),
         "peak_memory_mb": round(memory.megabytes, 1),
         "labels": label_count(method, pipeline, usage["reward_calls"]),
+        "jobs_on_device": jobs_on_device(),
     }
     return Trained(policy, usage, context.curves, workdir / CHECKPOINTS)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from filecmp import cmp
 from pathlib import Path
+from shutil import copyfile
 
 import pandas as pd
-import yaml
 
 from bench.cache.files import write_json, write_text
+from bench.config.yaml_text import yaml_text
 from bench.execution import tables
-from bench.execution.jobs import Problems
+from bench.execution.execute import Problems
 from bench.execution.manifest import calibration, manifest
 from bench.execution.plan import Plan
 from bench.execution.run import Run
 from bench.results import schema
+from bench.results.replacing import replaced_together
 
 
 def write_results(
@@ -35,43 +38,41 @@ def write_results(
     finished = [run for run in plan.runs if run.key not in problems]
     frontiers = {p: found for p in plan.pipelines if (found := plan.frontiers(p))}
     runs = schema.RUNS.frame(tables.run_rows(plan, problems, frontiers))
-    schema.RUNS.write(folder, runs)
-    for table, rows in (
-        (schema.METHODS, tables.method_rows(plan)),
-        (schema.CURVES, tables.curve_rows(finished)),
-        (schema.FRONTIER, tables.frontier_rows(frontiers)),
-        (schema.STAGES, tables.stage_rows(plan)),
-        (schema.HEAD_TO_HEAD, tables.head_to_head_rows(runs, finished)),
-        (schema.REGRET, tables.regret_rows(finished, frontiers)),
-        (schema.OPTIMUM, tables.optimum_rows(finished, frontiers)),
-        (schema.CHECKPOINTS, tables.checkpoint_rows(finished)),
-        (schema.TEMPERATURES, tables.temperature_rows(finished)),
-    ):
-        table.write(folder, table.frame(rows))
-    _write_samples(plan, finished, folder)
-    experiment = yaml.safe_dump(plan.experiment.model_dump(), sort_keys=False, allow_unicode=True)
-    write_text(folder / "experiment.yaml", experiment)
+    made = {
+        schema.METHODS: tables.method_rows(plan),
+        schema.CURVES: tables.curve_rows(finished),
+        schema.FRONTIER: tables.frontier_rows(frontiers),
+        schema.STAGES: tables.stage_rows(plan),
+        schema.HEAD_TO_HEAD: tables.head_to_head_rows(runs, finished),
+        schema.REGRET: tables.regret_rows(finished, frontiers),
+        schema.OPTIMUM: tables.optimum_rows(finished, frontiers),
+        schema.CHECKPOINTS: tables.checkpoint_rows(finished),
+        schema.TEMPERATURES: tables.temperature_rows(finished),
+        schema.SAMPLES: tables.sample_rows(finished),
+        schema.PAIRS: tables.pair_rows(plan),
+    }
     kept = kept_runs(plan, runs, problems)
-    about = manifest(plan, kept, started, command)
-    write_json(folder / "manifest.json", about | {"calibration": calibration(folder)})
+    about = manifest(plan, kept, started, command) | {"calibration": calibration(folder)}
+    experiment = yaml_text(plan.experiment.model_dump())
+    with replaced_together(folder, owned=[table.file for table in schema.TABLES]) as new:
+        schema.RUNS.write(new, runs)
+        for table, rows in made.items():
+            frame = table.frame(rows)
+            if table is not schema.PAIRS or len(frame):
+                table.write(new, frame)
+        _keep_verdicts(folder, new)
+        write_text(new / "experiment.yaml", experiment)
+        write_json(new / "manifest.json", about)
     return kept
 
 
-def _write_samples(plan: Plan, finished: list[Run], folder: Path) -> None:
-    """Write the samples, and people's preferences on the same prompts.
-
-    Verdicts of a language model on other samples are removed.
-    """
-    file = folder / schema.SAMPLES.file
-    before = file.read_bytes() if file.exists() else b""
-    schema.SAMPLES.write(folder, schema.SAMPLES.frame(tables.sample_rows(finished)))
-    if file.read_bytes() != before:
-        (folder / schema.LLM_JUDGE.file).unlink(missing_ok=True)
-    pairs = schema.PAIRS.frame(tables.pair_rows(plan))
-    if pairs.empty:
-        (folder / schema.PAIRS.file).unlink(missing_ok=True)
-    else:
-        schema.PAIRS.write(folder, pairs)
+def _keep_verdicts(folder: Path, new: Path) -> None:
+    """Keep the verdicts of language models if the samples are the same as before."""
+    verdicts, samples = schema.LLM_JUDGE.file, schema.SAMPLES.file
+    if not (folder / verdicts).exists() or not (folder / samples).exists():
+        return
+    if cmp(folder / samples, new / samples, shallow=False):
+        copyfile(folder / verdicts, new / verdicts)
 
 
 def kept_runs(plan: Plan, runs_table: pd.DataFrame, problems: Problems) -> list[Run]:

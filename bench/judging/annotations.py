@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.errors import UserError
+from bench.cache.files import read_named
+from bench.errors import UserError, reason_of
 from bench.evaluation.win_rate import length_controlled
 
+# Of a file (bytes): some 100,000 comparisons of long responses.
+LARGEST = 256 * 1024 * 1024
 TEXTS = ("instruction", "output_1", "output_2")
 
 
@@ -42,13 +45,11 @@ def read_annotations(file: Path) -> tuple[list[Annotation], int]:
         UserError: The file or a row is not valid; the message has the row, counted from 1.
     """
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{file}: is not UTF-8 text") from None
+        rows = json.loads(read_named(file, LARGEST))
     except json.JSONDecodeError as error:
         raise UserError(f"{file}: line {error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep lists
+        raise UserError(f"{file}: not JSON that can be read: {reason_of(error)}") from None
     if not isinstance(rows, list):
         raise UserError(f"{file}: must be a JSON list of annotations")
     annotations = [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.cache.locks import locked
 from bench.config.llm_judge import LLMJudge
-from bench.errors import UserError
+from bench.errors import UserError, write_error
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -47,7 +49,7 @@ def request_key(judge: LLMJudge, question: str) -> str:
 
 
 class Answers:
-    """The answers in a folder by `request_key`. Safe to use from several threads.
+    """The answers in a folder by `request_key`.
 
     Args:
         folder: Where `answers.jsonl` is, or will be.
@@ -58,19 +60,22 @@ class Answers:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "answers.jsonl"
-        self._lock = Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with self.file.open("ab+") as file:
-                file.seek(0)
-                content = file.read()
-                # A killed run may have left half a line; the next answer needs a new one.
-                if content and not content.endswith(b"\n"):
-                    file.write(b"\n")
-        except OSError as error:
-            raise UserError(f"{self.file}: cannot be written to: {error.strerror}") from None
-        lines = [_read(line) for line in content.splitlines()]
-        self._answers = dict(line for line in lines if line is not None)
+        self._answers: dict[str, Answer] = {}
+        self._read()
+
+    @contextmanager
+    def asking(self, judge: LLMJudge) -> Iterator[None]:
+        """Let only one process at a time ask a judge, with the answers that others have got.
+
+        Others wait: they may have the same questions.
+
+        Raises:
+            UserError: The folder cannot be written to.
+        """
+        name = sha256(f"{judge.endpoint} {judge.model}".encode()).hexdigest()[:20]
+        with locked(self.file.with_name(f".{name}.lock")):
+            self._read()
+            yield
 
     def get(self, key: str) -> Answer | None:
         """Return the answer to a request, or None."""
@@ -79,16 +84,29 @@ class Answers:
     def add(self, key: str, answer: Answer) -> None:
         """Add an answer, to the file first."""
         line = json.dumps({"key": key, **answer._asdict()}) + "\n"
-        with self._lock:
-            try:
-                with self.file.open("ab") as file:
-                    file.write(line.encode())
-            except OSError as error:
-                raise UserError(f"{self.file}: cannot be written: {error.strerror}") from None
-            self._answers[key] = answer
+        try:
+            with self.file.open("ab") as file:
+                file.write(line.encode())
+        except OSError as error:
+            raise write_error(self.file, error) from None
+        self._answers[key] = answer
+
+    def _read(self) -> None:
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("ab+") as file:
+                file.seek(0)
+                content = file.read()
+                # A killed run may have left half a line; the next answer needs a new one.
+                if content and not content.endswith(b"\n"):
+                    file.write(b"\n")
+        except OSError as error:
+            raise UserError(f"{self.file}: cannot be written to: {error.strerror}") from None
+        lines = [_parsed(line) for line in content.splitlines()]
+        self._answers = dict(line for line in lines if line is not None)
 
 
-def _read(line: bytes) -> tuple[str, Answer] | None:
+def _parsed(line: bytes) -> tuple[str, Answer] | None:
     """Return a line's key and answer; None for an incomplete line."""
     try:
         row = json.loads(line)

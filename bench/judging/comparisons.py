@@ -58,18 +58,11 @@ def read_pairs(folder: Path) -> pd.DataFrame:
     """Return the pairs that people labeled on test prompts; none without recorded data.
 
     Raises:
-        UserError: A column is missing.
+        UserError: The file is damaged.
     """
-    import pandas as pd
-
     from bench.results.schema import PAIRS
 
-    file = folder / PAIRS.file
-    if not file.exists():
-        return PAIRS.frame([])
-    pairs = pd.read_parquet(file)
-    if missing := [name for name in PAIRS.names if name not in pairs.columns]:
-        raise UserError(f"{file}: column '{missing[0]}' is missing")
+    pairs = PAIRS.read(folder)
     return pairs[pairs["split"] == "test"]
 
 

@@ -59,7 +59,8 @@ def judge_folder(folder: Path, settings: LLMJudge, cache: Path, console: Console
     ]
     questions = dict(item for rows in prepared for row in rows for item in row.questions)
     answers = Answers(cache / "judge")
-    replies = ask_all(questions, settings, answers, console)
+    with answers.asking(settings):
+        replies = ask_all(questions, settings, answers, console)
     write_rows(
         folder, settings.model, judged_rows(judged_matches, prepared, settings, answers, replies)
     )
@@ -124,9 +125,12 @@ def write_rows(folder: Path, judge: str, rows: Iterator[dict[str, Any]]) -> None
     """Write a judge's rows in place of its earlier ones; other judges' rows stay."""
     import pandas as pd
 
+    from bench.results.replacing import replaced_together
     from bench.results.schema import LLM_JUDGE
 
-    others = LLM_JUDGE.read(folder)
-    others = others[others["judge"] != judge]
     new = LLM_JUDGE.typed(LLM_JUDGE.frame(rows))
-    LLM_JUDGE.write(folder, pd.concat([others, new]) if len(others) else new)
+    with replaced_together(folder) as staged:
+        # Another judge may just have written its own.
+        others = LLM_JUDGE.read(folder)
+        others = others[others["judge"] != judge]
+        LLM_JUDGE.write(staged, pd.concat([others, new]) if len(others) else new)

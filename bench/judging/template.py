@@ -6,9 +6,12 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from bench.cache.files import read_named
 from bench.errors import UserError
 
 BUILT_IN = Path(__file__).with_name("template.txt")
+# Of a template (bytes).
+LARGEST = 1024 * 1024
 PLACEHOLDERS = ("{prompt}", "{first}", "{second}")
 EMPTY = "(empty)"
 # {mark} is part of the tags around the judged texts. It is a hash of them, so that no text can
@@ -23,12 +26,7 @@ def load_template(file: str | None) -> str:
         UserError: The file cannot be read, or lacks a placeholder.
     """
     path = Path(file) if file else BUILT_IN
-    try:
-        template = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text") from None
+    template = read_named(path, LARGEST)
     if missing := [place for place in PLACEHOLDERS if place not in template]:
         raise UserError(
             f"{path}: the template has no {missing[0]}; it needs {', '.join(PLACEHOLDERS)}"

@@ -138,8 +138,8 @@ class Pipeline(ABC):
         return {}
 
     def folder(self, stage: str) -> Path:
-        """Return the folder of a stage's artifact, whether it has been made or not."""
-        return self.store.folder(stage, self.key(stage))
+        """Return the folder of a stage's artifact, which must have been made."""
+        return self.store.need(stage, self.key(stage))
 
     def missing(self) -> list[str]:
         """Return the stages that have yet to be made."""
@@ -159,7 +159,7 @@ class Pipeline(ABC):
         return self.store.metrics(stage, self.key(stage))
 
     def fit(self, stage: str, train: Callable[..., T], *args: Any, seed: int | None = None) -> T:
-        """Train a model for a stage, in a work folder that is removed afterwards.
+        """Train a model for a stage, in a work folder that stays until its artifact is made.
 
         Args:
             stage: The stage that is being made.
@@ -170,11 +170,9 @@ class Pipeline(ABC):
         Returns:
             What `train` returns.
         """
-        workdir = self.store.workdir(f"trainer-{self.key(stage)}")
+        workdir = self.store.workdir(stage, self.key(stage))
         used_seed = self.seed if seed is None else seed
-        trained = train(*args, device=self.device, seed=used_seed, workdir=workdir)
-        self.store.drop_workdir(workdir.name)
-        return trained
+        return train(*args, device=self.device, seed=used_seed, workdir=workdir)
 
     @abstractmethod
     def prompts(self, split: Split) -> list[str]:

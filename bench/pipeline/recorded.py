@@ -190,7 +190,8 @@ class RecordedPipeline(Pipeline):
             ("reward_model", task.reward_classifier, sources.reward_classifier),
         ):
             if stage in missing and source.folder:
-                reward_model.load_classifier(self, option, source, "cpu")
+                plain = task.text == "plain"
+                reward_model.load_classifier(option, source, "cpu", self.ends, plain=plain)
 
     def describe(self) -> dict[str, Any]:
         metrics = self.metrics("feedback")

@@ -126,4 +126,7 @@ class SentimentPipeline(SimulatedPipeline):
     def read_data(self) -> list[str]:
         self.make("texts")
         self.make("base_model")
+        if "feedback" in self.missing():
+            option, source = self.task.classifier, self.sources.judge_classifier
+            reward_model.load_classifier(option, source, "cpu", self.ends, plain=True)
         return sentiment_summary(self.task, self.metrics("texts"))

@@ -110,11 +110,10 @@ def _fetched(name: str) -> Path:
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"model '{name}': no such folder; allowed: {sizes}, a folder or a hub id")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, allow_patterns=FILE_PATTERNS))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+    except Exception as error:  # of the hub, the system, or an HTTP client with wrong variables
         raise UserError(
             f"model '{name}': no such folder, and it cannot be fetched from the hub "
             f"({reason_of(error)}); allowed: {sizes}, a folder or a hub id"

@@ -19,39 +19,45 @@ from bench.report.paper import write_charts, write_frontier
 from bench.report.sections import SECTIONS
 from bench.report.short import short_sections
 from bench.results.loading import Results, load_results
+from bench.results.replacing import replaced_together
+
+# Charts of earlier results go.
+OWNED = ("figures/*.png", "figures/*.svg", "figures/paper/*.pdf")
 
 
 def build_report(folder: Path, paper: bool = False) -> Path:
     """Write figures/, report.md, report.json and report.html; return report.html.
 
-    The same files give the same report.
+    The same files give the same report. If it cannot be made, the earlier one stays.
 
     Args:
         folder: The results folder.
         paper: Whether to write all charts in the sizes of papers too, not reward against KL alone.
 
     Raises:
-        UserError: The folder has no runs.csv.
+        UserError: The folder has no runs.csv, or a file of it cannot be read.
+        WriteError: The report cannot be written.
     """
     results = load_results(folder)
     tabs = make_tabs(results)
     sections = [section for tab in tabs for section in tab.sections]
-    write_figures(sections, folder / "figures")
-    write_frontier(results, folder / "figures" / "paper")
-    if paper:
-        write_charts(results, folder / "figures" / "paper")
     title = str(results.manifest.get("name") or folder.resolve().name)
     about = _about(results.manifest)
     data = page_data(results, sections)
-    images = {
-        chart.name: data_address(folder / "figures" / f"{chart.name}.png")
-        for section in sections
-        for chart in section.charts
-        if chart.figure
-    }
-    write_text(folder / "report.md", render_markdown(title, about, short_sections(sections)))
-    write_text(folder / "report.json", report_json(title, about, tabs, data))
-    write_text(folder / "report.html", render_page(title, about, tabs, images, data))
+    with replaced_together(folder, OWNED) as new:
+        write_figures(sections, new / "figures")
+        write_frontier(results, new / "figures" / "paper")
+        if paper:
+            write_charts(results, new / "figures" / "paper")
+        images = {
+            chart.name: data_address(new / "figures" / f"{chart.name}.png")
+            for section in sections
+            for chart in section.charts
+            if chart.figure
+        }
+        write_text(new / "report.md", render_markdown(title, about, short_sections(sections)))
+        write_text(new / "report.json", report_json(title, about, tabs, data))
+        write_text(new / "report.html", render_page(title, about, tabs, images, data))
     return folder / "report.html"
 
 
@@ -68,18 +74,15 @@ def make_tabs(results: Results) -> list[Tab]:
 
 
 def write_figures(sections: Sequence[Section], folder: Path) -> None:
-    """Write every chart as PNG and SVG; a figure of earlier results is removed."""
+    """Write every chart as PNG and SVG."""
     from matplotlib import rc_context
 
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     charts = [chart for section in sections for chart in section.charts]
-    figures = {chart.name: chart.figure for chart in charts if chart.figure}
-    for file in folder.iterdir():
-        if file.suffix in (".png", ".svg") and file.stem not in figures:
-            file.unlink()
     with rc_context(RC):
-        for name, figure in figures.items():
-            save(figure, folder, name)
+        for chart in charts:
+            if chart.figure:
+                save(chart.figure, folder, chart.name)
 
 
 def _about(manifest: dict[str, Any]) -> str:

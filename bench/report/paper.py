@@ -35,16 +35,16 @@ PAPER: Any = RC | {
 # A column may be this much narrower than text and marks would like.
 CROWDED = 1.3
 FRONTIER, RANKING = "frontier", "ranking"
+# Of a file, of which systems allow 255 bytes; the end says for which column it is.
+LONGEST_NAME = 200
 
 
 def write_frontier(results: Results, folder: Path) -> None:
     """Write reward against KL of each task for one column, and that of all tasks for two.
 
-    More methods than a panel can show have none. Charts of an earlier report go.
+    More methods than a panel can show have none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.pdf"):
-        file.unlink()
+    folder.mkdir(parents=True)
     if len(results.methods) > FEW:
         return
     tasks = tasks_with_points(results)
@@ -105,9 +105,7 @@ def _save(figure: Figure | None, folder: Path, name: str) -> None:
 
     if figure is None:
         return
-    file = folder / (re.sub(r"[^\w.-]+", "_", name) + ".pdf")
-    partial = file.with_name(f".{file.name}.partial")
+    file = folder / (re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[-LONGEST_NAME:] + ".pdf")
     # The same results give the same file.
     with rc_context(PAPER):
-        figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
-    partial.replace(file)
+        figure.savefig(file, format="pdf", metadata={"CreationDate": None})

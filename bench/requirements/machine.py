@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.errors import UserError, shown
 
 # Where Linux says how much memory a container may have and has, and what of it is files that were
 # read and may go: their name in the statistics (cgroup version 2, then 1).
@@ -32,6 +35,10 @@ MEASURED = 0.1
 EFFICIENCY = {"cpu": 0.7, "cuda": 0.45}
 # Time to launch one layer's kernels, which bounds sampling with small batches on a GPU (s).
 LAUNCH = {"cpu": 0.0, "cuda": 0.0008}
+
+
+# One GPU in CUDA_VISIBLE_DEVICES: its number, or the beginning of its name; -1 for none.
+VISIBLE = re.compile(r"-?\d{1,4}|(GPU|MIG)-[\w/-]+|NoDevFiles|")
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,16 @@ class Machine:
     bandwidth: float
     launch: float = 0.0
     cached: float = 0.0
+
+
+def check_visible_devices() -> None:
+    """Raise UserError if CUDA_VISIBLE_DEVICES names no GPUs: all would be hidden without a word."""
+    value = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not all(VISIBLE.fullmatch(name.strip()) for name in value.split(",")):
+        raise UserError(
+            f"CUDA_VISIBLE_DEVICES: must be numbers or names of GPUs, such as 0 or GPU-8932f937, "
+            f"not {shown(value)}"
+        )
 
 
 def this_machine(device: str, cache: Path) -> Machine:

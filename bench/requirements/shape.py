@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.tasks.sizes import SIZES
 from methods.core.models.loading import Loading
+from methods.core.models.pretrained import read_config
 from methods.core.training.memory import activation_bytes
 
 if TYPE_CHECKING:
@@ -59,6 +60,37 @@ def parameters_of(name: str) -> int | None:
     return None if model is None else model.num_parameters()
 
 
+class LayerNames(NamedTuple):
+    """Names of a model's layers.
+
+    Attributes:
+        all: Of every module, with the names of those around it.
+        linear: Of the linear layers, each name once, without those around them.
+    """
+
+    all: tuple[str, ...]
+    linear: tuple[str, ...]
+
+
+def layer_names(name: str) -> LayerNames | None:
+    """Return the names of a model's layers; None if its config cannot be read or built.
+
+    Args:
+        name: An embedded size, a folder, or a hub id.
+    """
+    model = _without_weights(name)
+    if model is None:
+        return None
+    modules = dict(model.named_modules())
+    head = model.get_output_embeddings()
+    linear = [key.rpartition(".")[2] for key, m in modules.items() if _is_linear(m, head)]
+    return LayerNames(tuple(modules), tuple(dict.fromkeys(linear)))
+
+
+def _is_linear(module: object, head: object) -> bool:
+    return type(module).__name__ in ("Linear", "Conv1D") and module is not head
+
+
 @lru_cache(maxsize=8)
 def shape_of(name: str) -> Shape | None:
     """Return the shape of a model; None if its config cannot be read or built.
@@ -73,11 +105,7 @@ def shape_of(name: str) -> Shape | None:
     head = model.get_output_embeddings()
     outer = {id(model.get_input_embeddings().weight), id(getattr(head, "weight", None))}
     body = [weight for weight in model.base_model.parameters() if id(weight) not in outer]
-    linear = [
-        module.weight
-        for module in model.modules()
-        if type(module).__name__ in ("Linear", "Conv1D") and module is not head
-    ]
+    linear = [module.weight for module in model.modules() if _is_linear(module, head)]
     layers, hidden = config.num_hidden_layers, config.hidden_size
     return Shape(
         parameters=model.num_parameters(),
@@ -144,8 +172,10 @@ def _without_weights(name: str) -> PreTrainedModel | None:
 
 def config_of(name: str) -> PretrainedConfig | None:
     """Return a model's config; None if it cannot be read, or not be fetched from the hub."""
-    from transformers import AutoConfig, LlamaConfig
+    from transformers import LlamaConfig, logging
 
+    # What transformers warns of is checked by whoever loads the model.
+    logging.set_verbosity_error()
     if name in SIZES:
         size = SIZES[name]
         return LlamaConfig(
@@ -160,7 +190,7 @@ def config_of(name: str) -> PretrainedConfig | None:
     if not Path(name).is_dir() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         return None
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return read_config(name)
     except Exception:  # whatever a config raises that is not valid
         return None
 

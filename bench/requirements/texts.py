@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
-from bench.data.checks import check_rows
+from bench.data.checks import TooManyBadRowsError, check_rows
 from bench.data.reading import read_rows
 from bench.errors import UserError
 from bench.tasks.recorded import Recorded
@@ -98,6 +98,6 @@ def _labels(task: Recorded) -> Sequence[Label]:
     try:
         rows = islice(read_rows(task.data, task.split), min(task.rows or MOST_ROWS, MOST_ROWS))
         return check_rows(rows, task.columns, plain=task.text == "plain").labels
-    except UserError:
+    except (UserError, TooManyBadRowsError):
         # The run says what is wrong with the data.
         return []

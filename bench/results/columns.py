@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bench.cache.files import write_parquet, write_text
+from bench.errors import UserError
+from bench.results.reading import place_of, read_rows, shown
 
 Format = Literal["number", "tokens", "percent", "count", "seconds"]
 Place = Literal["main", "terminal", "usage", "checkpoints"]
+NOT_FINITE = ("nan", "inf", "-inf")
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,40 @@ class Column:
         name: Its name in the file.
         help: What it holds, in a sentence for readers of the docs.
         kind: Text, or numbers. What is missing reads as "" or nan.
+        missing: What a file may lack: the column, as one that was written before it was declared,
+            single cells, or nothing.
+        allowed: The texts that are allowed, where not all are.
+        whole: Whether the numbers are whole.
     """
 
     name: str
     help: str
     kind: Literal["text", "number"] = "number"
+    missing: Literal["column", "cell", "nothing"] = "column"
+    allowed: tuple[str, ...] = ()
+    whole: bool = False
+
+    def wrong(self, values: pd.Series) -> pd.Series:
+        """Return which values of a file's column are not allowed."""
+        empty = values.isna() if self.kind == "number" else pd.Series(False, index=values.index)
+        if pd.api.types.is_string_dtype(values.dtype):
+            empty = values.fillna("") == ""
+        if self.kind == "number":
+            wrong = ~empty & ~_are_numbers(values, self.whole)
+        elif self.allowed:
+            wrong = ~values.isin(self.allowed) & ~empty
+        else:
+            wrong = ~_are_texts(values)
+        return wrong | (empty if self.missing == "nothing" else False)
+
+    @property
+    def rule(self) -> str:
+        """What is allowed, in words."""
+        if self.missing == "nothing" and self.kind == "text" and not self.allowed:
+            return "text that is not empty"
+        kinds = {"text": "text", "number": "a whole number" if self.whole else "a number"}
+        what = ", ".join(self.allowed) or kinds[self.kind]
+        return what if self.missing == "nothing" else f"{what}, or nothing"
 
 
 @dataclass(frozen=True)
@@ -106,14 +139,24 @@ class Table:
             write_text(folder / self.file, frame.to_csv(index=False, float_format="%.8g"))
 
     def read(self, folder: Path) -> pd.DataFrame:
-        """Return the file with these columns, empty where it is missing."""
+        """Return the file with these columns, empty where it is missing.
+
+        Raises:
+            UserError: The file is damaged, or has a value that is not allowed.
+        """
         file = folder / self.file
-        if not file.exists() or file.stat().st_size <= 1:
+        if not file.exists():
             return self.typed(pd.DataFrame())
-        if self.file.endswith(".parquet"):
-            return self.typed(pd.read_parquet(file))
-        # As text, so that a method or an error called "NA" stays what it is.
-        return self.typed(pd.read_csv(file, dtype=str, keep_default_na=False))
+        frame = read_rows(file, self.names)
+        for column in self.columns:
+            if column.name in frame:
+                _check(file, column, frame[column.name])
+            elif column.missing != "column":
+                needed = [each.name for each in self.columns if each.missing != "column"]
+                raise UserError(
+                    f"{file}: column {column.name} is missing; needed: {', '.join(needed)}"
+                )
+        return self.typed(frame)
 
     def typed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with these columns: text as str, numbers as finite float or nan."""
@@ -125,3 +168,32 @@ class Table:
             else:
                 frame[column.name] = pd.to_numeric(values, errors="coerce").astype(float)
         return frame.replace([np.inf, -np.inf], np.nan)
+
+
+def _check(file: Path, column: Column, values: pd.Series) -> None:
+    """Raise UserError if a value of a column is not allowed."""
+    wrong = column.wrong(values).to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"{place_of(file, row)}: {column.name} is {shown(values.iloc[row])}; "
+            f"allowed: {column.rule}"
+        )
+
+
+def _are_numbers(values: pd.Series, whole: bool) -> pd.Series:
+    try:
+        numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    except TypeError:  # lists and the like
+        return pd.Series(False, index=values.index)
+    if whole:
+        return numbers % 1 == 0
+    # What is written for a number that is not finite is known, and reads as missing.
+    written = values.astype(str).str.strip().str.lower().isin(NOT_FINITE)
+    return numbers.map(math.isfinite) | written
+
+
+def _are_texts(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_string_dtype(values.dtype) and values.dtype != object:
+        return pd.Series(True, index=values.index)
+    return values.map(lambda value: value is None or isinstance(value, str)).astype(bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,27 @@ import pandas as pd
 
 from bench.errors import UserError, reason_of
 from bench.results import schema
+from bench.results.manifest import read_experiment, read_manifest
+from bench.results.reading import place_of, shown
+from bench.results.replacing import complete_replacement, unchanged
 from bench.tasks import TASKS
 from bench.tasks.base import END, Embedded
+
+# By the names that Results gives them.
+TABLES = {
+    "runs": schema.RUNS,
+    "frontier": schema.FRONTIER,
+    "head_to_head": schema.HEAD_TO_HEAD,
+    "curves": schema.CURVES,
+    "stages": schema.STAGES,
+    "regret": schema.REGRET,
+    "temperatures": schema.TEMPERATURES,
+    "checkpoints": schema.CHECKPOINTS,
+    "optimum": schema.OPTIMUM,
+    "method_settings": schema.METHODS,
+    "llm_judge": schema.LLM_JUDGE,
+    "samples": schema.SAMPLES,
+}
 
 
 # Compared by identity, so that analyses of the same results can be cached.
@@ -163,54 +181,37 @@ def load_results(folder: Path) -> Results:
     """Read a results folder.
 
     Raises:
-        UserError: The folder has no runs.csv, or one of its files cannot be read.
+        UserError: The folder has no runs.csv, or one of its files is damaged.
     """
-    if not (folder / schema.RUNS.file).is_file():
+    complete_replacement(folder)
+    if not (folder / schema.RUNS.file).exists():
         raise UserError(f"{folder}: no results folder: it has no {schema.RUNS.file}")
     try:
-        return _read(folder)
+        # All tables are of one run.
+        with unchanged(folder):
+            results = _read(folder)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: cannot be read: {reason_of(error)}") from None
+    _check_runs(folder, results.runs)
+    return results
 
 
 def _read(folder: Path) -> Results:
-    experiment = folder / "experiment.yaml"
     return Results(
-        runs=schema.RUNS.read(folder),
-        frontier=schema.FRONTIER.read(folder),
-        head_to_head=schema.HEAD_TO_HEAD.read(folder),
-        curves=schema.CURVES.read(folder),
-        stages=schema.STAGES.read(folder),
-        regret=schema.REGRET.read(folder),
-        temperatures=schema.TEMPERATURES.read(folder),
-        checkpoints=schema.CHECKPOINTS.read(folder),
-        optimum=schema.OPTIMUM.read(folder),
-        method_settings=schema.METHODS.read(folder),
-        llm_judge=schema.LLM_JUDGE.read(folder),
-        samples=schema.SAMPLES.read(folder),
-        manifest=_manifest(folder / "manifest.json"),
-        experiment=experiment.read_text("utf-8") if experiment.exists() else "",
+        **{name: table.read(folder) for name, table in TABLES.items()},
+        manifest=read_manifest(folder / "manifest.json"),
+        experiment=read_experiment(folder / "experiment.yaml"),
     )
 
 
-def _manifest(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: not readable as JSON: {error}") from None
-    if not _is_manifest(content):
-        raise UserError(f"{file}: no manifest of a run")
-    return dict(content)
-
-
-def _is_manifest(content: object) -> bool:
-    """Return whether JSON is an object, in which tasks and methods are objects of objects."""
-    if not isinstance(content, dict):
-        return False
-    described = [content.get(what) or {} for what in ("tasks", "methods")]
-    return all(
-        isinstance(part, dict) and all(isinstance(about or {}, dict) for about in part.values())
-        for part in described
-    )
+def _check_runs(folder: Path, runs: pd.DataFrame) -> None:
+    """Raise UserError if there is no run, or if one is there twice, which would count twice."""
+    file = folder / schema.RUNS.file
+    if runs.empty:
+        raise UserError(f"{file}: has no run")
+    key = ["task", "method", "params", "seed", "split"]
+    again = runs.duplicated(key).to_numpy()
+    if again.any():
+        row = int(again.argmax())
+        run = ", ".join(f"{name} {shown(runs[name].iloc[row])}" for name in key)
+        raise UserError(f"{place_of(file, row)}: a run is there twice: {run}")

@@ -88,6 +88,14 @@ MEASURED = (
         shown=("checkpoints",),
     ),
     Metric(
+        "unlabeled_mass",
+        "unlabeled mass",
+        "Probability of the responses that no training label is about. Only where all responses "
+        "can be listed and the labels are about the test prompts.",
+        format="percent",
+        shown=("checkpoints",),
+    ),
+    Metric(
         "frontier_reward",
         "optimal reward",
         "Reward of the optimal frontier at the policy's KL: the highest that any policy can have "

@@ -5,6 +5,9 @@ Writers and readers import it; metrics are declared in `bench/results/metrics.py
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from bench.results.columns import Column, Table
 from bench.results.metrics import MEASURED, METRICS, OF_PEOPLE, USAGE, shown_in
 
@@ -12,28 +15,46 @@ from bench.results.metrics import MEASURED, METRICS, OF_PEOPLE, USAGE, shown_in
 CHOSEN = "chosen"
 
 
-def _text(name: str, help: str) -> Column:  # noqa: A002 (as the column calls it)
-    return Column(name, help, "text")
+def _text(name: str, help: str, **rules: Any) -> Column:  # noqa: A002 (as the column calls it)
+    return Column(name, help, "text", **rules)
 
 
-TASK = _text("task", "The task's name in the experiment.")
-METHOD = _text("method", "The method's name.")
-PARAMS = _text("params", "The hyper-parameters that the experiment varies, as JSON.")
+TASK = _text("task", "The task's name in the experiment.", missing="nothing")
+METHOD = _text("method", "The method's name.", missing="nothing")
+PARAMS = _text(
+    "params", "The hyper-parameters that the experiment varies, as JSON.", missing="cell"
+)
 STRENGTH = Column("strength", "Value of the hyper-parameter that trades reward against KL.")
-SEED = Column("seed", "The seed; all methods share its stages.")
-SPLIT = _text("split", "The prompts that were answered: validation or test.")
-PROMPT = _text("prompt", "The prompt; one of several turns is JSON.")
+SEED = Column("seed", "The seed; all methods share its stages.", missing="nothing", whole=True)
+SPLIT = _text(
+    "split",
+    "The prompts that were answered: validation or test.",
+    missing="nothing",
+    allowed=("train", "validation", "test"),
+)
+PROMPT = _text("prompt", "The prompt; one of several turns is JSON.", missing="cell")
 RUN = (TASK, METHOD, PARAMS, SEED)
 BY_NAME = {metric.name: metric.column for metric in METRICS}
-REWARD_SOURCE = _text("reward_source", "Source of the reward: gold or judge.")
+JOBS_ON_DEVICE = Column(
+    "jobs_on_device",
+    "How many jobs could run on the device at once while the policy was trained: with 1, time and "
+    "memory are its own.",
+)
+REWARD_SOURCE = _text(
+    "reward_source", "Source of the reward: gold or judge.", allowed=("gold", "judge")
+)
+RESPONSE = _text("response", "The response, its end token included.", missing="cell")
+PROMPT_NUMBER = Column("prompt", "Number of the test prompt.", missing="nothing", whole=True)
+STEP = Column("step", "Training examples or episodes so far.", missing="cell", whole=True)
 
 
 def _run_columns() -> list[Column]:
     measured = [column for metric in MEASURED for column in metric.columns()]
+    measured[0] = replace(BY_NAME["reward"], missing="cell")
     measured.insert(2, REWARD_SOURCE)
     usage = [column for metric in USAGE for column in metric.columns()]
     people = [column for metric in OF_PEOPLE for column in metric.columns()]
-    return [*measured, *usage, _text("device", "cpu or cuda."), *people]
+    return [*measured, *usage, _text("device", "cpu or cuda."), JOBS_ON_DEVICE, *people]
 
 
 RUNS = Table(
@@ -41,7 +62,12 @@ RUNS = Table(
     "A row for each task, method, setting, seed and split; failed runs included.",
     (
         *(TASK, METHOD, PARAMS, STRENGTH, SEED, SPLIT),
-        _text("status", "ok, failed or diverged."),
+        _text(
+            "status",
+            "ok, failed or diverged.",
+            missing="nothing",
+            allowed=("ok", "failed", "diverged"),
+        ),
         _text("error", "The reason why the run is not ok."),
         *_run_columns(),
     ),
@@ -65,17 +91,17 @@ CURVES = Table(
     "Training curves that the methods log. They are no results.",
     (
         *RUN,
-        Column("step", "Training examples or episodes so far."),
-        _text("metric", "Name of the logged number."),
-        Column("value", "Its value."),
+        STEP,
+        _text("metric", "Name of the logged number.", missing="nothing"),
+        Column("value", "Its value.", missing="cell"),
     ),
 )
 FRONTIER = Table(
     "frontier.csv",
     "Points along the optimal frontier of each task and seed.",
     (
-        *(TASK, SEED, Column("kl", "KL to the SFT policy (nats).")),
-        Column("reward", "The best expected reward at that KL."),
+        *(TASK, SEED, Column("kl", "KL to the SFT policy (nats).", missing="nothing")),
+        Column("reward", "The best expected reward at that KL.", missing="nothing"),
         Column(
             "effective_samples",
             "Effective samples for each prompt (Kish's formula); empty where it is exact.",
@@ -86,7 +112,7 @@ STAGES = Table(
     "stages.csv",
     "The stages that all methods share, for each task and seed.",
     (
-        *(TASK, SEED, _text("stage", "The stage's name.")),
+        *(TASK, SEED, _text("stage", "The stage's name.", missing="nothing")),
         Column("seconds", "Time to make the stage (s)."),
         Column("reward_accuracy", "How often a reward model agrees with gold, or with people."),
         Column("pairs", "Number of held-out labels of people."),
@@ -108,9 +134,17 @@ HEAD_TO_HEAD = Table(
     "head_to_head.csv",
     "Win rates of the selected settings against each other, prompt by prompt.",
     (
-        *(TASK, SEED, Column("prompt", "Number of the test prompt."), METHOD),
-        _text("opponent", f"A method, or `{CHOSEN}`: the responses that people chose."),
-        Column("win_rate", "How often the method's response has more reward; ties count half."),
+        *(TASK, SEED, PROMPT_NUMBER, METHOD),
+        _text(
+            "opponent",
+            f"A method, or `{CHOSEN}`: the responses that people chose.",
+            missing="nothing",
+        ),
+        Column(
+            "win_rate",
+            "How often the method's response has more reward; ties count half.",
+            missing="cell",
+        ),
         Column("tokens", "Mean length of the method's responses."),
         Column("opponent_tokens", "Mean length of the opponent's."),
     ),
@@ -148,7 +182,7 @@ CHECKPOINTS = Table(
     "The policies on their way: a few of each training, the final one last.",
     (
         *(TASK, METHOD, PARAMS, STRENGTH, SEED),
-        Column("step", "Training examples or episodes so far."),
+        STEP,
         *(metric.column for metric in shown_in("checkpoints")),
     ),
 )
@@ -164,7 +198,7 @@ SAMPLES = Table(
     "samples.parquet",
     "Sampled responses.",
     (
-        *(*RUN, SPLIT, PROMPT, _text("response", "The response, its end token included.")),
+        *(*RUN, SPLIT, PROMPT, RESPONSE),
         *(BY_NAME[name] for name in ("reward", "proxy_reward", "kl", "response_tokens")),
     ),
 )
@@ -172,16 +206,23 @@ PAIRS = Table(
     "pairs.parquet",
     "Held-out preferences of people, of recorded data alone.",
     (
-        *(TASK, SPLIT, PROMPT, _text(CHOSEN, "The response that people chose.")),
-        _text("rejected", "The other one."),
+        *(TASK, SPLIT, PROMPT),
+        _text(CHOSEN, "The response that people chose.", missing="cell"),
+        _text("rejected", "The other one.", missing="cell"),
     ),
 )
 LLM_JUDGE = Table(
     "llm_judge.csv",
     "Verdicts of language models on the selected settings, and on people's own pairs (no seed).",
     (
-        _text("judge", "The language model."),
-        *(*RUN, _text("opponent", "sft, chosen or rejected.")),
+        _text("judge", "The language model.", missing="nothing"),
+        *(TASK, METHOD, PARAMS, replace(SEED, missing="cell")),
+        _text(
+            "opponent",
+            "sft, chosen or rejected.",
+            missing="nothing",
+            allowed=("sft", CHOSEN, "rejected"),
+        ),
         Column("prompts", "Comparisons."),
         Column("wins", "Comparisons that the method won."),
         Column("ties", "Comparisons that neither won."),

@@ -14,6 +14,7 @@ PATHS = (
     "bench.tasks.polite:Polite",
     "bench.tasks.haiku:Haiku",
     "bench.tasks.exact:Exact",
+    "bench.tasks.bandit:Bandit",
     "bench.tasks.recorded:Recorded",
     "bench.tasks.sentiment:Sentiment",
 )

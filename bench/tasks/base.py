@@ -5,14 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Gt, Le
 
+from bench.tasks.coverage import covered_words, first_word
+from bench.tasks.labeling import Annotator, FeedbackFormat, ResponseSource
 from methods.core.feedback import DERIVABLE, FeedbackKind
 
 Split = Literal["train", "validation", "test"]
+
+# So many texts fit into memory.
+MOST_EXAMPLES = 10_000_000
+Epochs = Annotated[float, Gt(0), Le(100_000)]
+BatchSize = Annotated[int, Gt(0), Le(1_000_000)]
+# The largest model that a task pretrains (parameters).
+LARGEST_MODEL = 1_000_000_000
 
 PAD, UNKNOWN, END = "<pad>", "<unk>", "</answer>"
 TAGS = ("<prompt>", "</prompt>", "<answer>")
@@ -41,9 +51,9 @@ class Training:
         learning_rate: At the start; it falls linearly to 0.
     """
 
-    examples: Annotated[int, Gt(0)]
-    epochs: Annotated[float, Gt(0)]
-    batch_size: Annotated[int, Gt(0)]
+    examples: Annotated[int, Gt(0), Le(MOST_EXAMPLES)]
+    epochs: Epochs
+    batch_size: BatchSize
     learning_rate: Annotated[float, Gt(0)]
 
 
@@ -59,8 +69,8 @@ class RewardTraining:
             capacity. None keeps all.
     """
 
-    epochs: Annotated[float, Gt(0)]
-    batch_size: Annotated[int, Gt(0)]
+    epochs: Epochs
+    batch_size: BatchSize
     learning_rate: Annotated[float, Gt(0)]
     layers: Annotated[int, Gt(0)] | None = None
 
@@ -81,72 +91,18 @@ class Architecture:
     heads: Annotated[int, Gt(0)] = 2
     intermediate: Annotated[int, Gt(0)] = 176
 
-
-@dataclass(frozen=True)
-class Annotator:
-    """A simulated annotator: Bradley-Terry with a temperature, a flip rate and ties.
-
-    It chooses one of several responses with probability softmax(gold / temperature), which for two
-    is sigmoid((gold(a) - gold(b)) / temperature). It ranks by choosing the best, then the best of
-    the remaining ones (Plackett-Luce). It likes a single response with the probability that it
-    would choose it over a response of the mean gold reward.
-
-    Attributes:
-        temperature: In units of the gold reward; higher is noisier.
-        flip_rate: Probability that one of the other responses is chosen instead.
-        tie_margin: Where all gold rewards differ by less, the choice is random.
-    """
-
-    temperature: Annotated[float, Gt(0)] = 1.0
-    flip_rate: Annotated[float, Ge(0), Le(0.5)] = 0.0
-    tie_margin: Annotated[float, Ge(0)] = 0.0
-
-
-@dataclass(frozen=True)
-class FeedbackFormat:
-    """What the annotator gives: the better of a pair, the best of several, or their order.
-
-    Methods that learn from unpaired labels get them from the same annotator, as many as the
-    annotator made choices: on the first response of each request, or on the first n - 1 where n
-    are ranked.
-
-    Attributes:
-        kind: What a label is.
-        responses: How many responses the annotator chooses among, or ranks.
-    """
-
-    kind: Literal["pairs", "choices", "rankings"] = "pairs"
-    responses: Annotated[int, Ge(2)] = 2
-
     def __post_init__(self) -> None:
-        if self.kind == "pairs" and self.responses != 2:
+        # Rotary embeddings turn pairs of a head's numbers.
+        if self.hidden % (2 * self.heads):
             raise ValueError(
-                "feedback_format.responses must be 2 for pairs; more for choices and rankings"
+                f"architecture.hidden must be a multiple of twice architecture.heads, "
+                f"{2 * self.heads}; not {self.hidden}"
             )
-
-    @property
-    def labels(self) -> int:
-        """How many labels one request counts for: a ranking of n is n - 1 choices."""
-        return self.responses - 1 if self.kind == "rankings" else 1
-
-
-@dataclass(frozen=True)
-class ResponseSource:
-    """Where the labeled responses come from: the SFT policy by default.
-
-    Labels say little about responses that the source hardly ever gives.
-
-    Attributes:
-        policy: Which policy is sampled.
-        temperature: Of sampling; above 1 the responses are more diverse.
-        tilting: KL strength of an exponential tilting towards gold. If set, half of the responses
-            are resampled from those for the same prompt with weights exp(gold / tilting), about
-            as the optimal policy at that strength would give them.
-    """
-
-    policy: Literal["sft", "base_model"] = "sft"
-    temperature: Annotated[float, Gt(0)] = 1.0
-    tilting: Annotated[float, Gt(0)] | None = None
+        parameters = self.layers * self.hidden * (4 * self.hidden + 3 * self.intermediate)
+        if parameters > LARGEST_MODEL:
+            raise ValueError(
+                f"architecture has {parameters:,} parameters; at most {LARGEST_MODEL:,} are allowed"
+            )
 
 
 @dataclass(frozen=True)
@@ -180,6 +136,10 @@ class Task(ABC):
         """Whether several trainings fit onto one GPU side by side, and one alone leaves it idle."""
         return True
 
+    def at_seed(self, seed: int) -> Self:
+        """Return the task as it is at a seed; most are the same at all."""
+        return self
+
     def external_sources(self) -> list[str]:
         """Return the data and models that come from files, folders or the hub, by name."""
         return []
@@ -202,7 +162,7 @@ class Simulated(Task):
 
     reward_source: ClassVar = "gold"
 
-    labels: Annotated[int, Gt(0)] = 4096
+    labels: Annotated[int, Gt(0), Le(MOST_EXAMPLES)] = 4096
     feedback_format: FeedbackFormat = FeedbackFormat()
     annotator: Annotator = Annotator()
     response_source: ResponseSource = ResponseSource()
@@ -214,6 +174,10 @@ class Simulated(Task):
         if self.labels < self.feedback_format.labels:
             least = self.feedback_format.labels
             raise ValueError(f"labels must be at least {least}, those of one request")
+
+    def is_covered(self, response: str) -> bool:
+        """Return whether the response may be labeled, as far as `coverage` says."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -233,6 +197,13 @@ class Embedded(Simulated):
         layers = self.architecture.layers
         if self.reward_model.layers is not None and self.reward_model.layers > layers:
             raise ValueError(f"reward_model.layers must be at most architecture.layers, {layers}")
+
+    def is_covered(self, response: str) -> bool:
+        return self.response_source.coverage == 1 or first_word(response) in self._covered_words
+
+    @cached_property
+    def _covered_words(self) -> frozenset[str]:
+        return covered_words(self.demonstrations, self.response_source.coverage)
 
     @abstractmethod
     def words(self) -> list[str]:

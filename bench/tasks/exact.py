@@ -11,15 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
-from typing import Annotated, ClassVar
+from statistics import pstdev
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from bench.tasks.base import END, Architecture, Embedded, Example, RewardTraining, Split, Training
+from bench.tasks.base import (
+    END,
+    MOST_EXAMPLES,
+    Architecture,
+    Embedded,
+    Example,
+    RewardTraining,
+    Split,
+    Training,
+)
 
 LETTERS = tuple("abcdef")
 PROMPTS = ("a b", "b c", "c d", "d e", "e f", "f a", "a d", "c f")
@@ -33,26 +43,41 @@ class Exact(Embedded):
 
     Attributes:
         instance: Which random instance of the task: its text and its gold reward. All seeds of a
-            comparison share it.
+            comparison share it; with None, each seed has its own, that of its number.
         length: The longest response, in letters.
         stop: Probability that the text ends after each letter.
         overlap: How far all text leans towards pairs of letters with a high reward. At 0 it is
             independent of the reward; above 0 the reference gives the best responses often; below
             0 hardly ever.
+        reward: What the gold reward is: a sum over "features", which are letters in their places
+            and pairs of letters; or a "table" with a random number for each response to each
+            prompt. A table tells nothing about a response from all others, and is as hard to
+            learn as a policy (Swamy et al., 2025).
     """
 
     name: ClassVar[str] = "exact"
     enumerable: ClassVar[bool] = True
 
-    instance: Annotated[int, Ge(0)] = 0
+    instance: Annotated[int, Ge(0)] | None = 0
     length: Annotated[int, Gt(0), Le(4)] = 4
     stop: Annotated[float, Ge(0), Le(1)] = 0.1
     overlap: Annotated[float, Ge(-1), Le(1)] = 0.0
-    labels: Annotated[int, Gt(0)] = 8192
+    reward: Literal["features", "table"] = "features"
+    labels: Annotated[int, Gt(0), Le(MOST_EXAMPLES)] = 8192
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)
     reward_model: RewardTraining = RewardTraining(4, 256, 1e-2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reward == "table" and self.overlap != 0:
+            raise ValueError(
+                f"overlap must be 0 with reward table, which likes no pairs; not {self.overlap:g}"
+            )
+
+    def at_seed(self, seed: int) -> Exact:
+        return replace(self, instance=seed) if self.instance is None else self
 
     @property
     def max_new_tokens(self) -> int:
@@ -115,10 +140,27 @@ class Exact(Embedded):
         return [self._gold(p, r) for p, r in zip(prompts, responses, strict=True)]
 
     def _gold(self, prompt: str, response: str) -> float:
-        """Return the sum of the terms of all letters by place, and of all neighbors.
+        """Return the sum of the terms of all letters by place, and of all neighbors, or the number
+        in the table.
 
         Any token that is neither a letter nor the end counts -1.
         """
         tokens = response.removesuffix(END).split()
+        if self.reward == "table":
+            return self._number(prompt, tokens) - sum(token not in LETTERS for token in tokens)
+        return self._sum(prompt, tokens)
+
+    def _sum(self, prompt: str, tokens: Sequence[str]) -> float:
         placed = sum(self._terms.get((prompt, i, a), -1.0) for i, a in enumerate(tokens))
         return placed + sum(self._terms.get(pair, 0.0) for pair in pairwise(tokens))
+
+    def _number(self, prompt: str, tokens: Sequence[str]) -> float:
+        """Return the table's number, of which only those that are asked for are ever drawn."""
+        text = f"table {self.instance} {prompt}: {' '.join(tokens)}"
+        return Random(text).gauss(0, self._scales[prompt])
+
+    @cached_property
+    def _scales(self) -> dict[str, float]:
+        """For each prompt, the standard deviation of the sum over all strings of full length."""
+        strings = list(product(LETTERS, repeat=self.length))
+        return {p: pstdev(self._sum(p, string) for string in strings) for p in PROMPTS}

@@ -23,7 +23,8 @@ from annotated_types import Ge, Gt, Le
 from bench.tasks.base import END, Architecture, Embedded, Example, RewardTraining, Split, Training
 
 BREAK = "/"
-FORM = (5, 7, 5)
+# The first three lines are a haiku, all five a tanka.
+FORM = (5, 7, 5, 7, 7)
 # Words by class, those of one syllable first, then those of two, three and four. None has a second
 # pronunciation with another number of syllables.
 SUBJECTS = (
@@ -100,6 +101,8 @@ class Haiku(Embedded):
     """Haiku: three lines of 5, 7 and 5 syllables, the subject named, a word of the season.
 
     Attributes:
+        lines: How many lines the form has: the first so many of 5, 7, 5, 7 and 7 syllables. Each
+            makes a poem harder to write, but not to check.
         corpus_right: Share of lines of the right length in the pretraining text.
         corpus_season: Share of poems in the pretraining text with a word of the right season. Half
             of the others have a word of another season.
@@ -110,6 +113,7 @@ class Haiku(Embedded):
 
     name: ClassVar[str] = "haiku"
 
+    lines: Annotated[int, Ge(2), Le(len(FORM))] = 3
     corpus_right: Share = 0.5
     corpus_season: Share = 0.6
     right: Share = 0.7
@@ -125,8 +129,13 @@ class Haiku(Embedded):
 
     @property
     def max_new_tokens(self) -> int:
-        # 17 syllables are at most 17 words; with two breaks and the end 20 tokens. Some to spare.
-        return 24
+        # A word for each syllable, the breaks between lines, the end, and some to spare.
+        return sum(self.form) + self.lines + 4
+
+    @property
+    def form(self) -> tuple[int, ...]:
+        """The syllables of each line."""
+        return FORM[: self.lines]
 
     def words(self) -> list[str]:
         return [*SYLLABLES, BREAK, *["write", "about", "the", "in"], *SEASONS]
@@ -161,11 +170,12 @@ class Haiku(Embedded):
     def _poem(self, random: Random, prompt: str, right: float, season: float) -> str:
         theme = self._themes[prompt]
         # The season word comes first: small models learn it more easily there.
-        nouns = [self._season_word(random, theme.season, season), None, None]
+        nouns: list[str | None] = [None] * self.lines
+        nouns[0] = self._season_word(random, theme.season, season)
         if random.random() < self.subject:
-            nouns[2] = theme.subject
+            nouns[-1] = theme.subject
         lines = []
-        for noun, length in zip(nouns, FORM, strict=True):
+        for noun, length in zip(nouns, self.form, strict=True):
             syllables = length
             if random.random() >= right:
                 others = [n for n in LINE_SYLLABLES if n != length and patterns(noun, n)]
@@ -186,8 +196,8 @@ class Haiku(Embedded):
     def _gold(self, prompt: str, response: str) -> float:
         """Return the gold reward of a response, the sum of:
 
-        - for each of the three lines +1 with 5, 7, 5 syllables, 0 where it is one off, -1 where it
-          is further off, no phrase, or missing; -1 for each further line;
+        - for each line of the form +1 with its syllables, 0 where it is one off, -1 where it is
+          further off, no phrase, or missing; -1 for each further line;
         - +2 with a word of the season, -2 for each word of another season;
         - +1 with the subject;
         - -0.5 for each repeated noun, verb, adjective, adverb or time;
@@ -196,9 +206,9 @@ class Haiku(Embedded):
         theme = self._themes[prompt]
         reward = 0.0 if response.endswith(END) else -2.0
         lines = lines_of(response)
-        for i, length in enumerate(FORM):
+        for i, length in enumerate(self.form):
             reward += line_reward(lines[i], length) if i < len(lines) else -1.0
-        reward -= max(0, len(lines) - len(FORM))
+        reward -= max(0, len(lines) - self.lines)
         words = [word for line in lines for word in line]
         seasons = [SEASON_OF[word] for word in words if word in SEASON_OF]
         reward += 2.0 * (theme.season in seasons) + 1.0 * (theme.subject in words)

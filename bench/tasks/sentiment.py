@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from bench.data.splits import Shares
-from bench.tasks.base import Annotator, FeedbackFormat, RewardTraining, Simulated, Training
+from bench.tasks.base import MOST_EXAMPLES, RewardTraining, Simulated, Training
+from bench.tasks.labeling import Annotator, FeedbackFormat
 from bench.tasks.recorded import Classifier
 from bench.tasks.sizes import pretrained_elsewhere
 from methods.core.models.loading import Loading
@@ -60,7 +61,7 @@ class Sentiment(Simulated):
     eval_prompts: Annotated[int, Gt(1)] = 64
     loading: Loading = Loading()
     # Four continuations of each prompt are ranked: six pairs.
-    labels: Annotated[int, Gt(0)] = 75_000
+    labels: Annotated[int, Gt(0), Le(MOST_EXAMPLES)] = 75_000
     feedback_format: FeedbackFormat = FeedbackFormat("rankings", 4)
     # Nearly no noise: the order is the classifier's.
     annotator: Annotator = Annotator(temperature=1e-4)
@@ -71,6 +72,8 @@ class Sentiment(Simulated):
         super().__post_init__()
         if self.shortest > self.longest:
             raise ValueError(f"shortest must be at most longest, {self.longest}")
+        if self.response_source.coverage != 1:
+            raise ValueError("response_source.coverage must be 1: it is for embedded tasks only")
 
     @property
     def max_new_tokens(self) -> int:

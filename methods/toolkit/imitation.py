@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import mean
-from typing import ClassVar, TypedDict
+from typing import Annotated, ClassVar, TypedDict
+
+from annotated_types import Gt, Le
 
 from methods.base import Context, Count, Share
 from methods.core.models.loading import trainable_weights
@@ -42,7 +44,7 @@ class Imitation(Online):
     strength_reduces_kl: ClassVar = False
     grid: ClassVar = {"n": [2, 4, 8, 16]}
 
-    n: Count = 4
+    n: Annotated[int, Gt(0), Le(65_536)] = 4
     examples: Count = 2048
     batch_size: Count = 16
     warmup: Share = 0.1

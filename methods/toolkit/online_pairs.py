@@ -98,6 +98,10 @@ class OnlinePairs(Online):
         return run.collect(2)
 
     def train(self, context: Context) -> ModelPolicy:
+        return self.run(context).policy
+
+    def run(self, context: Context) -> OnlineRun:
+        """Train, and return the run at its end: its policy, and the state that `collect` kept."""
         with isolated():
             run = OnlineRun(context, self)
             for _ in run.batches():
@@ -114,4 +118,4 @@ class OnlinePairs(Online):
                     check_shape("loss", losses, ranked.shape, "pair")
                     run.backward(losses.mean(), accuracy=ranked.mean())
                 run.end_update()
-            return run.policy
+            return run

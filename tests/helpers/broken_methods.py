@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from helpers.broken_exceptions import Raises
 from helpers.broken_losses import MixesRows, ReturnsTheMean, RewardsTheFall
-from helpers.broken_policies import AnswersOnce, ForgetsToSave, SeesBatch, SeesPadding
+from helpers.broken_policies import AnswersOnce, ForgetsToSave, SeesBatch, SeesPadding, Sharpens
 from helpers.broken_settings import (
     ExcusesItself,
     GridOfNothing,
@@ -53,6 +53,7 @@ BROKEN: dict[str, type[Method]] = {
     "learns_the_reverse": IgnoresLabels,
     "saves_and_loads": ForgetsToSave,
     "answers_every_prompt": AnswersOnce,
+    "samples_by_its_logprobs": Sharpens,
     "independent_of_padding": SeesPadding,
     "independent_of_batch": SeesBatch,
     "moves": MovesLittle,

@@ -50,6 +50,18 @@ class CountsRows(ModelPolicy):
         return [value - 0.01 * len(prompts) for value in plain]
 
 
+class Sharp(ModelPolicy):
+    """It samples at a low temperature, and scores at the one that it is asked for."""
+
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
+        return super().generate(prompts, seed, replace(sampling, temperature=0.3))
+
+    def logprobs(
+        self, prompts: Sequence[str], responses: Sequence[str], sampling: SamplingParams
+    ) -> list[float]:
+        return super().logprobs(prompts, responses, sampling)
+
+
 @dataclass(frozen=True)
 class ForgetsToSave(Good):
     """Saving its policy loses a part of it."""
@@ -86,3 +98,12 @@ class SeesBatch(Good):
     def train(self, context: Context) -> Policy:
         trained = context.start()
         return CountsRows(trained.model, trained.tokenizer)
+
+
+@dataclass(frozen=True)
+class Sharpens(Good):
+    """Its policy's log-probabilities are not those of its samples."""
+
+    def train(self, context: Context) -> Policy:
+        trained = context.start()
+        return Sharp(trained.model, trained.tokenizer)

@@ -57,7 +57,7 @@ def find_browser() -> str:
 
 
 def open_page(browser: Browser, file: Path, fragment: str = "", **options: Any) -> Opened:
-    """Open a page in a window of its own, and wait until its scripts have run.
+    """Open a page in a window of its own, and wait until its scripts, if any, have run.
 
     Args:
         browser: The browser.
@@ -78,7 +78,7 @@ def open_page(browser: Browser, file: Path, fragment: str = "", **options: Any) 
 
     page.on("dialog", refuse)
     page.goto(f"{file.as_uri()}{fragment}")
-    if options.get("java_script_enabled", True):
+    if options.get("java_script_enabled", True) and page.locator("script").count():
         page.wait_for_selector("html[data-ready]")
     return Opened(page, problems)
 

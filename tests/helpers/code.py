@@ -6,14 +6,15 @@ import pytest
 
 from bench.cache import code
 
-ABOUT_FILES = (code._imports, code._parsed, code._normalized, code._roots)
-DIGESTS = (code.code_digest, code._digest)
+ABOUT_FILES = (code._imports, code._parsed, code._normalized, code._roots, code._files)
+DIGESTS = (code._whole, code._alone)
 
 
 def read_again() -> None:
     """Make the next digests read all code again, instead of what the process started with."""
-    for function in (*ABOUT_FILES, *DIGESTS):
+    for function in ABOUT_FILES:
         function.cache_clear()
+    forget_digests()
 
 
 def change_module(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
@@ -29,5 +30,5 @@ def change_module(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
 
 def forget_digests() -> None:
     """Make the next digests be computed again, from the same code."""
-    for function in DIGESTS:
-        function.cache_clear()
+    for known in DIGESTS:
+        known.clear()

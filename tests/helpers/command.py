@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,15 @@ TINY = {
     },
     "evaluation": {"responses_per_prompt": 4, "temperatures": [0]},
 }
+# The same, smaller: what is tested is the cache.
+SMALLEST = TINY | {
+    "seeds": 1,
+    "methods": {
+        "sft": {},
+        "dpo": {"grid": {"beta": [0.5]}, "examples": 256},
+        "best_of_n": {"grid": {"n": [2]}},
+    },
+}
 # A task whose responses are sampled, not listed.
 SAMPLED = TINY | {
     "seeds": 1,
@@ -54,10 +64,15 @@ SAMPLED = TINY | {
     },
     "evaluation": {"responses_per_prompt": 4, "frontier_samples": 256, "checkpoints": 0},
 }
-TIMES = ["train_seconds", "peak_memory_mb"]
+TIMES = ["train_seconds", "peak_memory_mb", "jobs_on_device"]
 
 
-def command(folder: Path, content: dict[str, object], *options: str) -> subprocess.Popen[str]:
+def command(
+    folder: Path,
+    content: dict[str, object],
+    *options: str,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.Popen[str]:
     """Start `prefrontier bench` on an experiment, with its cache and results in the folder."""
     folder.mkdir(exist_ok=True)
     file = folder / "tiny.yaml"
@@ -65,7 +80,7 @@ def command(folder: Path, content: dict[str, object], *options: str) -> subproce
     arguments = ["bench", str(file), "--out", str(folder / "out"), "--device", "cpu", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "bench", *arguments],
-        env=os.environ | {"PREFRONTIER_CACHE": str(folder / "cache")},
+        env=os.environ | {"PREFRONTIER_CACHE": str(folder / "cache")} | dict(variables or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -73,8 +88,8 @@ def command(folder: Path, content: dict[str, object], *options: str) -> subproce
     )
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=300)
+def finish(process: subprocess.Popen[str], seconds: float = 300) -> str:
+    output, _ = process.communicate(timeout=seconds)
     return output
 
 

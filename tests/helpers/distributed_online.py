@@ -19,9 +19,11 @@ from methods.core.models.sampling import SamplingParams
 from methods.dapo import DAPO
 from methods.gspo import GSPO
 from methods.nash_md import NashMD
+from methods.ppo import PPO
 from methods.rebel import REBEL
 from methods.reinforce_pp import ReinforcePP
 from methods.remax import ReMax
+from methods.shuffled_online_dpo import ShuffledOnlineDPO
 from methods.toolkit.online import Online
 from methods.xpo import XPO
 
@@ -35,6 +37,8 @@ METHODS: dict[str, Online] = {
     "nash_md": NashMD(**SETTINGS),
     "rebel": REBEL(**SETTINGS),
     "xpo": XPO(**SETTINGS),
+    "shuffled_online_dpo": ShuffledOnlineDPO(**SETTINGS | {"minibatches": 2}),
+    "ppo, following": PPO(**SETTINGS, reference_decay=0.5),
 }
 
 

@@ -25,7 +25,7 @@ from helpers.stand_in_gpu import NAME, stand_in_gpu
 from transformers import masking_utils
 
 from bench.config.catalog import catalog
-from bench.execution.executors import silence_libraries
+from bench.execution.executors.process import silence_libraries
 from methods.base import Context, Method
 from methods.core.feedback import Pair, Unpaired
 from methods.core.models import loading, logprobs

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from types import MappingProxyType
@@ -27,7 +27,10 @@ class Question(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server sends: the judge's words, or a body as it is; drop: hangs up instead."""
+    """What the server sends: the judge's words, or a body as it is; drop: hangs up instead.
+
+    chunks: gives bytes that are sent as they are, headers included, until the client hangs up.
+    """
 
     text: str = ""
     status: int = 200
@@ -35,6 +38,7 @@ class Reply(NamedTuple):
     body: str | None = None
     delay: float = 0.0
     drop: bool = False
+    chunks: Callable[[], Iterator[bytes]] | None = None
 
 
 Rule = Callable[[Question], "Reply | str"]
@@ -61,6 +65,8 @@ class JudgeServer(ThreadingHTTPServer):
     def __init__(self, rule: Rule) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.rule = rule
+        # Instead, where a question need not be one about two responses.
+        self.rule_of_any: Callable[[], Reply] | None = None
         self.lock = Lock()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -95,7 +101,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.under_way += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.under_way)
         try:
-            reply = self.server.rule(read_question(body, number))
+            [message] = body["messages"]
+            if not _FENCED.search(message["content"]) and not self.server.rule_of_any:
+                # The question that is asked before anything is trained.
+                reply: Reply | str = "yes"
+            elif self.server.rule_of_any:
+                reply = self.server.rule_of_any()
+            else:
+                reply = self.server.rule(read_question(body, number))
             self._send(reply if isinstance(reply, Reply) else Reply(reply))
         finally:
             with self.server.lock:
@@ -105,6 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(reply.delay)
         if reply.drop:
             self.close_connection = True
+            return
+        if reply.chunks:
+            self.close_connection = True
+            with suppress(OSError):
+                for chunk in reply.chunks():
+                    self.wfile.write(chunk)
             return
         content = (completion(reply.text) if reply.body is None else reply.body).encode()
         self.send_response(reply.status)

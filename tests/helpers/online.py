@@ -26,6 +26,7 @@ from methods.reinforce_pp import ReinforcePP
 from methods.reinforce_pp_baseline import ReinforcePPBaseline
 from methods.remax import ReMax
 from methods.rloo import RLOO
+from methods.shuffled_online_dpo import ShuffledOnlineDPO
 from methods.xpo import XPO
 
 # Saved so often that a short training resumes.
@@ -41,6 +42,7 @@ OURS = {
     "nash_md": NashMD(save_every=2),
     "rebel": REBEL(save_every=2),
     "xpo": XPO(save_every=1),
+    "shuffled_online_dpo": ShuffledOnlineDPO(save_every=2),
 }
 METHODS = {
     **OURS,

@@ -31,22 +31,7 @@ from helpers.synthetic_tables import (
 )
 
 from bench.results import schema
-from bench.results.loading import Results
-
-TABLES = {
-    "runs": schema.RUNS,
-    "frontier": schema.FRONTIER,
-    "head_to_head": schema.HEAD_TO_HEAD,
-    "curves": schema.CURVES,
-    "stages": schema.STAGES,
-    "regret": schema.REGRET,
-    "temperatures": schema.TEMPERATURES,
-    "checkpoints": schema.CHECKPOINTS,
-    "optimum": schema.OPTIMUM,
-    "method_settings": schema.METHODS,
-    "llm_judge": schema.LLM_JUDGE,
-    "samples": schema.SAMPLES,
-}
+from bench.results.loading import TABLES, Results
 
 
 def _kl(method: str, strength: float) -> float:

@@ -25,7 +25,7 @@ NAMES = {
     "dpo": FORMULA,
     "ppo": f"{IMAGE}{SCRIPT}",
     "ppo_gold": f"{BACKWARD}{TERMINAL}",
-    "best_of_n": f"@{'m' * 300}",
+    "best_of_n": f"@{'m' * 10_000}",
 }
 
 

@@ -89,7 +89,8 @@ def checkpoint_rows(runs: pd.DataFrame) -> list[Any]:
             reward = start + SHARE[run["method"]] * (optimal_reward(run["task"], kl) - start)
             metrics = (reward if part < 36 else run["reward"], 0.4 * kl, kl, 18 + kl, 9 - kl)
             names = (run[name] for name in ("task", "method", "params", "strength", "seed"))
-            rows.append((*names, 170 * part, *metrics, -0.8 * kl, -2.1 * kl))
+            unlabeled = 0.2 + 0.01 * kl if run["task"] == "exact" else None
+            rows.append((*names, 170 * part, *metrics, -0.8 * kl, -2.1 * kl, unlabeled))
     return rows
 
 

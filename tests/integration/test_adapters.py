@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from helpers.preferences import experiment_file, make_folder, pairs, write_rows
 
-from bench.commands.run import run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from bench.config.files import load_experiment
 from bench.errors import UserError
 
@@ -24,9 +25,7 @@ def test_a_comparison_with_adapters_from_data_to_report(
     loading = {"lora": {"rank": 4}, "gradient_checkpointing": True}
     experiment = experiment_file(tmp_path, data, model=str(model), loading=loading)
     out = tmp_path / "out"
-    status = run_bench(
-        str(experiment), methods=[], tasks=[], seeds=None, jobs=1, device="cpu", out=out
-    )
+    status = run_bench(Options(str(experiment), jobs=1, device="cpu", out=out))
     runs = pd.read_csv(out / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
     test = runs[runs["split"] == "test"].set_index("method")

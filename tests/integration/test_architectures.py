@@ -13,8 +13,9 @@ from helpers.architectures import QUIRKS, SETTINGS, make_architecture
 from helpers.preferences import experiment_file, pairs, write_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from bench.commands.policies.export_model import export_model
-from bench.commands.run import run_bench
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.sampling import SamplingParams
@@ -58,7 +59,7 @@ def test_an_architecture_is_trained_and_sampled_as_its_folder_says(
     loading = {"chat_template_kwargs": dict(quirks.values)}
     experiment = experiment_file(tmp_path, data, model=str(folder), loading=loading, **QUICK)
     options: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1}
-    status = run_bench(str(experiment), **options, device="cpu", out=tmp_path / "out")
+    status = run_bench(Options(str(experiment), **options, device="cpu", out=tmp_path / "out"))
     runs = pd.read_csv(tmp_path / "out" / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
     assert set(runs["method"]) == {"sft", "dpo", "ppo"} and (runs["status"] == "ok").all()

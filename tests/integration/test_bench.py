@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 from helpers.command import TINY, command, finish, metrics
 from helpers.report import page_text
+from helpers.tensorboard import scalars
 
 from bench.cache.store import Store
 from bench.config.files import load_experiment
 from bench.execution.plan import Plan
+from bench.execution.scheduling.durations import OVERHEAD, OVERHEAD_GUESS, Durations
 from bench.results.schema import METHODS, RUNS
 
 
@@ -24,7 +28,8 @@ from bench.results.schema import METHODS, RUNS
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run."""
     folder = tmp_path_factory.mktemp("whole")
-    process = command(folder, TINY, "--jobs", "2", "--contrast", "ppo,dpo", "--contrast", "dpo,sft")
+    contrasts = ["--contrast", "ppo,dpo", "--contrast", "dpo,sft"]
+    process = command(folder, TINY, "--jobs", "2", *contrasts, "--log-to", "tensorboard")
     output = finish(process)
     assert process.returncode == 0, output
     (folder / "output").write_text(output)
@@ -114,9 +119,31 @@ def test_contrasts_of_the_command_line_are_those_of_the_report(finished: Path) -
 def test_terminal_shows_plan_progress_table_and_report(finished: Path) -> None:
     output = (finished / "output").read_text()
     assert "10 to make; runs: 0 cached, 10 to do" in output
-    assert "[12/12]" in output and "left" in output
+    assert "[20/20]" in output and "left" in output
     assert "gain over SFT" in output
     assert output.strip().splitlines()[-1].endswith("report.html")
+
+
+def test_the_next_estimate_rests_on_what_was_done(finished: Path) -> None:
+    durations = Durations.load(Store(finished / "cache"), "cpu, 2 at a time")
+    # Of two seeds: stages, samples and runs, and what the command does besides.
+    assert len(durations.entries) == 4 + 1 + 5 + 1
+    assert all(entry["size"] for entry in durations.entries.values() if entry["kind"] != OVERHEAD)
+    assert 1 < durations.overhead() < 200 and durations.overhead() != OVERHEAD_GUESS
+
+
+def test_tensorboard_has_the_curves(finished: Path) -> None:
+    curves = pd.read_csv(finished / "out" / "curves.csv")
+    assert set(curves["method"]) == {"dpo", "ppo"}
+    assert scalars(finished / "out" / "logs") == {
+        (
+            f"exact-{row.method}-{'-'.join(f'{k}={v}' for k, v in json.loads(row.params).items())}"
+            f"-seed{row.seed}",
+            row.metric,
+            row.step,
+        ): pytest.approx(row.value, rel=1e-6)
+        for row in curves.itertuples()
+    }
 
 
 def test_a_second_run_trains_nothing(finished: Path) -> None:
@@ -136,7 +163,7 @@ def test_killed_and_started_again_gives_the_same_metrics(finished: Path, tmp_pat
     work = tmp_path / "cache" / "work"
     deadline = time.time() + 120
     # The hardest moment: in the middle of PPO, right after one of its saves.
-    while not list(work.glob("*/progress.pt")):
+    while not list(work.glob("*/progress-*.pt")):
         assert time.time() < deadline and process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
@@ -217,3 +244,46 @@ def test_a_policy_without_logprobs_is_measured_from_samples(finished: Path) -> N
         against_frontier(reference_samples.frontiers.reward, finite_or_none(measured))["efficiency"]
         is None
     )
+
+
+def test_a_subclass_of_the_model_policy_is_measured_by_its_own_responses(finished: Path) -> None:
+    from bench.evaluation.measure import measure
+    from methods.core.models.outputs import OutputError
+    from methods.core.models.policy import ModelPolicy
+
+    class Best(ModelPolicy):
+        """The best of two responses by gold."""
+
+        def generate(self, prompts: list[str], seed: int, sampling: Any) -> list[str]:  # type: ignore[override]
+            drawn = [super(Best, self).generate(prompts, seed + i, sampling) for i in range(2)]
+            rewards = [pipeline.reward(prompts, responses) for responses in drawn]
+            rows = zip(*drawn, *rewards, strict=True)
+            return [first if a >= b else second for first, second, a, b in rows]
+
+    class Short(ModelPolicy):
+        def logprobs(self, *_: object) -> list[float]:  # type: ignore[override]
+            return [-1.0]
+
+    class Unnormalized(ModelPolicy):
+        def logprobs(self, prompts: list[str], *_: object) -> list[float]:  # type: ignore[override]
+            return [-1.0] * len(prompts)
+
+    plan = Plan.of(
+        load_experiment(str(finished / "tiny.yaml")), Store(finished / "cache"), device="cpu"
+    )
+    reference_samples = next(iter(plan.reference_samples.values()))
+    pipeline = reference_samples.pipeline
+    sft = pipeline.sft()
+    best, plain = (
+        measure(reference_samples, kind(sft.model, sft.tokenizer), "test", 64)
+        for kind in (Best, ModelPolicy)
+    )
+    sampled = [row["reward"] for row in best.samples]
+    assert best.metrics["reward"] == pytest.approx(sum(sampled) / len(sampled))
+    assert best.metrics["reward"] > plain.metrics["reward"] + 0.1
+    # Whose log-probabilities are not known.
+    assert math.isnan(best.metrics["kl"]) and best.metrics["chosen_logp_change"] is None
+    with pytest.raises(OutputError, match=r"Short.logprobs must return one value for each of"):
+        measure(reference_samples, Short(sft.model, sft.tokenizer), "test", 4)
+    with pytest.raises(OutputError, match=r"sum to .*, not 1"):
+        measure(reference_samples, Unnormalized(sft.model, sft.tokenizer), "test", 4)

@@ -44,10 +44,12 @@ def test_a_small_calibration_for_real(
     assert "ppo vs ppo episodes 128" in report and "calibration.svg" in report
     assert "## Seeds that share test prompts" in report
     assert len(summary["shared_prompts"]["cells"]) == 8
+    assert "## Contrasts of claims" in report
+    assert len(summary["claims"]["kinds"]) == 39
     assert (out / "calibration.png").stat().st_size > 0
     assert (out / "calibration.svg").stat().st_size > 0
     assert json.loads((out / "manifest.json").read_text())["failed_runs"] == 0
-    tables = ("calibration.csv", "pairs.csv", "shared_prompts.csv")
+    tables = ("calibration.csv", "pairs.csv", "shared_prompts.csv", "claims.csv")
     names = (*tables, "summary.json", "report.md", "calibration.svg")
     before = {name: (out / name).read_bytes() for name in names}
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.safetensors")}

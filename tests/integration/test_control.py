@@ -9,11 +9,12 @@ from rich.console import Console
 
 from bench.cache.store import Store
 from bench.config.files import load_experiment
-from bench.execution.executors import LocalExecutor
-from bench.execution.jobs import execute
+from bench.execution.estimates import Schedule
+from bench.execution.execute import execute
+from bench.execution.executors.local import LocalExecutor
 from bench.execution.plan import Plan
-from bench.execution.progress import Progress
 from bench.execution.tables import regret_rows
+from bench.execution.watching.progress import Progress
 
 NEAR_THE_OPTIMUM = 0.97
 
@@ -22,7 +23,9 @@ NEAR_THE_OPTIMUM = 0.97
 def control(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The built-in control experiment, one run at a time: other tests need a core too."""
     plan = Plan.of(load_experiment("control"), Store(tmp_path_factory.mktemp("control")), "cpu")
-    problems = execute(plan, LocalExecutor(1), Progress(Console(file=StringIO()), 1))
+    schedule = Schedule.of(plan, machine="control")
+    progress = Progress(Console(file=StringIO()), schedule, 1)
+    problems = execute(schedule, LocalExecutor(1), progress)
     assert not problems
     return plan
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from bench.commands.run import run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from bench.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,7 @@ def test_the_example_of_a_task_gives_a_report(
     experiment.write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     out = tmp_path / "out"
     options = {"methods": [], "tasks": [], "seeds": None, "jobs": 1, "device": "cpu", "out": out}
-    assert run_bench(str(experiment), **options) == 0
+    assert run_bench(Options(str(experiment), **options)) == 0
     runs = pd.read_csv(out / "runs.csv")
     assert set(runs["status"]) == {"ok"} and set(runs["method"]) == {"sft", "dpo"}
     sections = re.findall(r"^## (.+)$", (out / "report.md").read_text(encoding="utf-8"), re.M)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,9 +96,13 @@ def imitate(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    folder = pipeline.store.folder("policy", f"imitation-{beta}")
-    policy.save(folder)
-    return folder
+
+    def save(folder: Path) -> dict[str, Any]:
+        policy.save(folder)
+        return {}
+
+    pipeline.store.make("policy", f"imitation-{beta}", save)
+    return pipeline.store.folder("policy", f"imitation-{beta}")
 
 
 def sampled_frontier(exact: OptimalFrontier, n: int, seed: int) -> OptimalFrontier:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from helpers.preferences import experiment_file, make_folder, pairs, write_rows
 
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from bench.commands.policies.answer import run_answer
 from bench.commands.policies.export_model import export_model
 from bench.commands.policies.selected import TaskPolicies
-from bench.commands.run import run_bench
 from bench.errors import UserError
 from methods.core.models.policy import load_policy
 
@@ -37,7 +38,13 @@ def compare(folder: Path, kind: str, **options: Any) -> Path:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"methods": METHODS}))
     out = folder / "out"
     status = run_bench(
-        str(file), methods=[], tasks=[], seeds=None, jobs=1, device="cpu", out=out, keep="selected"
+        Options(
+            str(file),
+            jobs=1,
+            device="cpu",
+            out=out,
+            keep="selected",
+        )
     )
     assert status == 0
     return out

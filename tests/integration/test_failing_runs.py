@@ -66,7 +66,7 @@ def test_a_method_that_fails_gets_a_row_and_the_others_go_on(
     assert status["broken", '{"how": "dies"}'] == "failed"
     errors = runs[runs["method"] == "broken"]["error"]
     assert errors.str.contains("ValueError: not \\| today nor").any()
-    assert errors.str.contains("worker died").any()
+    assert errors.str.contains("its process ended with exit code 9").any()
     assert runs[runs["method"] == "broken"]["reward"].isna().all()
     assert "<b>tomorrow</b>" not in (tmp_path / "out" / "report.html").read_text()
     assert "3 runs failed" in output

@@ -12,7 +12,9 @@ from helpers.preferences import experiment_file, make_folder, pairs, write_rows
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.commands.run import fit_options, run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.prepare import fit_options
+from bench.commands.experiments.run import run_bench
 from bench.config.files import load_experiment
 from bench.errors import UserError
 from bench.pipeline.stages.training.models import load_model
@@ -32,13 +34,12 @@ def test_a_model_folder_goes_through_all_methods(
     data = write_rows(tmp_path / "prefs.jsonl", pairs(120))
     experiment = experiment_file(tmp_path, data, model=str(folder))
     status = run_bench(
-        str(experiment),
-        methods=[],
-        tasks=[],
-        seeds=None,
-        jobs=1,
-        device="cpu",
-        out=tmp_path / "out",
+        Options(
+            str(experiment),
+            jobs=1,
+            device="cpu",
+            out=tmp_path / "out",
+        )
     )
     runs = pd.read_csv(tmp_path / "out" / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
@@ -103,15 +104,16 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=why) as caught:
             run_bench(
-                "",
-                data=str(data),
-                model=str(tmp_path / name),
-                methods=["sft"],
-                tasks=[],
-                seeds=1,
-                jobs=1,
-                device="cpu",
-                out=tmp_path / "out",
+                Options(
+                    "",
+                    data=str(data),
+                    model=str(tmp_path / name),
+                    methods=["sft"],
+                    seeds=1,
+                    jobs=1,
+                    device="cpu",
+                    out=tmp_path / "out",
+                )
             )
         assert "\n" not in str(caught.value)
 
@@ -137,7 +139,7 @@ def test_models_whose_weights_do_not_fit_are_refused_before_any_training(
         experiment = experiment_file(tmp_path, data, **settings)
         quiet: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1}
         with pytest.raises(UserError, match=why) as caught:
-            run_bench(str(experiment), **quiet, device="cpu", out=tmp_path / "out")
+            run_bench(Options(str(experiment), **quiet, device="cpu", out=tmp_path / "out"))
         assert "\n" not in str(caught.value)
 
 

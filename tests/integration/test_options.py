@@ -13,8 +13,9 @@ from bench.cache.store import Store
 from bench.evaluation.enumeration import all_texts, model_logprobs
 from bench.evaluation.optimal.frontier import OptimalFrontier
 from bench.pipeline.embedded import EmbeddedPipeline
-from bench.tasks.base import Annotator, Architecture, ResponseSource, RewardTraining, Training
+from bench.tasks.base import Architecture, RewardTraining, Training
 from bench.tasks.exact import Exact
+from bench.tasks.labeling import Annotator, ResponseSource
 from methods.core.feedback import Pair
 from methods.core.models.sampling import SamplingParams
 

@@ -25,7 +25,8 @@ from helpers.preferences import (
 )
 from helpers.report import page_text
 
-from bench.commands.run import run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from bench.errors import UserError
 from bench.report.terminal import terminal_answer
 from bench.results.loading import load_results
@@ -38,7 +39,7 @@ def run(experiment: Path, **options: Any) -> tuple[int, Path]:
     """Run an experiment; return the status and the results, beside the experiment."""
     out = experiment.parent / "out"
     defaults = {"methods": [], "tasks": [], "seeds": None, "jobs": 1, "device": "cpu", "out": out}
-    return run_bench(str(experiment), **(defaults | options)), out
+    return run_bench(Options(str(experiment), **(defaults | options))), out
 
 
 @pytest.fixture(scope="module")

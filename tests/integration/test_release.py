@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 
 from bench.cache.store import Store
 from bench.config.experiment import Experiment
+from bench.execution.jobs import run_job
 from bench.execution.plan import Plan
-from bench.execution.run import attempt
+from bench.execution.scheduling.perform import perform
 
 MEGABYTES = 2**20
 # By our trainers and by TRL's, with and without a critic, a reference and a moving one.
@@ -47,7 +48,7 @@ def test_ten_runs_in_a_row_leave_no_model_and_no_memory(tmp_path: Path) -> None:
     alive = models_alive()
     before = psutil.Process().memory_info().rss
     for run in plan.runs:
-        assert attempt(run).status == "ok", run.label
+        assert perform(run_job(run)).status == "ok", run.label
         assert models_alive() <= alive, run.label
         after = psutil.Process().memory_info().rss
         # Of the first of each kind, libraries stay.

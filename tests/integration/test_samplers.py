@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from helpers.preferences import experiment_file, make_folder, pairs, write_rows
 
-from bench.commands.run import run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 
 
 def run(folder: Path, sampler: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
@@ -20,7 +21,12 @@ def run(folder: Path, sampler: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataF
     loading = {"lora": {"rank": 4}, "sampler": sampler}
     experiment = experiment_file(folder, data, model=str(model), loading=loading)
     status = run_bench(
-        str(experiment), methods=[], tasks=[], seeds=None, jobs=1, device="cpu", out=folder / "out"
+        Options(
+            str(experiment),
+            jobs=1,
+            device="cpu",
+            out=folder / "out",
+        )
     )
     runs = pd.read_csv(folder / "out" / "runs.csv")
     assert status == 0, list(runs["error"].dropna())

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from helpers.sentiment import sentiment_experiment
 
-from bench.commands.run import run_bench
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.run import run_bench
 from methods.core.models.reward import Classifier
 
 
@@ -22,7 +23,7 @@ def test_the_classifier_is_the_gold_reward_and_a_privileged_method_learns_from_i
     file, out = tmp_path / "small.yaml", tmp_path / "out"
     file.write_text(json.dumps(sentiment_experiment(tmp_path)))
     options: dict[str, Any] = {"methods": [], "tasks": [], "seeds": None, "jobs": 1}
-    status = run_bench(str(file), **options, device="cpu", out=out)
+    status = run_bench(Options(str(file), **options, device="cpu", out=out))
     runs = pd.read_csv(out / "runs.csv")
     assert status == 0, list(runs["error"].dropna())
     assert runs["reward"].between(0, 1).all() and (runs["reward_source"] == "gold").all()

@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main
+import yaml
 
+from bench.analysis.claims.quantities import QUANTITIES
 from bench.cli import app
+from bench.config.claim import Claim, ClaimContrast, Side, load_claim, parse_claim
 from bench.config.experiment import Evaluation, Experiment, TaskEntry
 from bench.config.files import BUILT_IN, load_experiment
 from bench.config.llm_judge import LLMJudge
 from bench.results.loading import load_results
 from bench.tasks import TASKS
-from bench.tasks.base import Annotator, Embedded, FeedbackFormat, ResponseSource, Simulated
+from bench.tasks.base import Embedded, Simulated
+from bench.tasks.labeling import Annotator, FeedbackFormat, ResponseSource
 from methods.core.models.loading import Loading
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +38,7 @@ PAGES = {
 MOST_README_LINES = 140
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
-VARIABLES = set(re.findall(r"\$\(([A-Z]+)\)", MAKEFILE))
+VARIABLES = set(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
 COMMANDS: Any = typer.main.get_command(app)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -134,10 +138,23 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_experiments_are_valid(block: Block, tmp_path: Path) -> None:
+def test_experiments_and_claims_are_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(block.content, encoding="utf-8")
-    load_experiment(str(file))
+    load = load_claim if block.page == "docs/claims.md" else load_experiment
+    load(str(file))
+
+
+def test_every_part_of_a_claim_is_described() -> None:
+    described = text_of("docs/claims.md")
+    for model in (Claim, ClaimContrast, Side):
+        assert all(re.search(rf"\b{name}\b", described) for name in model.model_fields)
+    assert all(f"`{name}`" in " ".join(described.split()) for name in QUANTITIES)
+    # The example is the built-in claim.
+    [example] = [b for b in BLOCKS if (b.page, b.language) == ("docs/claims.md", "yaml")]
+    assert parse_claim(yaml.safe_load(example.content), "docs") == (
+        load_claim("kto_no_worse_than_dpo").claim
+    )
 
 
 @pytest.mark.parametrize("block", blocks("python"))
@@ -210,7 +227,7 @@ def test_every_key_of_an_experiment_is_described() -> None:
 
 
 def test_every_command_and_option_is_described() -> None:
-    pages = ("docs/experiments.md", "docs/data.md", "docs/use_a_policy.md")
+    pages = ("docs/experiments.md", "docs/data.md", "docs/use_a_policy.md", "docs/claims.md")
     described = {word for page in pages for word in code_words(page)}
     for name, command in COMMANDS.commands.items():
         options = {option for parameter in command.params for option in parameter.opts}
@@ -251,6 +268,40 @@ def test_the_quoted_calibration_is_the_committed_one() -> None:
     assert f"in {false[3]}, {false[4]} and {false[5]} at 256" in page
     assert "been {}, {} and {}, and {}, {} and {}.".format(*alone) in page
     assert f"no harm ({false[6]})" in page and f"lognormal effects it is {false[7]}" in page
+
+
+def test_the_quoted_contrasts_of_claims_are_the_committed_ones() -> None:
+    summary = json.loads((ROOT / "results" / "calibration" / "summary.json").read_text("utf-8"))
+    kinds = summary["claims"]["kinds"]
+    page = " ".join(text_of("docs/report.md").split())
+
+    def shares(effects: str, *starts: str, looks: int = 1, contrasts: int = 1) -> list[str]:
+        found = [
+            kind["false"]["share"]
+            for kind in kinds
+            if (kind["effects"], kind["contrasts"]) == (effects, contrasts)
+            and looks in (0, kind["looks"])
+            and kind["kind"].startswith(starts or "")
+        ]
+        return [f"{100 * share:.1f}%" for share in found]
+
+    def ends(found: list[str]) -> tuple[str, str]:
+        ordered = sorted(found, key=lambda share: float(share[:-1]))
+        return ordered[0], ordered[-1]
+
+    assert "{} to {} of findings are false".format(*ends(shares("normal"))) in page
+    assert "and {} and {} with three".format(*shares("normal", looks=3)) in page
+    assert "no harm ({} to {})".format(*ends(shares("heavy-tailed", looks=0))) in page
+    alone = shares("skewed", "difference")[:2]
+    assert "in {} of cases at 6 seeds and in {} at 12".format(*alone) in page
+    one_sided = ends(shares("skewed", "equivalence", "not lower", looks=0))
+    assert '"not lower" in {} to {}.'.format(*one_sided) in page
+    cancel = ends(shares("skewed", "interaction", "difference at equal KL"))
+    assert "cancel, are at {} to {}.".format(*cancel) in page
+    none, _, at_bound = shares("normal", looks=3, contrasts=40)
+    assert f"in {none} of cases; if all lie at the bound of equivalence, in {at_bound}" in page
+    none, _, at_bound = shares("skewed", looks=3, contrasts=40)
+    assert f"make it {none} and {at_bound}" in page
 
 
 def run_example(title: str, tmp_path: Path) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from bench.analysis.statistics.intervals import Interval, mean_interval
 
 MOST_FOR_EXACT = 16
 DRAWS = 100_000
+# So many rows of values are flipped at once, to save memory.
+ROWS = 2_000
 SEEDS_FOR_VERDICT = 6
 SIGNIFICANCE = 0.05
 
@@ -42,6 +44,29 @@ def sign_flip_ps(differences: ndarray) -> ndarray:
         return np.asarray((sums >= observed).mean(0))
     # The observed pattern is one of the possible ones: p is never 0.
     return np.asarray((1 + (sums >= observed).sum(0)) / (1 + DRAWS))
+
+
+def flips_above_ps(values: ndarray) -> ndarray:
+    """Return the one-sided p of the hypothesis that values are symmetric about 0 or a number below.
+
+    It is half of the `sign_flip_p`, ties aside, where the sum is above 0.
+
+    Args:
+        values: [..., n], n above 0.
+
+    Returns:
+        [...].
+    """
+    rows = values.reshape(-1, values.shape[-1])
+    signs = _signs(rows.shape[1])
+    chance = 0 if rows.shape[1] <= MOST_FOR_EXACT else 1
+    p = np.empty(len(rows))
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
+        observed = part.sum(1) - 1e-9 * np.abs(part).sum(1)
+        reached = (signs @ part.T >= observed).sum(0)
+        p[start : start + ROWS] = (chance + reached) / (chance + len(signs))
+    return p.reshape(values.shape[:-1])
 
 
 # Every pair of methods asks for the same ones, and drawing them takes longer than the test.

@@ -7,16 +7,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cache.files import check_writable, write_text
+from bench.cache.files import check_can_be_written, check_writable, write_text
+from bench.commands.experiments.options import resolve_device
 from bench.commands.policies.chat import changed
 from bench.commands.policies.page import answers_page
 from bench.commands.policies.prompts import Prompt, read_prompts
 from bench.commands.policies.responses import Responder, Response, check_prompt
 from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.commands.policies.training import existing_or_trained
-from bench.commands.run import resolve_device
 from bench.errors import UserError
-from bench.execution.executors import silence_libraries
+from bench.execution.executors.process import silence_libraries
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.reward import load_reward
 from methods.core.models.sampling import SamplingParams, derive_seed
@@ -69,12 +69,13 @@ def run_answer(
     sampling = changed(policies.sampling, temperature, max_new_tokens)
     out = out or folder / "answers.jsonl"
     page = _page_beside(out)
-    check_writable(out.parent)
+    check_can_be_written(out)
     silence_libraries()
     selected = same_seed(policies, methods, seed, train=train)
     responses = respond(
         policies, selected, user_prompts, prompts, sampling, sampling_seed, resolve_device(device)
     )
+    check_writable(out.parent)
     try:
         write_text(out, "".join(_lines(user_prompts, responses)))
         write_text(page, answers_page(policies, selected, user_prompts, responses, sampling))

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands.experiments.options import resolve_device
 from bench.commands.policies.responses import Responder, check_prompt
 from bench.commands.policies.selected import TaskPolicies
 from bench.commands.policies.training import existing_or_trained
-from bench.commands.run import resolve_device
 from bench.errors import UserError
-from bench.execution.executors import silence_libraries
+from bench.execution.executors.process import silence_libraries
 from methods.core.models.policy import ModelPolicy, load_policy
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.models.text import Turns, to_prompt

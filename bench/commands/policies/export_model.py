@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from bench.cache.files import check_writable, write_json
+from bench.cache.files import check_can_be_made, check_writable, write_json
 from bench.commands.policies.card import BASE_FOLDER, Exported, model_card
 from bench.commands.policies.selected import Selected, TaskPolicies, is_model
 from bench.commands.policies.sources import is_local
 from bench.commands.policies.training import existing_or_trained
 from bench.errors import UserError, reason_of
-from bench.execution.executors import silence_libraries
+from bench.execution.executors.process import silence_libraries
 from bench.tasks.base import Task
 from bench.tasks.recorded import Recorded
 from bench.tasks.sizes import SIZES
@@ -90,6 +90,7 @@ def export_model(
     assert policy.folder is not None
     if not is_model(policy.folder):
         raise UserError(_without_weights(policies, policy))
+    check_writable(_place(out))
     with new_folder(out) as partial:
         exported = _write(policies, policy, partial, merge=merge, base_model=base_model)
         if exported.writes_base:
@@ -104,7 +105,7 @@ def export_model(
 def _check_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out: {out} is not empty; name a new folder or an empty one")
-    check_writable(_place(out))
+    check_can_be_made(out)
 
 
 def _place(out: Path) -> Path:
@@ -147,7 +148,7 @@ def _without_weights(policies: TaskPolicies, policy: Selected) -> str:
     return (
         f"--method: {policy.method} has no weights of its own: it picks among responses of the SFT "
         f"policy. Export that with --method sft --seed {policy.seed}, sample with {policy.params}, "
-        f"and pick by the reward model in {reward_model or policies.cache / 'reward_model'}"
+        f"and pick by the reward model in {reward_model or policies.store.root / 'reward_model'}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError, reason_of
 from bench.evaluation.kl import model_kl
+from methods.core.models.outputs import model_of, responses_of
 from methods.core.models.policy import ModelPolicy, Policy
 from methods.core.models.reward import positions_of
 from methods.core.models.sampling import SamplingParams
@@ -55,16 +56,15 @@ class Responder:
         """Return a sampled response to each prompt."""
         texts: list[str] = [""] * len(prompts)
         kls: list[float | None] = [None] * len(prompts)
-        policy = self.policy
-        if isinstance(policy, ModelPolicy):
-            for places, batch in policy.sampled(prompts, seed, sampling):
+        if model := model_of(self.policy):
+            for places, batch in model.sampled(prompts, seed, sampling):
                 known: Sequence[float | None] = [None] * len(places)
                 if sampling.is_softmax:
-                    known, _ = model_kl(policy, self.sft, batch, sampling)
-                for place, text, kl in zip(places, policy.decode(batch), known, strict=True):
+                    known, _ = model_kl(model, self.sft, batch, sampling)
+                for place, text, kl in zip(places, model.decode(batch), known, strict=True):
                     texts[place], kls[place] = text, kl
         else:
-            texts = policy.generate(prompts, seed, sampling)
+            texts = responses_of(self.policy, prompts, seed, sampling)
         tokenizer = self.sft.tokenizer
         return [
             Response(text, without_end(tokenizer, text), has_ended(tokenizer, text), kl)

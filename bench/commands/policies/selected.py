@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.selection import ok_rows, select_settings
-from bench.cache.store import default_store
+from bench.cache.default import default_store
+from bench.cache.store import Store
 from bench.config.experiment import Experiment
 from bench.config.files import load_experiment
 from bench.errors import UserError
@@ -52,13 +53,13 @@ class TaskPolicies:
         folder: The results folder.
         results: What is in it.
         task: The task's name.
-        cache: The folder of the cache.
+        store: The cache.
     """
 
     folder: Path
     results: Results
     task: str
-    cache: Path
+    store: Store
 
     @classmethod
     def of(cls, folder: Path, task: str = "") -> TaskPolicies:
@@ -72,14 +73,12 @@ class TaskPolicies:
             UserError: It is no results folder, there is no such task, or the name is missing.
         """
         results = load_results(folder)
-        if not results.tasks:
-            raise UserError(f"{folder}: its runs.csv has no runs")
         known = ", ".join(results.tasks)
         if not task and len(results.tasks) != 1:
             raise UserError(f"--task: {folder} has several tasks; name one of {known}")
         if task and task not in results.tasks:
             raise UserError(f"--task: unknown task '{task}'; {folder} has {known}")
-        return cls(folder, results, task or results.tasks[0], default_store().root)
+        return cls(folder, results, task or results.tasks[0], default_store())
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -138,8 +137,11 @@ class TaskPolicies:
         if seed is not None and seed not in seeds:
             known = ", ".join(map(str, sorted(seeds)))
             raise UserError(f"--seed: {method} has no finished seed {seed}; allowed: {known}")
-        policies = [self._entry(method, one) for one in (seeds if seed is None else [seed])]
-        return next((policy for policy in policies if policy.exists()), policies[0])
+        wanted = seeds if seed is None else [seed]
+        # One after another: the cache may have to fetch them.
+        policies = (self._entry(method, one) for one in wanted)
+        found = next((policy for policy in policies if policy.exists()), None)
+        return found or self._entry(method, wanted[0])
 
     def existing(self, method: str, seed: int | None = None) -> Selected:
         """Return a policy that is in the cache.
@@ -170,7 +172,8 @@ class TaskPolicies:
         if folder is None:
             command = self.results.manifest.get("command") or "prefrontier bench"
             raise UserError(
-                f"{self.folder}: the SFT policy of seed {seed} is not in the cache {self.cache}; "
+                f"{self.folder}: the SFT policy of seed {seed} is not in the cache "
+                f"{self.store.address}; "
                 "set PREFRONTIER_CACHE to the run's cache, or repeat the run, which trains what is "
                 f"missing: `{command}`"
             )
@@ -186,16 +189,16 @@ class TaskPolicies:
 
     def _place(self, entry: dict[str, Any]) -> Path | None:
         """Return the place in the cache that an entry of the manifest names, never one outside."""
-        folder = str(entry["folder"])
-        return self.cache / folder if re.fullmatch(r"\w+/[0-9a-f]+", folder) else None
+        found = re.fullmatch(r"(\w+)/([0-9a-f]+)", str(entry["folder"]))
+        return self.store.local(*found.groups()) if found else None
 
     def _missing(self, policy: Selected) -> str:
         where = f"{self.folder}: the policy of {policy.method} on {self.task}, seed {policy.seed},"
         if policy.folder is None:
             return f"{where} was not kept (keep: {self.experiment.keep}); --train trains it again"
         return (
-            f"{where} is not in the cache {self.cache}; set PREFRONTIER_CACHE to the run's cache, "
-            "or train the policy again with --train"
+            f"{where} is not in the cache {self.store.address}; set PREFRONTIER_CACHE to the "
+            "run's cache, or train the policy again with --train"
         )
 
 

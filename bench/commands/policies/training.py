@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache.files import write_json
-from bench.cache.store import Store
+from bench.commands.experiments.options import resolve_device
 from bench.commands.policies.selected import Selected, TaskPolicies
-from bench.commands.run import resolve_device
 from bench.errors import UserError
 
 
@@ -41,25 +40,26 @@ def train_again(policies: TaskPolicies, policy: Selected) -> Selected:
     Raises:
         UserError: Code, data or libraries have changed since the run, or the training failed.
     """
+    from bench.execution.jobs import run_job, train_run
     from bench.execution.plan import Plan
-    from bench.execution.run import attempt
+    from bench.execution.scheduling.perform import perform
 
     device = resolve_device(str(policies.results.manifest.get("device") or "auto"))
-    plan = Plan.of(policies.experiment, Store(policies.cache), device)
+    plan = Plan.of(policies.experiment, policies.store, device)
     identity = (policy.task, policy.method, policy.params, policy.seed)
     run = next((run for run in plan.runs if tuple(run.identity.values()) == identity), None)
     listed = policy.folder.name if policy.folder else None
     if run is None or not (run.finished() if listed is None else listed == run.train_key):
         raise UserError(
             f"{policies.folder}: code, data or libraries have changed since the run, so the policy "
-            f"would be another one, or {policies.cache} is not the run's cache: repeat the run, or "
-            "set PREFRONTIER_CACHE"
+            f"would be another one, or {policies.store.address} is not the run's cache: "
+            "repeat the run, or set PREFRONTIER_CACHE"
         )
     run.pipeline.prepare()
-    outcome = attempt(run)
+    outcome = perform(dataclasses.replace(run_job(run), work=train_run))
     if outcome.status != "ok":
         raise UserError(f"{policy.method} on {policy.task}: {outcome.status}: {outcome.error}")
-    trained = dataclasses.replace(policy, folder=run.policy_folder)
+    trained = dataclasses.replace(policy, folder=policies.store.need("policy", run.train_key))
     list_policy(policies.folder / "manifest.json", run.identity, f"policy/{run.train_key}")
     return trained
 

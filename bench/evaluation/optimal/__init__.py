@@ -1,5 +1,5 @@
 """The best that any policy can do: the optimal frontier, regret and modes, as pure functions.
 
-Imports: nothing.
+Imports: methods.core, methods.dpo.
 To add a quantity of the optimum, write a function of an `OptimalFrontier`.
 """

@@ -8,10 +8,15 @@ from random import Random
 from statistics import mean
 from typing import NamedTuple
 
-from bench.tasks.base import Annotator, FeedbackFormat, Simulated
+from bench.errors import UserError
+from bench.tasks.base import END, Simulated
+from bench.tasks.labeling import Annotator, FeedbackFormat
 from methods.core.feedback import Choice, Label, Pair, Ranking, Unpaired
 from methods.core.models.policy import Policy
-from methods.core.models.sampling import SamplingParams
+from methods.core.models.sampling import SamplingParams, derive_seed
+
+# How often responses are drawn again. Half a percent of allowed responses are enough.
+MOST_ROUNDS = 2000
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 
@@ -42,7 +47,7 @@ def sample_requests(
     """Sample responses for the annotator, as the task's response source says.
 
     Args:
-        task: Sets temperature, length and tilting of the responses.
+        task: Sets temperature, length, tilting and coverage of the responses.
         gold_reward: Of prompts and responses, [N].
         policy: Where the responses are sampled from.
         prompts: Each request's prompt is drawn from these.
@@ -52,6 +57,9 @@ def sample_requests(
 
     Returns:
         [count] requests.
+
+    Raises:
+        UserError: The policy hardly gives the responses that the response source allows.
     """
     random = Random(f"pairs {seed}")
     drawn_prompts = [random.choice(prompts) for _ in range(count)]
@@ -59,6 +67,19 @@ def sample_requests(
     source = task.response_source
     sampling = SamplingParams(source.temperature, max_new_tokens=task.max_new_tokens)
     responses = policy.generate(repeated, seed, sampling)
+    for attempt in range(MOST_ROUNDS):
+        places = not_allowed(task, responses, count)
+        if not places:
+            break
+        again = [repeated[i] for i in places]
+        drawn_again = policy.generate(again, derive_seed("again", attempt, seed), sampling)
+        for i, response in zip(places, drawn_again, strict=True):
+            responses[i] = response
+    else:
+        raise UserError(
+            f"options.response_source: after {MOST_ROUNDS:,} attempts {len(places):,} of "
+            f"{len(responses):,} responses are still not covered or not distinct"
+        )
     gold = gold_reward(repeated, responses)
     if source.tilting is not None:
         drawn = tilted(repeated, gold, source.tilting, random)
@@ -66,6 +87,22 @@ def sample_requests(
     return [
         LabelRequest(prompt, tuple(responses[i::count]), tuple(gold[i::count]))
         for i, prompt in enumerate(drawn_prompts)
+    ]
+
+
+def not_allowed(task: Simulated, responses: Sequence[str], count: int) -> list[int]:
+    """Return the places of responses that the response source does not allow.
+
+    Args:
+        task: Sets coverage, and whether responses must differ.
+        responses: The first response of each request, then the second of each, and so on.
+        count: Number of requests.
+    """
+    return [
+        i
+        for i, response in enumerate(responses)
+        if not task.is_covered(response)
+        or (task.response_source.distinct and response in responses[i % count : i : count])
     ]
 
 
@@ -77,9 +114,10 @@ def annotate(
 ) -> list[Label]:
     """Return the annotator's label of each request: a pair, a choice or a ranking."""
     labels: list[Label] = []
-    for prompt, responses, gold in requests:
+    for request in requests:
+        prompt, responses, _ = request
         places = 1 if feedback_format.kind != "rankings" else len(responses) - 1
-        order = rank(annotator, gold, places, random)
+        order = rank(annotator, seen_rewards(request, annotator), places, random)
         best, *others = (responses[i] for i in order)
         if feedback_format.kind == "pairs":
             labels.append(Pair(prompt, best, others[0]))
@@ -95,45 +133,54 @@ def annotate_unpaired(
 ) -> list[Unpaired]:
     """Return the annotator's label of the first response of each request.
 
-    The annotator likes a response with the probability that it would choose it over a response of
-    the mean gold reward.
+    The annotator likes a response with the probability that it would choose it over a response
+    whose reward is the mean of all, plus the annotator's strictness.
     """
-    mean_gold = mean(request.gold[0] for request in requests)
+    seen = [seen_rewards(request, annotator)[0] for request in requests]
+    standard = mean(seen) + annotator.strictness
     return [
         Unpaired(
             request.prompt,
             request.responses[0],
-            choose(annotator, (request.gold[0], mean_gold), random) == 0,
+            choose(annotator, (reward, standard), random) == 0,
         )
-        for request in requests
+        for request, reward in zip(requests, seen, strict=True)
     ]
 
 
-def rank(annotator: Annotator, gold: Sequence[float], places: int, random: Random) -> list[int]:
+def seen_rewards(request: LabelRequest, annotator: Annotator) -> list[float]:
+    """Return the rewards that the annotator sees: the gold rewards, and its liking for length."""
+    return [
+        gold + annotator.length_bonus * len(response.removesuffix(END).split())
+        for response, gold in zip(request.responses, request.gold, strict=True)
+    ]
+
+
+def rank(annotator: Annotator, rewards: Sequence[float], places: int, random: Random) -> list[int]:
     """Return the annotator's order of several responses, as indices.
 
     Args:
         annotator: Who ranks.
-        gold: Gold rewards of the responses.
+        rewards: Of the responses, as the annotator sees them.
         places: How many places are chosen, one by one; the others keep their order.
         random: Draws each choice.
     """
-    remaining = list(range(len(gold)))
+    remaining = list(range(len(rewards)))
     order = []
     for _ in range(places):
-        order.append(remaining.pop(choose(annotator, [gold[i] for i in remaining], random)))
+        order.append(remaining.pop(choose(annotator, [rewards[i] for i in remaining], random)))
     return order + remaining
 
 
-def choose(annotator: Annotator, gold: Sequence[float], random: Random) -> int:
+def choose(annotator: Annotator, rewards: Sequence[float], random: Random) -> int:
     """Return the index of the response that the annotator chooses; see `Annotator`."""
-    if max(gold) - min(gold) < annotator.tie_margin:
-        return random.randrange(len(gold))
-    best = max(gold)
-    weights = [math.exp((reward - best) / annotator.temperature) for reward in gold]
-    (chosen,) = random.choices(range(len(gold)), weights)
+    if max(rewards) - min(rewards) < annotator.tie_margin:
+        return random.randrange(len(rewards))
+    best = max(rewards)
+    weights = [math.exp((reward - best) / annotator.temperature) for reward in rewards]
+    (chosen,) = random.choices(range(len(rewards)), weights)
     if random.random() < annotator.flip_rate:
-        chosen = random.choice([i for i in range(len(gold)) if i != chosen])
+        chosen = random.choice([i for i in range(len(rewards)) if i != chosen])
     return chosen
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.pipeline.stages.annotator import annotate, annotate_unpaired, sample_requests
 from bench.pipeline.stages.labels import write_labels
-from bench.tasks.base import FeedbackFormat, Split
+from bench.tasks.base import Split
+from bench.tasks.labeling import FeedbackFormat
 from methods.core.models.sampling import derive_seed
 
 if TYPE_CHECKING:

@@ -38,7 +38,8 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     judge: TextReward
     if task.judge_classifier.model:
         source = pipeline.sources.judge_classifier
-        judge = load_classifier(pipeline, task.judge_classifier, source, pipeline.device)
+        option, plain = task.judge_classifier, task.text == "plain"
+        judge = load_classifier(option, source, pipeline.device, pipeline.ends, plain=plain)
     else:
         judge = _trained(pipeline)
     judge.save(folder)
@@ -58,7 +59,6 @@ def _trained(pipeline: RecordedPipeline) -> TextReward:
     training = pipeline.task.judge
     judge = pipeline.fit("judge", train, start, trainable(labels), training, seed=0)
     judge.ends = pipeline.ends
-    pipeline.store.drop_workdir(_workdir_name(pipeline))
     return judge
 
 
@@ -77,7 +77,7 @@ def _start(pipeline: RecordedPipeline) -> Path:
         )
         tokenizer = train_tokenizer(texts, SIZES[task.judge_model].vocabulary, task.text == "plain")
         model = pretrain_on_labels(pipeline, "judge", task.judge_model, tokenizer)
-    start = pipeline.store.workdir(_workdir_name(pipeline))
+    start = pipeline.store.workdir("judge", pipeline.key("judge")) / "start"
     if distributed.is_main():
         ModelPolicy(model, tokenizer).save(start)
     distributed.all_gather(None)
@@ -93,10 +93,6 @@ def load_start(pipeline: RecordedPipeline) -> tuple[PreTrainedModel, PreTrainedT
     task, source = pipeline.task, Path(pipeline.sources.judge_model.folder)
     tokenizer = load_tokenizer(source, task.text == "plain", task.loading.chat_template_kwargs)
     return load_model(source, tokenizer, "float32"), tokenizer
-
-
-def _workdir_name(pipeline: RecordedPipeline) -> str:
-    return f"start-{pipeline.key('judge')}"
 
 
 def _with_end(label: Label, end: str, new_end: str) -> Label:

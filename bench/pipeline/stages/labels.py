@@ -21,10 +21,16 @@ def write_labels(folder: Path, split: str, kind: FeedbackKind, labels: Sequence[
 
 
 def read_labels(folder: Path, split: str, kind: FeedbackKind) -> list[Label]:
-    """Return the labels of a split; none where there is no file."""
+    """Return the labels of a split.
+
+    Raises:
+        FileNotFoundError: There is no file: a split without labels has an empty one.
+        ValueError: The file is cut.
+    """
     file = labels_file(folder, split, kind)
-    if not file.exists():
-        return []
+    text = file.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        raise ValueError(f"{file}: its last line is cut")
     # Split by "\n" alone: texts may contain other line ends.
-    lines = file.read_text(encoding="utf-8").split("\n")
+    lines = text.split("\n")
     return [read_label(kind, json.loads(line)) for line in lines if line]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,13 +21,19 @@ from methods.core.feedback import (
     KINDS,
     FeedbackKind,
     Label,
+    Unpaired,
     decisions,
     prompts_of,
     responses_of,
     with_responses,
 )
-from methods.core.models.chat_template import reads
-from methods.core.models.text import decode_responses, encode_prompts, encode_responses
+from methods.core.models.chat_template import TemplateError, problems_of, reads
+from methods.core.models.text import (
+    decode_responses,
+    encode_prompts,
+    encode_responses,
+    to_turns,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
 
 # So much is kept of the message of a chat template that refuses a prompt.
 MESSAGE_LENGTH = 80
+# The splits whose labels something learns from.
+LEARNED_FROM = ("train", "judge")
 
 
 class Prepared(NamedTuple):
@@ -106,7 +114,8 @@ def prepare(task: Recorded, model_folder: str) -> Prepared:
     # The task's own share is checked below, when all bad rows are known.
     require_enough(checked, 1.0)
     tokenizer = _tokenizer(task, model_folder, checked.labels)
-    checked = sift(checked, _prompt_check(tokenizer, _prompt_limit(task, model_folder)))
+    limit = _prompt_limit(task, model_folder)
+    checked = sift(checked, _prompt_check(tokenizer, limit, _refused(tokenizer, task, checked)))
     checked, cut_responses = _with_sampled_responses(checked, tokenizer, task.response_tokens)
     require_enough(checked, task.bad_rows)
     splits = split_labels(checked.labels, task.shares)
@@ -117,16 +126,23 @@ def prepare(task: Recorded, model_folder: str) -> Prepared:
 
 
 def _check_splits(task: Recorded, splits: dict[str, list[Label]]) -> None:
-    """Raise UserError where a split that the task needs has fewer than two prompts."""
+    """Raise UserError where a split that the task needs is too small, or of one label alone."""
     labels = [label for part in splits.values() for label in part]
     for split, part in splits.items():
-        needed = split != "judge" or not task.judge_classifier.model
-        if needed and len(prompts_of(part)) < 2:
+        if split == "judge" and task.judge_classifier.model:
+            continue
+        if len(prompts_of(part)) < 2:
             openings = {first_user_turn(label.prompt) for label in labels}
             raise UserError(
                 f"{task.data}: {len(labels)} rows are too few: the {split} split has {len(part)}; "
                 f"rows are split by the user's first turn, of which there are {len(openings)}; "
                 "set shares, or use more data"
+            )
+        kinds = {label.label for label in part if isinstance(label, Unpaired)}
+        if split in LEARNED_FROM and len(kinds) == 1:
+            raise UserError(
+                f"{task.data}: all {len(part)} unpaired labels of the {split} split are "
+                f"{str(kinds.pop()).lower()}: both true and false are needed to learn from"
             )
 
 
@@ -161,8 +177,32 @@ def _prompt_limit(task: Recorded, model_folder: str) -> int:
     return min(most, task.max_prompt_tokens or most)
 
 
-def _prompt_check(tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[Label], None]:
-    """Return a check that a model can take a label: its special tokens, template and length."""
+def _refused(
+    tokenizer: PreTrainedTokenizerBase, task: Recorded, checked: Checked
+) -> dict[str, str]:
+    """Return the prompts that the chat template refuses, and why.
+
+    Raises:
+        UserError: The template takes too long for one.
+    """
+    prompts = prompts_of(checked.labels)
+    try:
+        problems = problems_of(tokenizer, [to_turns(prompt) for prompt in prompts])
+    except TemplateError as error:
+        raise UserError(f"{task.model}: its chat template fails: {error}") from None
+    return {prompt: why for prompt, why in zip(prompts, problems, strict=True) if why}
+
+
+def _prompt_check(
+    tokenizer: PreTrainedTokenizerBase, limit: int, refused: Mapping[str, str]
+) -> Callable[[Label], None]:
+    """Return a check that a model can take a label: its special tokens, template and length.
+
+    Args:
+        tokenizer: The model's.
+        limit: The length of the longest prompt (tokens).
+        refused: Prompts that the chat template refuses, and why.
+    """
     special = [str(token) for token in tokenizer.all_special_tokens]
 
     def check(label: Label) -> None:
@@ -170,11 +210,9 @@ def _prompt_check(tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[L
         for token in special:
             if any(token in text for text in texts):
                 raise RowProblem(Code.SPECIAL_TOKEN, token=token)
-        try:
-            [tokens] = encode_prompts(tokenizer, [label.prompt])
-        except Exception as error:  # whatever a template raises
-            message = " ".join(str(error).split())[:MESSAGE_LENGTH]
-            raise RowProblem(Code.TEMPLATE_ERROR, message=message) from error
+        if label.prompt in refused:
+            raise RowProblem(Code.TEMPLATE_ERROR, message=refused[label.prompt][:MESSAGE_LENGTH])
+        [tokens] = encode_prompts(tokenizer, [label.prompt])
         if len(tokens) > limit:
             raise RowProblem(Code.PROMPT_TOO_LONG, tokens=limit)
 

@@ -12,6 +12,7 @@ from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accurac
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
 from methods.core.feedback import Label, Unpaired, derive
+from methods.core.models.pretrained import check_finite_weights, check_weights, read_config
 from methods.core.models.reward import Classifier, RewardModel, TextReward
 from methods.core.models.sampling import SamplingParams, derive_seed
 
@@ -58,7 +59,8 @@ def make_recorded(pipeline: RecordedPipeline, folder: Path) -> dict[str, Any]:
     reward: TextReward
     if task.reward_classifier.model:
         source = pipeline.sources.reward_classifier
-        reward = load_classifier(pipeline, task.reward_classifier, source, pipeline.device)
+        option, plain = task.reward_classifier, task.text == "plain"
+        reward = load_classifier(option, source, pipeline.device, pipeline.ends, plain=plain)
     else:
         labels = trainable(pipeline.labels("train", pipeline.feedback_kind))
         train = partial(train_reward_model, loading=task.loading)
@@ -75,30 +77,38 @@ def trainable(labels: Sequence[Label]) -> Any:
 
 
 def load_classifier(
-    pipeline: RecordedPipeline, option: ClassifierOption, source: Source, device: str
+    option: ClassifierOption, source: Source, device: str, ends: Sequence[str], *, plain: bool
 ) -> Classifier:
     """Return a sequence classifier that is used as a reward as it is.
 
     Args:
-        pipeline: Sets the end tokens, and whether prompts are plain text.
         option: The task's option: which label's logit or probability is the reward.
         source: Where the classifier lies.
         device: Where to put it.
+        ends: The policies' end tokens, as text.
+        plain: Whether prompts are plain text.
 
     Raises:
-        UserError: The folder has no such classifier.
+        UserError: The folder has no such classifier, or its rewards are not finite.
     """
+    from transformers import AutoModelForSequenceClassification
+
+    folder = Path(source.folder)
     try:
-        return Classifier.load(
-            Path(source.folder),
+        check_weights(folder, read_config(folder), AutoModelForSequenceClassification)
+        classifier = Classifier.load(
+            folder,
             device,
-            ends=pipeline.ends,
+            ends=ends,
             label=option.label,
-            plain=pipeline.task.text == "plain",
+            plain=plain,
             probability=option.probability,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        check_finite_weights(classifier.model)
+        classifier(["a question"], ["an answer"])
+    except Exception as error:  # whatever a model raises whose files are not valid
         raise UserError(f"{option.model}: no sequence classifier: {reason_of(error)}") from None
+    return classifier
 
 
 def agreement_with_people(pipeline: RecordedPipeline, reward: TextReward) -> dict[str, Any]:

@@ -160,17 +160,15 @@ def panels(
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write a figure as PNG and SVG; each file is either complete or absent."""
+    """Write a figure as PNG and SVG."""
     # Ticks depend on the layout: only a second one has room for those of the first. Layout takes
     # most of the time, so both files share it.
     for _ in range(2):
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for suffix in ("png", "svg"):
-        partial = folder / f".{name}.{suffix}.partial"
         metadata = {"Date": None} if suffix == "svg" else {}
-        figure.savefig(partial, format=suffix, dpi=180, metadata=metadata)
-        partial.replace(folder / f"{name}.{suffix}")
+        figure.savefig(folder / f"{name}.{suffix}", format=suffix, dpi=180, metadata=metadata)
 
 
 def legend(figure: Figure, shown: dict[str, Look], results: Results, extra: list[Any]) -> None:

@@ -45,6 +45,18 @@ def cost_sentence(results: Results, task: str, best: str) -> str:
     return f"Training per seed: {listed([f'{m} {times[m]}' for m in known])}; {after}."
 
 
+def sharing_sentence(results: Results, task: str) -> str:
+    """Say how many jobs shared a device while times were measured, where any did."""
+    runs = results.runs[results.runs["task"] == task]
+    most = runs["jobs_on_device"].max()
+    if not most > 1:
+        return ""
+    return (
+        f"Times were measured with up to {most:.0f} jobs at once on a device, so they are longer "
+        "than alone; with --jobs 1 they are a method's own."
+    )
+
+
 def equal_reward_sentence(results: Results, task: str) -> str:
     """Say what the methods of the first contrast cost for the same reward.
 

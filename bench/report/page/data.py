@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from bench.report.charts.style import looks
+from bench.report.content.display import visible
 from bench.report.content.section import Section
 from bench.report.page.head_to_head import head_to_head_data
 from bench.report.page.samples import sample_data
@@ -20,7 +21,8 @@ def page_data(results: Results, sections: Iterable[Section]) -> dict[str, Any]:
     return {
         "tasks": tasks(results),
         "methods": methods(
-            {method: results.marked(method) for method in results.methods}, results.privileged
+            {method: visible(results.marked(method)) for method in results.methods},
+            results.privileged,
         ),
         "plots": plots(sections),
         "head_to_head": head_to_head_data(results),
@@ -31,7 +33,11 @@ def page_data(results: Results, sections: Iterable[Section]) -> dict[str, Any]:
 def tasks(results: Results) -> list[dict[str, Any]]:
     """Return each task's name, title, and what gives its reward."""
     return [
-        {"name": task, "title": results.task_title(task), "source": results.reward_source(task)}
+        {
+            "name": task,
+            "title": visible(results.task_title(task)),
+            "source": results.reward_source(task),
+        }
         for task in results.tasks
     ]
 

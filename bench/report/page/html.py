@@ -46,8 +46,31 @@ def render_page(
         images: Static charts by name, as data addresses.
         data: What its scripts read; without it the page has no scripts, and needs none.
     """
-    style = _style()
-    scripts = [_charts_library(), _script()] if data else []
+    return render_template(
+        "report.html.j2",
+        STYLES,
+        [_charts_library(), _script()] if data else [],
+        title=title,
+        about=about,
+        tabs=tabs,
+        images=images,
+        plots=(data or {}).get("plots", {}),
+        data=Markup(json_in_html(data)) if data else "",
+    )
+
+
+def render_template(
+    template: str, styles: Sequence[str], scripts: Sequence[str] = (), **content: object
+) -> str:
+    """Return the page that a template makes, with a policy that allows its own scripts alone.
+
+    Args:
+        template: A file in `templates/`.
+        styles: Style sheets in `assets/`.
+        scripts: Their texts.
+        content: What the template shows.
+    """
+    style = "\n".join(map(_asset, styles))
     explanations: dict[str, str] = {}
 
     def explained(text: str) -> str:
@@ -57,17 +80,12 @@ def render_page(
 
     environment = _environment()
     environment.filters["explained"] = explained
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        about=about,
-        tabs=tabs,
-        images=images,
-        plots=(data or {}).get("plots", {}),
-        data=Markup(json_in_html(data)) if data else "",
+    return environment.get_template(template).render(
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(style, scripts),
         explanations=lambda: [(id_, text) for text, id_ in explanations.items()],
+        **content,
     )
 
 
@@ -75,13 +93,19 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"values": _values, "visible": visible}
+    environment.filters["values"] = _values
     environment.tests["link"] = lambda value: isinstance(value, Link)
     return environment
+
+
+def _shown(value: object) -> object:
+    """Return what a template shows: names, prompts and errors come from anybody."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _values(cell: object) -> Markup:
@@ -118,10 +142,6 @@ def _digest(text: str) -> str:
 
 def _asset(name: str) -> str:
     return (files("bench.report.page") / "assets" / name).read_text("utf-8")
-
-
-def _style() -> str:
-    return "\n".join(map(_asset, STYLES))
 
 
 def _script() -> str:

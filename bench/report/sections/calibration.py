@@ -5,7 +5,7 @@ The calibration's own report quotes the same sentences and the same table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.analysis.statistics import SIGNIFICANCE
@@ -71,6 +71,8 @@ def calibration_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
         )
     if shared := summary.get("shared_prompts"):
         sentences.append(shared_prompts_sentence(shared))
+    if claims := summary.get("claims"):
+        sentences.append(claims_sentence(claims))
     if false["low"] > SIGNIFICANCE:
         sentences.append("That is more false verdicts than the test allows: trust none of them.")
     return tuple(sentences)
@@ -78,18 +80,47 @@ def calibration_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
 
 def shared_prompts_sentence(shared: Mapping[str, Any]) -> str:
     """Say how often equal methods got a verdict where all seeds share the test prompts."""
-    shares: dict[str, list[float]] = {}
-    for cell in shared["cells"]:
-        shares.setdefault(cell["effects"], []).append(cell["false_verdicts"]["share"])
-    found = [
-        f"{' to '.join(dict.fromkeys(percent(x, 1) for x in (min(of), max(of))))} with {effects}"
-        for effects, of in shares.items()
-    ]
+    found = _by_effects((cell["effects"], cell["false_verdicts"]) for cell in shared["cells"])
     prompts = listed([str(n) for n in dict.fromkeys(cell["prompts"] for cell in shared["cells"])])
     return (
         f"Where all seeds share the test prompts, as on recorded data, simulated comparisons of "
         f"equal methods at {shared['seeds']} seeds and {prompts} prompts got a verdict in "
-        f"{listed(found)} effects of seeds and prompts."
+        f"{found} effects of seeds and prompts."
+    )
+
+
+def claims_sentence(claims: Mapping[str, Any]) -> str:
+    """Say how often simulated contrasts of claims had a false finding.
+
+    Args:
+        claims: As `bench.calibration.claims.summarize_claims` returns it.
+    """
+    single, families = (
+        [kind for kind in claims["kinds"] if (kind["contrasts"] > 1) is several]
+        for several in (False, True)
+    )
+    alone, together = (
+        _by_effects((kind["effects"], kind["false"]) for kind in of) for of in (single, families)
+    )
+    contrasts = max(kind["contrasts"] for kind in families)
+    kinds = len({(kind["kind"], kind["seeds"]) for kind in single})
+    return (
+        f"Simulated contrasts of claims, of {kinds} kinds, had a false finding in "
+        f"{alone} effects of seeds. Of families of {contrasts} contrasts that are "
+        f"tested together, {together} effects had one or more."
+    )
+
+
+def _by_effects(shares: Iterable[tuple[str, Mapping[str, float]]]) -> str:
+    """Return the least and the largest share for each distribution of effects."""
+    grouped: dict[str, list[float]] = {}
+    for effects, share in shares:
+        grouped.setdefault(effects, []).append(share["share"])
+    return listed(
+        [
+            f"{' to '.join(dict.fromkeys(percent(x, 1) for x in (min(of), max(of))))} with {name}"
+            for name, of in grouped.items()
+        ]
     )
 
 

@@ -32,7 +32,7 @@ from bench.report.content.display import (
     seconds,
     setting,
 )
-from bench.report.content.effort import equal_reward_sentence
+from bench.report.content.effort import equal_reward_sentence, sharing_sentence
 from bench.report.content.failures import failed_rows
 from bench.report.content.section import Chart, Column, Part, Plot, Section, Switch, Table
 from bench.results.loading import Results
@@ -84,7 +84,7 @@ def cost_section(results: Results) -> Section:
         Part(
             results.task_title(task),
             task=task,
-            paragraphs=tuple(filter(None, [equal_reward_sentence(results, task)])),
+            paragraphs=_paragraphs(results, task),
             tables=(usage_table(results, task),),
         )
         for task in results.tasks
@@ -94,6 +94,12 @@ def cost_section(results: Results) -> Section:
     plots = tuple(plot for task in results.tasks if (plot := _plot(results, task)))
     charts = (Chart("cost", about, figure, plots),) if figure else ()
     return Section("cost", "Cost", INTRODUCTION, charts, parts)
+
+
+def _paragraphs(results: Results, task: str) -> tuple[str, ...]:
+    return tuple(
+        filter(None, (equal_reward_sentence(results, task), sharing_sentence(results, task)))
+    )
 
 
 def usage_table(results: Results, task: str) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cache.files import write_named
+from bench.cache.files import check_can_be_written, write_named
 from bench.errors import UserError
 from bench.report.charts.style import RC
 from bench.report.content.display import count, listed, visible
@@ -67,6 +67,7 @@ def write_comparison(paths: Sequence[Path], out: Path) -> Path:
     if len(paths) > MOST:
         raise UserError(f"at most {MOST} results folders can be compared, not {len(paths)}")
     file = out if out.suffix.lower() in SUFFIXES and not out.is_dir() else out / FILE
+    check_can_be_written(file)
     folders = read_folders(paths)
     write_named(file, comparison_page(folders, file.parent))
     return file

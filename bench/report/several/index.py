@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bench.cache.files import write_named
 from bench.errors import UserError
 from bench.report.build import build_report
+from bench.report.claims.build import build_claims_page, has_claims
 from bench.report.content.display import MISSING, count, visible
 from bench.report.content.section import Column, Part, Section, Tab, Table
 from bench.report.page.html import render_page
@@ -55,7 +56,9 @@ class Entry(NamedTuple):
 
 
 def write_report(folder: Path, paper: bool = False) -> Path:
-    """Write the report of a results folder, or else the index of those below; return the page.
+    """Write the report of a results folder, or the page of those below; return the page.
+
+    The page is that of tested claims where there are any, else an index.
 
     Args:
         folder: A results folder, or one with some below it.
@@ -65,7 +68,11 @@ def write_report(folder: Path, paper: bool = False) -> Path:
         UserError: The folder neither is a results folder nor has one below, or the page cannot be
             written.
     """
-    found = [] if (folder / RUNS.file).is_file() else find_results(folder)
+    if (folder / RUNS.file).is_file():
+        return build_report(folder, paper)
+    if has_claims(folder):
+        return build_claims_page(folder)
+    found = find_results(folder)
     return write_index(folder, found) if found else build_report(folder, paper)
 
 
@@ -129,8 +136,6 @@ def make_entry(path: Path, root: Path) -> Entry:
 
 
 def _cells(results: Results) -> dict[str, str]:
-    if not results.tasks:
-        raise UserError(f"{RUNS.file} has no run")
     answers = [
         f"{results.task_title(task)}: {answer_statement(results, task)}" for task in results.tasks
     ]

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from bench.errors import UserError
 from bench.report.content.display import plain_value, visible
-from bench.report.several.folders import Folder, path_text
+from bench.report.several.folders import Folder
 
 # The value of what a folder does not have, which may have None.
 ABSENT: Final = object()
@@ -17,17 +16,8 @@ LONGEST_VALUE = 80
 
 
 def experiment_of(folder: Folder) -> dict[str, Any]:
-    """Return the folder's experiment, empty where it is missing.
-
-    Raises:
-        UserError: experiment.yaml cannot be read.
-    """
-    try:
-        content = yaml.safe_load(folder.results.experiment) or {}
-    except (yaml.YAMLError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise UserError(f"{path_text(folder.path)}: experiment.yaml cannot be read")
+    """Return the folder's experiment, empty where it is missing."""
+    content: dict[str, Any] = yaml.safe_load(folder.results.experiment) or {}
     return content
 
 

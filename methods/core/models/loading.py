@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from methods.core.models.chat_template import TemplateValue, check_name
 from methods.core.models.engines.choice import Sampler
-from methods.core.models.pretrained import HEADS, load_causal_model
+from methods.core.models.pretrained import HEADS, WeightsError, load_causal_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,7 @@ class Lora:
         targets: Names of the layers with adapters. Empty means every linear layer except the head.
     """
 
-    rank: Annotated[int, Ge(0)] = 0
+    rank: Annotated[int, Ge(0), Le(4096)] = 0
     alpha: Annotated[int, Gt(0)] = 32
     targets: tuple[str, ...] = ()
 
@@ -218,13 +219,23 @@ def load_adapter(folder: Path, **options: Any) -> PreTrainedModel:
     Args:
         folder: As peft saves it.
         **options: Of `from_pretrained`, for the model under the adapters.
+
+    Raises:
+        WeightsError: A weight is missing.
     """
     from peft import PeftConfig, PeftModel
 
-    base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
-    model: PreTrainedModel = PeftModel.from_pretrained(
-        load_causal_model(Path(base), **options), str(folder)
+    base = load_causal_model(
+        Path(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path), **options
     )
+    with warnings.catch_warnings():
+        # peft only warns of it, and leaves these adapters as they are drawn at first.
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        try:
+            model: PreTrainedModel = PeftModel.from_pretrained(base, str(folder))
+        except UserWarning as warning:
+            names = str(warning).partition(": ")[2]
+            raise WeightsError(f"{folder}: weights of adapters are missing: {names}") from None
     return model
 
 

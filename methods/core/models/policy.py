@@ -101,6 +101,8 @@ def load_policy(folder: Path, device: str) -> Policy:
 class ModelPolicy(Policy):
     """A causal language model and its tokenizer: a folder that transformers alone can load.
 
+    A subclass that overrides `generate` overrides `logprobs` too, or has none; see `outputs.py`.
+
     Attributes:
         model: The model, in evaluation mode at first.
         tokenizer: Its tokenizer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from methods.core.models.batch import by_length, make_batch
 from methods.core.models.chat_template import fix_chat_template
 from methods.core.models.loading import for_inference
-from methods.core.models.pretrained import load_classifier
+from methods.core.models.pretrained import load_classifier, read_tokenizer
 from methods.core.models.text import (
     distinct,
     encode_prompts,
@@ -154,6 +155,17 @@ class Classifier(TextReward):
         super().__init__(*args, **options)
         self.label, self.plain, self.probability = label, plain, probability
         self._output = output_of(self.model.config, label)
+        if probability and self._output is None:
+            raise ValueError("probability needs a classifier with several labels; it has one")
+
+    def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+        rewards = super().__call__(prompts, responses)
+        if bad := [reward for reward in rewards if not math.isfinite(reward)]:
+            raise ValueError(
+                f"the classifier {self.model.config.name_or_path} gives {len(bad)} of "
+                f"{len(rewards)} responses a reward that is not finite, such as {bad[0]}"
+            )
+        return rewards
 
     def settings(self) -> dict[str, Any]:
         names = ("ends", "label", "plain", "probability")
@@ -201,10 +213,8 @@ class Classifier(TextReward):
             ValueError: The classifier has several labels, and `label` is none of them, or its
                 weights are not all there.
         """
-        from transformers import AutoTokenizer
-
         model = load_classifier(folder, dtype="float32")
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = read_tokenizer(folder)
         fix_chat_template(tokenizer)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -230,6 +240,10 @@ def output_of(config: Any, label: str) -> int | None:
     """
     names = {int(place): str(name) for place, name in (config.id2label or {}).items()}
     if config.num_labels == 1:
+        if label and label not in ("0", *names.values()):
+            raise ValueError(
+                f"label '{label}' is none of the classifier's: it has one, {names.get(0, '0')}"
+            )
         return None
     for place, name in names.items():
         if label and label in (name, str(place)):

@@ -1,4 +1,4 @@
-"""What online methods are made of: rollouts, values, advantages, losses, and the loop.
+"""What online methods are made of: rollouts, references, advantages, losses, and the loop.
 
 Imports: methods.core.models, methods.core.training.
 To add a part of a loss, write a pure function of tensors in advantages.py or surrogates.py.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from random import Random
@@ -14,6 +15,7 @@ from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import SamplingParams
 from methods.core.models.text import end_token_ids
+from methods.core.online.following import FollowingReference
 from methods.core.online.rewards import check_rewards
 from methods.core.training.context import Context
 
@@ -144,7 +146,13 @@ def draw_prompts(context: Context, update: int, count: int) -> list[str]:
     return prompts[:count]
 
 
-def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed: int) -> Rollout:
+def collect(
+    context: Context,
+    policy: ModelPolicy,
+    prompts: Sequence[str],
+    seed: int,
+    following: FollowingReference | None = None,
+) -> Rollout:
     """Sample one response to each prompt, and measure it by the reward and the reference.
 
     With several processes, each samples its part of the batch.
@@ -154,6 +162,7 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
         policy: The policy to sample.
         prompts: The prompts of the whole batch.
         seed: The same seed gives the same responses.
+        following: The reference, if it follows the policy. By default it is that of the context.
 
     Returns:
         The rollout of this process.
@@ -163,8 +172,10 @@ def collect(context: Context, policy: ModelPolicy, prompts: Sequence[str], seed:
     batch, logprobs, rewards = respond(context, policy, prompts, seed, context.sampling)
     score = partial(token_logprobs, sampling=context.sampling)
     engine, sampler_logprobs = policy.engine(context.sampling), NOT_YET
+    chosen = following.in_place() if following else nullcontext(context.reference.model)
     with torch.no_grad():
-        reference = in_parts(score, context.reference.model, batch)
+        with chosen as model:
+            reference = in_parts(score, model, batch)
         if engine is not None and not engine.exact:
             sampler_logprobs, logprobs = logprobs, in_parts(score, policy.model, batch)
     ends = torch.tensor(end_token_ids(policy.tokenizer), device=batch.ids.device)

@@ -12,6 +12,7 @@ from methods.core.models.logprobs import token_logprobs
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.online.agreement import Agreement, weighted
 from methods.core.online.critic import token_values
+from methods.core.online.following import FollowingReference
 from methods.core.online.learning import Learning
 from methods.core.online.rewards import gather_rewards
 from methods.core.online.rollout import (
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 class OnlineRun:
     """One training of an online method. It resumes where the last save left it.
 
+    Args:
+        context: The context of the training.
+        settings: The hyper-parameters.
+        critic: The value model to train, if there is one.
+        state: What a method keeps between updates, at the start.
+        reference_decay: Share of itself that the reference keeps after each update; the rest is the
+            policy's. None keeps the SFT policy as the reference.
+
     Attributes:
         context: The context of the training.
         policy: The policy that is trained.
@@ -51,10 +60,14 @@ class OnlineRun:
         *,
         critic: TrainedModel | None = None,
         state: Mapping[str, Any] | None = None,
+        reference_decay: float | None = None,
     ) -> None:
         self.context, self.settings = context, settings
         self.policy = context.start()
         self.critic = critic.model if critic else None
+        self._following: FollowingReference | None = None
+        if reference_decay is not None:
+            self._following = FollowingReference(self.policy, 1 - reference_decay)
         self.updates = whole_batches(settings.episodes, context.budget, settings.batch_size)
         self.state: dict[str, Any] = dict(state or {})
         models = {"policy": TrainedModel(self.policy.model, settings.learning_rate)}
@@ -106,7 +119,7 @@ class OnlineRun:
         repeated = [prompt for prompt in distinct for _ in range(group)]
         # Sampled at the precision of the training, so that the ratios start at 1.
         with self._optimization.autocast(), torch.no_grad():
-            rollout = collect(self.context, self.policy, repeated, self.seed())
+            rollout = collect(self.context, self.policy, repeated, self.seed(), self._following)
             self._agreement.check_rollout(rollout, self.update)
             if self.critic is not None:
                 rollout = replace(
@@ -191,7 +204,7 @@ class OnlineRun:
         self._learning.backward(loss, **metrics)
 
     def end_update(self, **metrics: float | Tensor) -> None:
-        """Log the update, keep a checkpoint if one is due, and save if it is time.
+        """Log the update, move the reference, keep a checkpoint if one is due, and save.
 
         Args:
             **metrics: What to log of this update beside what is logged of all.
@@ -208,6 +221,8 @@ class OnlineRun:
         learning = {"learning_rate": self._optimization.learning_rate()}
         norms = self._optimization.gradient_norms()
         self.update += 1
+        if self._following:
+            self._following.after_step(self.update)
         size = self.settings.batch_size
         self.context.log(
             self.update * size,
@@ -225,6 +240,8 @@ class OnlineRun:
 
     def _save(self) -> None:
         progress = {"update": self.update, "state": self.state}
+        if self._following:
+            progress["reference"] = self._following.state_dict()
         self.context.save_progress({**self._optimization.state_dict(), **progress})
 
     def _resume(self) -> None:
@@ -232,3 +249,5 @@ class OnlineRun:
         if saved is not None:
             self._optimization.load_state_dict(saved)
             self.update, self.state = saved["update"], saved["state"]
+            if self._following:
+                self._following.load_state_dict(saved["reference"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +21,8 @@ from methods.core.models.pretrained import load_classifier
 from methods.core.models.reward import read_settings
 from methods.core.models.sampling import SamplingParams, derive_seed
 from methods.core.training.memory import micro_batch_tokens
+from methods.core.training.points import append_point, write_points
+from methods.core.training.progress import folder_checksum, load_progress, save_progress
 from methods.core.training.trainer import trainer_arguments
 from methods.core.training.usage import Usage, UsageCounter
 
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
-PROGRESS_FILE = "progress.pt"
 CHECKPOINTS, CHECKPOINT_FILE = "checkpoints", "checkpoint.json"
+
+logger = logging.getLogger("prefrontier")
 
 
 @dataclass
@@ -64,6 +70,9 @@ class Context:
     curves: list[dict[str, float]] = field(default_factory=list)
     _counter: UsageCounter = field(default_factory=UsageCounter)
     _started: ModelPolicy | None = None
+    _points_written: bool = False
+    # Checksums of the checkpoints that were kept so far, by name.
+    _checkpoints: dict[str, str] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
@@ -152,8 +161,22 @@ class Context:
         self.usage.micro_batch_halvings += 1
 
     def log(self, step: int, **metrics: float) -> None:
-        """Keep a point of the training curves. `step` counts examples or episodes."""
-        self.curves.append({"step": step, **{k: float(v) for k, v in metrics.items()}})
+        """Keep a point of the training curves. `step` counts examples or episodes.
+
+        It is also written to the working folder at once, for those who follow the training.
+        """
+        point = {"step": step, **{k: float(v) for k, v in metrics.items()}}
+        self.curves.append(point)
+        if not distributed.is_main():
+            return
+        # Curves are no results: they are worth no failure.
+        with suppress(OSError):
+            if self._points_written:
+                append_point(self.workdir, point)
+            else:
+                # A training that was stopped may have left points that it had not saved.
+                write_points(self.workdir, self.curves)
+        self._points_written = True
 
     def checkpoint(self, step: int, total: int, policy: Policy) -> None:
         """Keep the policy after this step if a checkpoint is due. Call it after every update.
@@ -169,13 +192,17 @@ class Context:
         parts = self.checkpoints + 1
         number = int(parts * (step / total) ** 0.5 + 1e-9)
         folder = self.workdir / CHECKPOINTS / str(number)
-        if not 0 < number < parts or folder.exists() or not distributed.is_main():
+        done = folder.name in self._checkpoints
+        if not 0 < number < parts or done or not distributed.is_main():
             return
         started = time.perf_counter()
         partial = folder.with_name(f".{number}.partial")
         policy.save(partial)
         (partial / CHECKPOINT_FILE).write_text(json.dumps({"step": step, "total": total}))
+        # One that an interrupted training left may be damaged.
+        shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
+        self._checkpoints[folder.name] = folder_checksum(folder)
         # Saving a checkpoint is not part of the training.
         self._counter.skip(time.perf_counter() - started)
 
@@ -193,25 +220,36 @@ class Context:
 
     def save_progress(self, state: dict[str, Any]) -> None:
         """Save tensors and plain values, so that a killed run can resume from them."""
-        import torch
-
         if not distributed.is_main():
             return
-        partial = self.workdir / (PROGRESS_FILE + ".partial")
-        content = {"state": state, "usage": self._counter.state(), "curves": self.curves}
-        torch.save(content, partial)
-        partial.replace(self.workdir / PROGRESS_FILE)
+        content = {
+            "state": state,
+            "usage": self._counter.state(),
+            "curves": self.curves,
+            "checkpoints": self._checkpoints,
+        }
+        save_progress(self.workdir, content)
 
-    def load_progress(self) -> dict[str, Any] | None:
-        """Return the last saved state and restore usage and curves, or None at a first start."""
-        import torch
+    def load_progress(
+        self, is_whole: Callable[[dict[str, Any]], bool] = lambda state: True
+    ) -> dict[str, Any] | None:
+        """Return the last saved state and restore usage and curves; None to start anew.
 
-        file = self.workdir / PROGRESS_FILE
-        if not file.exists():
+        That is so at a first start, and where something that was saved is damaged.
+
+        Args:
+            is_whole: Whether what the method keeps beside the state is as the state says.
+        """
+        saved = load_progress(self.workdir, self.device)
+        if saved is None:
             return None
-        saved = torch.load(file, map_location=self.device, weights_only=True)
+        folder, checkpoints = self.workdir / CHECKPOINTS, saved["checkpoints"]
+        kept = all(folder_checksum(folder / name) == sum_ for name, sum_ in checkpoints.items())
+        if not kept or not is_whole(saved["state"]):
+            logger.warning("%s: a checkpoint is damaged: the training starts anew", self.workdir)
+            return None
         self._counter.restore(saved["usage"])
-        self.curves = saved["curves"]
+        self.curves, self._checkpoints = saved["curves"], checkpoints
         state: dict[str, Any] = saved["state"]
         return state
 

@@ -31,7 +31,12 @@ def in_order(
         count: How many rows to return, cut to whole batches.
         batch_size: Rows of a batch.
         seed: The same seed gives the same order.
+
+    Raises:
+        ValueError: There are no rows.
     """
+    if not rows:
+        raise ValueError("there are no rows to train on")
     random = Random(f"order {seed}")
     order: list[int] = []
     while len(order) < count:

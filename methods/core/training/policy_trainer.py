@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from methods.core.models.policy import ModelPolicy
@@ -12,6 +12,7 @@ from methods.core.training.trainer import (
     LOWER_LEARNING_RATE,
     Diverged,
     Schedule,
+    every_log,
     every_step,
     train_quietly,
 )
@@ -54,36 +55,30 @@ def fit_by_trainer(
     if steps == 0:
         return policy
     arguments = context.trainer_arguments(policy.model) | schedule.arguments(context.budget)
-    checkpoint = every_step(lambda step: context.checkpoint(step * size, steps * size, policy))
-    trainer = train_quietly(lambda: build(policy, arguments, [checkpoint]))
-    log_curves(context, trainer.state.log_history, size, curves)
+    callbacks = [
+        every_step(lambda step: context.checkpoint(step * size, steps * size, policy)),
+        every_log(lambda entry: log_entry(context, entry, size, curves)),
+    ]
+    train_quietly(lambda: build(policy, arguments, callbacks))
     policy.model.eval()
     return policy
 
 
-def log_curves(
-    context: Context,
-    history: Sequence[dict[str, float]],
-    batch_size: int,
-    curves: Mapping[str, str] = CURVES,
+def log_entry(
+    context: Context, entry: Mapping[str, float], batch_size: int, curves: Mapping[str, str]
 ) -> None:
-    """Log a trainer's curves.
+    """Log an entry of a trainer's log.
 
     Args:
-        context: Where to log them.
-        history: The trainer's `log_history`.
+        context: Where to log it.
+        entry: An entry of the trainer's `log_history` with a loss.
         batch_size: Examples of a step.
-        curves: The metrics to keep: their names in the history, and ours.
+        curves: The metrics to keep: their names in the entry, and ours.
 
     Raises:
-        Diverged: A loss is not finite.
+        Diverged: The loss is not finite.
     """
-    for entry in history:
-        if "loss" not in entry:
-            continue
-        if not math.isfinite(entry["loss"]):
-            raise Diverged(
-                f"loss is {entry['loss']} at step {entry['step']}: {LOWER_LEARNING_RATE}"
-            )
-        point = {ours: float(entry[theirs]) for theirs, ours in curves.items() if theirs in entry}
-        context.log(int(entry["step"]) * batch_size, **point)
+    if not math.isfinite(entry["loss"]):
+        raise Diverged(f"loss is {entry['loss']} at step {entry['step']}: {LOWER_LEARNING_RATE}")
+    point = {ours: float(entry[theirs]) for theirs, ours in curves.items() if theirs in entry}
+    context.log(int(entry["step"]) * batch_size, **point)

@@ -192,6 +192,19 @@ def every_step(action: Callable[[int], None]) -> TrainerCallback:
     return EveryStep()
 
 
+def every_log(action: Callable[[dict[str, float]], None]) -> TrainerCallback:
+    """Return a callback that calls the action with each entry of the trainer's log with a loss."""
+    from transformers import TrainerCallback
+
+    class EveryLog(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            entry = state.log_history[-1]
+            if "loss" in entry:
+                action(entry)
+
+    return EveryLog()
+
+
 def every_save(action: Callable[[int], None]) -> TrainerCallback:
     """Return a callback that calls the action with the number of steps done after each save."""
     from transformers import TrainerCallback

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.core.models import distributed
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.sampling import derive_seed
 from methods.core.models.text import (
@@ -18,9 +21,11 @@ from methods.core.models.text import (
 from methods.core.online.rewards import finite_rewards
 from methods.core.online.rollout import draw_prompts
 from methods.core.training.context import Context
+from methods.core.training.progress import folder_checksum
 from methods.core.training.trainer import (
     LOWER_LEARNING_RATE,
     Diverged,
+    every_log,
     every_save,
     every_step,
     train_quietly,
@@ -69,6 +74,7 @@ def fit_by_online_trainer(
         Diverged: A loss, a weight or a reward is not finite.
     """
     from datasets import Dataset
+    from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
     policy = context.start()
     steps = batches * steps_per_batch
@@ -84,9 +90,29 @@ def fit_by_online_trainer(
     def episodes(step: float) -> int:
         return int(step * total / steps)
 
-    saved = context.load_progress()
+    def log(entry: dict[str, float]) -> None:
+        _check_loss(entry)
+        context.log(episodes(entry["step"]), loss=entry["loss"], **curve(entry))
+
+    def trainer_checkpoint(step: int) -> Path:
+        return context.workdir / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+
+    def save(step: int) -> None:
+        # Each process writes a part of the trainer's checkpoint.
+        distributed.all_gather(None)
+        checksum = folder_checksum(trainer_checkpoint(step))
+        context.save_progress({"step": step, "checksum": checksum})
+
+    def is_whole(state: dict[str, Any]) -> bool:
+        return bool(folder_checksum(trainer_checkpoint(state["step"])) == state["checksum"])
+
+    saved = context.load_progress(is_whole)
+    if saved is None and distributed.is_main():
+        # The trainer would count those of an earlier start as its own, and keep them instead.
+        for folder in context.workdir.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
     arguments = config(**online_arguments(context, policy, steps, steps_per_batch) | options)
-    run = train_quietly(
+    train_quietly(
         lambda: trainer(
             model=policy.model,
             reward_funcs=text_reward(context, policy.tokenizer),
@@ -95,16 +121,13 @@ def fit_by_online_trainer(
             train_dataset=Dataset.from_list([{"prompt": to_turns(prompt)} for prompt in prompts]),
             processing_class=policy.tokenizer,
             callbacks=[
+                every_log(log),
                 every_step(lambda step: context.checkpoint(episodes(step), total, policy)),
-                every_save(lambda step: context.save_progress({"step": step})),
+                every_save(save),
             ],
         ),
-        resume_from=context.workdir / f"checkpoint-{saved['step']}" if saved else None,
+        resume_from=trainer_checkpoint(saved["step"]) if saved else None,
     )
-    for entry in run.state.log_history:
-        if "loss" in entry:
-            _check_loss(entry)
-            context.log(episodes(entry["step"]), loss=entry["loss"], **curve(entry))
     policy.model.eval()
     return policy
 

@@ -18,6 +18,7 @@ from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy
 from methods.core.models.reward import RewardModel
 from methods.core.online.rollout import collect
+from methods.ppo import PPO
 
 MakeContext = Callable[..., Context]
 # With all that changes between updates: the KL coefficient, and the scale of the rewards.
@@ -25,15 +26,19 @@ RESUMED_PPO = replace(
     QUICK_PPO, episodes=1024, kl_target=0.1, kl_horizon=1000, reward_scaling="standardize"
 )
 SHORT_PPO = replace(QUICK_PPO, episodes=256, epochs=2)
+FOLLOWING_PPO = replace(QUICK_PPO, episodes=1024, reference_decay=0.5)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(
     sft_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[torch.Tensor], Context]:
-    """The weights after a training in one go, and its context."""
-    context = small_context(sft_folder, tmp_path_factory.mktemp("uninterrupted"))
-    return weights(RESUMED_PPO.train(context)), context
+) -> dict[PPO, tuple[list[torch.Tensor], Context]]:
+    """The weights after a training in one go, and its context, by method."""
+    trained = {}
+    for method in (RESUMED_PPO, FOLLOWING_PPO):
+        context = small_context(sft_folder, tmp_path_factory.mktemp("uninterrupted"))
+        trained[method] = weights(method.train(context)), context
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +81,17 @@ class Stopped(Exception):
     """Stands for the kill signal."""
 
 
-@pytest.mark.parametrize("stop_after", [7, 12])
+@pytest.mark.parametrize(
+    ("method", "stop_after"), [(RESUMED_PPO, 7), (RESUMED_PPO, 12), (FOLLOWING_PPO, 7)]
+)
 def test_resumed_equals_uninterrupted(
     make_context: MakeContext,
-    uninterrupted: tuple[list[torch.Tensor], Context],
+    uninterrupted: dict[PPO, tuple[list[torch.Tensor], Context]],
     tmp_path: Path,
+    method: PPO,
     stop_after: int,
 ) -> None:
-    expected, whole = uninterrupted
+    expected, whole = uninterrupted[method]
     calls = 0
 
     def killed(prompts: object, responses: list[str]) -> list[float]:
@@ -96,9 +104,9 @@ def test_resumed_equals_uninterrupted(
     workdir = tmp_path / "resumed"
     workdir.mkdir()
     with pytest.raises(Stopped):
-        RESUMED_PPO.train(make_context(reward=killed, workdir=workdir))
+        method.train(make_context(reward=killed, workdir=workdir))
     again = make_context(workdir=workdir)
-    assert same(expected, weights(RESUMED_PPO.train(again)))
+    assert same(expected, weights(method.train(again)))
     assert untimed(again.curves) == untimed(whole.curves)
     counts = ("responses_sampled", "reward_calls", "train_tokens")
     assert [getattr(again.usage, c) for c in counts] == [getattr(whole.usage, c) for c in counts]
@@ -126,6 +134,7 @@ def test_infinite_reward_is_divergence(make_context: MakeContext) -> None:
         ("value clip", {"value_clip": 0.001}),
         ("lambda", {"lam": 0.5}),
         ("gamma", {"gamma": 0.5}),
+        ("moving reference", {"reference_decay": 0.5}),
     ],
 )
 def test_every_option_of_ppo_changes_something(

@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.harm import noise
 from helpers.models import same, weights
 from helpers.online import METHODS, starts_with_a
 
 from methods.base import Context
+from methods.core.training.context import CHECKPOINTS
+from methods.core.training.progress import folder_checksum
 
 MakeContext = Callable[..., Context]
 EPISODES = 1024
@@ -56,6 +59,36 @@ def test_resumed_equals_uninterrupted(make_context: MakeContext, tmp_path: Path,
     assert again.usage.reward_calls == whole.usage.reward_calls
     assert again.usage.train_tokens == whole.usage.train_tokens
     assert rest.count < 0.7 * whole.usage.reward_calls, "it started again instead"
+
+
+@pytest.mark.parametrize("name", ["remax", "rloo"])
+@pytest.mark.parametrize("what", ["progress-*.pt", "check*/**/*.safetensors"])
+def test_a_training_starts_anew_where_what_it_saved_is_damaged(
+    make_context: MakeContext,
+    tmp_path: Path,
+    name: str,
+    what: str,
+) -> None:
+    method = replace(METHODS[name], episodes=EPISODES)  # type: ignore[call-arg]
+    whole = make_context(reward=starts_with_a, checkpoints=2)
+    expected = weights(method.train(whole))
+
+    workdir = tmp_path / "damaged"
+    workdir.mkdir()
+    with pytest.raises(Killed):
+        method.train(
+            make_context(reward=DyingReward(0.8 * EPISODES), workdir=workdir, checkpoints=2)
+        )
+    harmed = list(workdir.glob(what))
+    assert harmed
+    for file in harmed:
+        noise(file)
+    again = make_context(reward=starts_with_a, workdir=workdir, checkpoints=2)
+    assert same(expected, weights(method.train(again)))
+    assert untimed(again.curves) == untimed(whole.curves)
+    assert again.usage.reward_calls == whole.usage.reward_calls
+    for folder in (whole.workdir / CHECKPOINTS).iterdir():
+        assert folder_checksum(folder) == folder_checksum(workdir / CHECKPOINTS / folder.name)
 
 
 def test_distillation_keeps_what_it_sampled(

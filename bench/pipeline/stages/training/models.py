@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError, reason_of
 from bench.tasks.base import Architecture
-from methods.core.models.pretrained import load_causal_model, vocabulary_size
+from methods.core.models.pretrained import (
+    check_finite_weights,
+    check_weights,
+    load_causal_model,
+    read_config,
+    vocabulary_size,
+)
 from methods.core.models.text import end_token_ids
 
 if TYPE_CHECKING:
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 # Embeddings with room for new tokens get a multiple of so many rows: other sizes slow a GPU down.
 ROWS_MULTIPLE = 64
+# At most so many tokens of a tokenizer are new to its model.
+MOST_NEW_ROWS = 1024
 # The longest texts that new models take, in tokens: of whole words, and of byte pairs.
 WORD_POSITIONS, PIECE_POSITIONS = 128, 2048
 
@@ -68,14 +76,21 @@ def load_model(folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> 
         UserError: The folder has no such model.
     """
     import torch
-    from transformers import GenerationConfig
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     try:
+        check_weights(folder, read_config(folder), AutoModelForCausalLM)
         model = load_causal_model(folder, dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        check_finite_weights(model)
+    except Exception as error:  # whatever a model raises whose files are not valid
         raise UserError(f"{folder}: no causal language model: {reason_of(error)}") from None
-    tokens = vocabulary_size(tokenizer)
-    if tokens > model.get_input_embeddings().weight.shape[0]:
+    tokens, rows = vocabulary_size(tokenizer), model.get_input_embeddings().weight.shape[0]
+    if tokens > rows + MOST_NEW_ROWS:
+        raise UserError(
+            f"{folder}: its tokenizer is of another model: it has {tokens:,} tokens, and the model "
+            f"{rows:,}"
+        )
+    if tokens > rows:
         # The new rows are drawn at random.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -95,10 +110,8 @@ def positions_of(model_folder: str) -> int:
     Raises:
         UserError: The model's configuration cannot be read.
     """
-    from transformers import AutoConfig
-
     try:
-        config = AutoConfig.from_pretrained(model_folder, trust_remote_code=False)
+        config = read_config(model_folder)
     except Exception as error:  # whatever a config raises that is not valid
         raise UserError(
             f"{model_folder}: its configuration cannot be read: {reason_of(error)}"

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UserError, reason_of
 from bench.tasks.base import END, PAD, TAGS, UNKNOWN
 from methods.core.models.chat_template import TemplateValue, fix_chat_template
-from methods.core.models.pretrained import GENERATION_FILE, read_generation_config
-from methods.core.models.text import END_TOKENS
+from methods.core.models.pretrained import (
+    GENERATION_FILE,
+    read_config,
+    read_generation_config,
+    read_tokenizer,
+)
+from methods.core.models.text import END_TOKENS, render_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +50,8 @@ PLAIN_TEMPLATE = (
     "{% for turn in messages %}{{ turn.content }}{% endfor %}"
 )
 NEW_PAD = "<|pad|>"
+# What a chat template is tried with.
+QUESTION = "a question"
 # Tokens that their makers left for such uses, the best first.
 SPARE_TOKENS = ("finetune_right_pad", "pad", "reserved", "unused")
 
@@ -111,17 +118,17 @@ def load_tokenizer(
     Raises:
         UserError: The tokenizer cannot be loaded, or has no end token, or its template fails.
     """
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = read_tokenizer(folder)
         ends = _end_tokens(folder, tokenizer)
     except Exception as error:  # whatever files raise that are not valid
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {reason_of(error)}") from None
     if not plain and tokenizer.chat_template:
-        fix_chat_template(tokenizer, values)
         try:
+            fix_chat_template(tokenizer, values)
             end = end_of_turn(tokenizer)
+            if QUESTION not in render_prompt(tokenizer, QUESTION):
+                raise ValueError("it leaves out what the user says")
         except Exception as error:  # whatever a template raises
             raise UserError(f"{folder}: its chat template fails: {reason_of(error)}") from None
         if end:
@@ -146,7 +153,7 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
     Some models end a turn with another token than `eos_token`.
     """
     answer = "an answer"
-    turns = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": answer}]
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": answer}]
     text = str(tokenizer.apply_chat_template(turns, tokenize=False))
     after = text.rpartition(answer)[2].strip()
     special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
@@ -155,12 +162,10 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 def _end_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Return the tokens that end a response by the tokenizer and the model's configurations."""
-    from transformers import AutoConfig
-
     generation = read_generation_config(folder / GENERATION_FILE) or {}
     ids: Any = generation.get("eos_token_id")
     if ids is None:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config = read_config(folder)
         ids = getattr(config.get_text_config(), "eos_token_id", None)
     # A configuration may be another tokenizer's, so ordinary tokens are not believed to be ends.
     special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}

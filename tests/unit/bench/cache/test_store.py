@@ -1,17 +1,35 @@
-"""The store: an artifact is whole or not there, and is made once."""
+"""The store: an artifact is whole or not there, is made once, and damage is noticed."""
 
 from __future__ import annotations
 
+import errno
+import json
+import multiprocessing
 import os
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from helpers.harm import FOREIGN, HARMS, add_foreign
 
+from bench.cache import artifact
+from bench.cache.artifact import MANIFEST, damage, read_manifest, seal
 from bench.cache.keys import digest
-from bench.cache.store import STALE, Store
-from bench.tasks.base import Annotator
+from bench.cache.locks import is_locked, locked
+from bench.cache.store import Missing, Store
+from bench.tasks.labeling import Annotator
+
+
+def write(folder: Path) -> dict[str, Any]:
+    """Make an artifact with a file in a folder and one beside it."""
+    (folder / "inner").mkdir()
+    (folder / "inner" / "weights").write_bytes(bytes(range(256)) * 40)
+    (folder / "texts.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+    return {"count": 3}
 
 
 def test_an_artifact_is_made_once(tmp_path: Path) -> None:
@@ -19,36 +37,156 @@ def test_an_artifact_is_made_once(tmp_path: Path) -> None:
 
     def make(folder: Path) -> dict[str, Any]:
         calls.append(folder)
-        (folder / "content").write_text("whole")
-        return {"count": 3}
+        return write(folder)
 
     for _ in range(2):
         store.make("kind", "key", make)
     assert len(calls) == 1
-    assert (store.folder("kind", "key") / "content").read_text() == "whole"
+    assert (store.folder("kind", "key") / "texts.jsonl").read_text().startswith('{"a"')
     metrics = store.metrics("kind", "key")
     assert metrics["count"] == 3 and metrics["seconds"] >= 0
 
 
-def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_what_fails_leaves_nothing_but_its_work(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with pytest.raises(ValueError, match="half way"), store.create("kind", "key") as folder:
-        (folder / "content").write_text("half")
+
+    def fail(folder: Path) -> dict[str, Any]:
+        write(folder)
+        (store.workdir("kind", "key") / "progress").write_text("half")
         raise ValueError("half way")
-    assert not store.has("kind", "key")
-    assert not list((tmp_path / "kind").iterdir())
+
+    with pytest.raises(ValueError, match="half way"):
+        store.make("kind", "key", fail)
+    assert not store.has("kind", "key") and not list((tmp_path / "kind").iterdir())
+    assert (store.workdir("kind", "key") / "progress").read_text() == "half"
+    store.make("kind", "key", write)
+    assert store.has("kind", "key") and not list((tmp_path / "work").iterdir())
 
 
-def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+def test_what_a_killed_maker_left_does_not_get_into_the_artifact(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    old, new = (tmp_path / "kind" / f".partial-{name}" for name in ("old", "new"))
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-    past = time.time() - 2 * STALE
-    os.utime(old, (past, past))
-    with store.create("kind", "key"):
-        pass
-    assert not old.exists() and new.exists()
+    left = tmp_path / "kind" / ".partial-key-0"
+    left.mkdir(parents=True)
+    (left / "half").write_text("half")
+    store.make("kind", "key", write)
+    assert [place.name for place in (tmp_path / "kind").iterdir()] == ["key"]
+    assert not (store.folder("kind", "key") / "half").exists()
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("name", ["inner/weights", "texts.jsonl", MANIFEST])
+def test_damage_is_noticed_set_aside_and_made_again(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    harm: Callable[[Path], object],
+) -> None:
+    store = Store(tmp_path)
+    store.make("kind", "key", write)
+    place = store.folder("kind", "key")
+    assert store.has("kind", "key") and not caplog.records
+    harm(place / name)
+    with pytest.raises(Missing, match="kind/key is missing"):
+        store.need("kind", "key")
+    [record] = caplog.records
+    message = record.getMessage()
+    assert str(place) in message and "made again" in message
+    assert (Path(name).name if harm is not add_foreign else FOREIGN) in message
+    assert (tmp_path / "damaged" / "kind-key").is_dir() and not place.exists()
+    store.make("kind", "key", write)
+    assert damage(store.need("kind", "key"), full=True) == ""
+
+
+def test_a_foreign_folder_is_not_an_artifact(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.folder("kind", "key").mkdir(parents=True)
+    assert not store.has("kind", "key")
+    store.make("kind", "key", write)
+    (store.folder("kind", "key") / "adapter_model.safetensors").write_text("foreign")
+    assert "adapter_model.safetensors is not one" in damage(store.folder("kind", "key"))
+    assert not store.has("kind", "key")
+
+
+def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
+    seal(tmp_path, seconds=1.5, metrics={"labels": 12})
+    file = tmp_path / MANIFEST
+    whole = file.read_bytes()
+    content = json.loads(whole)
+    assert read_manifest(tmp_path)["metrics"] == {"labels": 12}
+    file.write_text(json.dumps(content | {"metrics": {"labels": 13}}))
+    assert damage(tmp_path) == f"{MANIFEST} is damaged"
+    for text in ("", "{", "[]", "null", "\0", json.dumps({"files": 3}), "[" * 100_000):
+        file.write_text(text)
+        assert damage(tmp_path) == f"{MANIFEST} is damaged"
+
+
+def test_large_files_are_looked_at_and_read_only_where_they_were_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact, "SMALL", 100)
+    file = tmp_path / "weights"
+    file.write_bytes(b"1" * 1000)
+    seal(tmp_path)
+    changed = file.stat().st_mtime_ns
+    file.write_bytes(b"0" * 1000)
+    assert damage(tmp_path) == "weights is damaged"
+    # As a failing disk does it.
+    os.utime(file, ns=(changed, changed))
+    assert damage(tmp_path) == ""
+    assert damage(tmp_path, full=True) == "weights is damaged"
+    # A copy has other times.
+    file.write_bytes(b"1" * 1000)
+    assert damage(tmp_path) == ""
+
+
+def at_once(work: Callable[[Path], None], root: Path) -> None:
+    """Do some work in four processes at once."""
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=work, args=(root,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+def _make_slowly(root: Path) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        with (root / "calls").open("a") as calls:
+            calls.write(f"{os.getpid()}\n")
+        time.sleep(0.3)
+        return write(folder)
+
+    Store(root).make("kind", "key", make)
+
+
+def test_of_several_processes_one_makes_and_the_others_take(tmp_path: Path) -> None:
+    at_once(_make_slowly, tmp_path)
+    assert len((tmp_path / "calls").read_text().split()) == 1
+
+
+def _write_records(root: Path) -> None:
+    for number in range(200):
+        Store(root).write_record("uses/one.json", json.dumps({"number": number}).encode())
+
+
+def test_several_processes_write_one_record(tmp_path: Path) -> None:
+    at_once(_write_records, tmp_path)
+    assert Store(tmp_path).records("uses") == {"uses/one.json": b'{"number": 199}'}
+
+
+def test_the_lock_of_a_killed_maker_is_free(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_make_slowly, args=(tmp_path,))
+    process.start()
+    while not (tmp_path / "calls").exists():
+        time.sleep(0.01)
+    store = Store(tmp_path)
+    assert not store.drop("kind", "key")
+    process.kill()
+    process.join()
+    store.make("kind", "key", write)
+    assert store.has("kind", "key") and store.drop("kind", "key")
 
 
 def test_keys_tell_values_and_kinds_of_dataclasses_apart() -> None:
@@ -62,11 +200,78 @@ def test_keys_tell_values_and_kinds_of_dataclasses_apart() -> None:
 def test_a_dropped_artifact_is_gone_with_its_work_folder(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for key in ("one", "two"):
-        with store.create("kind", key) as folder:
-            (folder / "content").write_text(key)
-    (store.workdir("one") / "progress").write_text("half")
+        store.make("kind", key, write)
+    (store.workdir("kind", "one") / "progress").write_text("half")
+    # A maker that was killed left it.
+    left = tmp_path / "kind" / ".partial-one-0"
+    left.mkdir()
+    (left / "half").write_text("half")
     for _ in range(2):
-        store.drop("kind", "one")
+        assert store.drop("kind", "one")
     assert not store.has("kind", "one") and store.has("kind", "two")
     assert [place.name for place in (tmp_path / "kind").iterdir()] == ["two"]
     assert not list((tmp_path / "work").iterdir())
+
+
+def test_of_two_makers_that_saw_no_lock_of_each_other_the_first_counts(tmp_path: Path) -> None:
+    store, other = Store(tmp_path / "one"), Store(tmp_path / "other")
+    other.make("kind", "key", write)
+
+    def late(folder: Path) -> dict[str, Any]:
+        shutil.copytree(other.folder("kind", "key"), store.folder("kind", "key"))
+        return {"count": 4}
+
+    store.make("kind", "key", late)
+    assert store.metrics("kind", "key")["count"] == 3
+    assert [place.name for place in (store.root / "kind").iterdir()] == ["key"]
+
+    def harmed(folder: Path) -> dict[str, Any]:
+        late(folder)
+        (store.folder("kind", "key") / "texts.jsonl").unlink()
+        return {}
+
+    store.drop("kind", "key")
+    with pytest.raises(OSError, match="not empty"):
+        store.make("kind", "key", harmed)
+
+
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_what_is_dropped_while_it_is_looked_at_is_not_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    store = Store(tmp_path)
+
+    def look(folder: Path, *, full: bool = False) -> str:
+        store.drop("kind", "key")
+        if moment == "while":
+            raise FileNotFoundError(2, "No such file or directory")
+        return damage(folder, full=full)
+
+    for see in (store.has, store.verify):
+        store.make("kind", "key", write)
+        with monkeypatch.context() as patch:
+            patch.setattr("bench.cache.store.damage", look)
+            assert not see("kind", "key")
+    assert not caplog.records and not (tmp_path / "damaged").exists()
+
+
+def test_a_record_that_vanishes_is_left_out(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_record("uses/one.json", b"{}")
+    (tmp_path / "uses" / "two.json").symlink_to("nowhere")
+    assert store.records("uses") == {"uses/one.json": b"{}"}
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS])
+def test_a_lock_that_may_only_be_read_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def forbid(file: Path) -> FileLock:
+        raise OSError(error, os.strerror(error))
+
+    file = tmp_path / "lock"
+    with locked(file), monkeypatch.context() as patch:
+        patch.setattr("bench.cache.locks._lock", forbid)
+        assert is_locked(file)
+    monkeypatch.setattr("bench.cache.locks._lock", forbid)
+    assert not is_locked(file)

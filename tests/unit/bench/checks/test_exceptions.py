@@ -45,7 +45,7 @@ def line_of(text: str, file: str) -> int:
         (Raises, "raises_nothing", "TypeError: unsupported operand"),
         (LossRaises, "one_loss_for_each_label", "RuntimeError: The size of tensor a"),
         (RaisesWithoutBudget, "no_budget_no_change", "ZeroDivisionError: division by zero"),
-        (PolicyRaises, "saves_and_loads", "KeyError: 'temperature'"),
+        (PolicyRaises, "learns", "KeyError: 'temperature'"),
     ],
 )
 def test_an_exception_fails_one_check_with_its_place(

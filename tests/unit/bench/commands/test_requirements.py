@@ -11,9 +11,10 @@ import pytest
 from helpers.preferences import pairs, write_rows
 from helpers.shapes import config_folder
 
-from bench.cache.store import default_store
-from bench.commands.requirements import check_disk, missing_models
-from bench.commands.run import run_bench
+from bench.cache.default import default_store
+from bench.commands.experiments.options import Options
+from bench.commands.experiments.requirements import check_disk, missing_models
+from bench.commands.experiments.run import run_bench
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
 from bench.errors import UserError
@@ -37,7 +38,7 @@ def test_a_dry_run_shows_every_stage_and_setting_and_makes_nothing(
     # The folder has no weights: nothing but the config is read.
     model, out = config_folder(tmp_path, "SmolLM2-135M"), tmp_path / "out"
     options: dict[str, Any] = {"data": data, "model": model, "dry_run": True, "force": True}
-    assert run_bench("", **QUIET, out=out, **options) == 0
+    assert run_bench(Options("", **QUIET, out=out, **options)) == 0
     shown = capsys.readouterr().out
     assert "recorded: about" in shown and "of disk" in shown
     for work in ("judge", "SFT policy", "reward model", "dpo beta=0.1", "ppo kl_coef=0.05"):
@@ -50,7 +51,7 @@ def test_what_does_not_fit_stops_the_run_before_it_starts(tmp_path: Path, data: 
     with pytest.raises(
         UserError, match=r"tasks\.recorded: .* of memory, and .* are free"
     ) as caught:
-        run_bench("pretrained_3B", **QUIET, data=data, model=model, out=tmp_path / "out")
+        run_bench(Options("pretrained_3B", **QUIET, data=data, model=model, out=tmp_path / "out"))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "cache").exists()
 
@@ -59,7 +60,10 @@ def test_a_config_that_cannot_be_read_is_noted(
     tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = str(tmp_path / "missing")
-    assert run_bench("", **QUIET, data=data, model=model, out=tmp_path / "out", dry_run=True) == 0
+    assert (
+        run_bench(Options("", **QUIET, data=data, model=model, out=tmp_path / "out", dry_run=True))
+        == 0
+    )
     shown = " ".join(capsys.readouterr().out.split())
     assert "cannot be read" in shown and "nothing to estimate" not in shown
 
@@ -80,10 +84,11 @@ def test_only_models_that_have_yet_to_be_made_must_fit_on_the_disk(
         check_disk([estimate], plan, tmp_path)
     # All runs are finished, and no policy is kept.
     for run in plan.runs:
-        run.metrics_folder.mkdir(parents=True)
+        run.pipeline.store.make("metrics", run.key, lambda folder: {})
     assert missing_models(plan, "recorded") == Models(2 + 2 * 2, 0)
     for stage in ("base_model", "sft"):
-        plan.pipelines[0].folder(stage).mkdir(parents=True)
+        pipeline = plan.pipelines[0]
+        pipeline.store.make(stage, pipeline.key(stage), lambda folder: {})
     assert missing_models(plan, "recorded") == Models(1 + 1 + 2, 0)
     check_disk([estimate], plan, tmp_path)
 
@@ -98,7 +103,7 @@ def test_what_is_not_estimated_is_said(
         "methods": {"sft": {}},
     }
     file.write_text(json.dumps(content))
-    assert run_bench(str(file), **QUIET, out=tmp_path / "out", dry_run=True) == 0
+    assert run_bench(Options(str(file), **QUIET, out=tmp_path / "out", dry_run=True)) == 0
     shown = capsys.readouterr().out
     assert "films: memory and time are not estimated for the task sentiment" in shown
     assert "nothing to estimate" not in shown
@@ -107,5 +112,5 @@ def test_what_is_not_estimated_is_said(
 def test_small_models_are_passed_over(
     tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_bench("", **QUIET, data=data, out=tmp_path / "out", dry_run=True) == 0
+    assert run_bench(Options("", **QUIET, data=data, out=tmp_path / "out", dry_run=True)) == 0
     assert "nothing to estimate" in capsys.readouterr().out

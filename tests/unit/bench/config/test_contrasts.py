@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.experiments import changed, write
 
-from bench.commands.run import contrasts_line
+from bench.commands.experiments.run import contrasts_line
 from bench.config.contrasts import declare
 from bench.config.experiment import Experiment
 from bench.config.files import load_experiment

@@ -82,8 +82,8 @@ def test_mistakes_are_reported_in_one_line(
     [
         (["--methods", "nope"], ["unknown method 'nope'", "ppo_gold"]),
         (["--tasks", "nope"], ["unknown task 'nope'", "polite"]),
-        (["--seeds", "0"], ["--seeds", "1 or more"]),
-        (["--jobs", "0"], ["--jobs", "1 or more"]),
+        (["--seeds", "0"], ["--seeds", "from 1 to 1,000"]),
+        (["--jobs", "0"], ["--jobs", "from 1 to 1,024"]),
         (["--device", "tpu"], ["--device", "cuda"]),
         (["--contrast", "nope,dpo"], ["--contrast: unknown method 'nope'", "ppo_gold"]),
         (["--contrast", "dpo,dpo"], ["--contrast: must name two different", "'dpo' twice"]),

@@ -37,6 +37,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (pair(7, "a", "b"), "'prompt' must be text or a list of turns"),
     (pair(None, "a b", "a c"), "'prompt' must be text or a list of turns"),
     (pair("p", "\ud800", "b"), "'chosen' has half a character (a lone surrogate)"),
+    (pair("p", "a\0", "b"), "'chosen' has a NUL character"),
+    (unpaired(completion="\0"), "'completion' has a NUL character"),
     (
         pair([{"role": ["user"], "content": "p"}], "a", "b"),
         "a turn of 'prompt' must have one of the roles system, user, assistant, tool",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 from bench.config.llm_judge import LLMJudge
 from bench.judging.cache import Answer, Answers, request_key
@@ -24,3 +25,30 @@ def test_questions_that_may_have_different_answers_have_different_keys(tmp_path:
     answers = Answers(tmp_path)
     answers.add("key", Answer("half a pair: \ud83d\n", 1, 2))
     assert Answers(tmp_path).get("key") == Answer("half a pair: \ud83d\n", 1, 2)
+
+
+def test_one_process_at_a_time_asks_a_judge_and_the_next_has_its_answers(tmp_path: Path) -> None:
+    judge = LLMJudge(model="judge", base_url="http://localhost/v1")
+    found: list[Answer | None] = []
+
+    def ask(judge: LLMJudge) -> Thread:
+        answers = Answers(tmp_path)
+
+        def look() -> None:
+            with answers.asking(judge):
+                found.append(answers.get("key"))
+
+        thread = Thread(target=look, daemon=True)
+        thread.start()
+        return thread
+
+    answers = Answers(tmp_path)
+    with answers.asking(judge):
+        ask(judge.model_copy(update={"model": "another"})).join(10)
+        assert found == [None]
+        next_one = ask(judge)
+        next_one.join(0.2)
+        assert next_one.is_alive()
+        answers.add("key", Answer("[[A]]", 1, 2))
+    next_one.join(10)
+    assert found == [None, Answer("[[A]]", 1, 2)]

@@ -48,7 +48,7 @@ def test_a_run_that_is_stopped_keeps_its_answers(judged: JudgedFolder, server: J
 
 def test_half_a_line_in_the_cache_is_asked_again(judged: JudgedFolder, server: JudgeServer) -> None:
     judged.judge()
-    [file] = (judged.cache / "judge").iterdir()
+    file = judged.cache / "judge" / "answers.jsonl"
     lines = file.read_text().splitlines()
     assert len(lines) == 20
     file.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
@@ -148,7 +148,7 @@ def test_an_unreachable_server_stops_the_run(tmp_path: Path) -> None:
     with serving() as server:
         url = server.url
     judged = JudgedFolder(write_folder(tmp_path / "run"), tmp_path / "cache", url)
-    with pytest.raises(UserError, match=r"127.0.0.1: cannot be reached: .*refused"):
+    with pytest.raises(UserError, match=r"127.0.0.1: cannot be reached: .*fail"):
         judged.judge(retries=0)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,6 +24,7 @@ from helpers.judging import (
 )
 
 from bench.errors import UserError
+from bench.judging.folder import write_rows
 from bench.judging.template import fill, load_template
 from bench.results.schema import LLM_JUDGE
 
@@ -247,3 +250,15 @@ def test_a_template_can_be_replaced(
     with pytest.raises(UserError, match="cannot be read"):
         judged.judge(template=str(tmp_path / "none.txt"))
     assert not server.requests
+
+
+def test_rows_that_another_judge_writes_meanwhile_stay(judged: JudgedFolder) -> None:
+    judged.judge(model="a")
+    [row] = judged.rows.values()
+
+    def late() -> Iterator[dict[str, Any]]:
+        judged.judge(model="b")
+        yield row.to_dict()
+
+    write_rows(judged.folder, "a", late())
+    assert list(pd.read_csv(judged.folder / "llm_judge.csv")["judge"]) == ["b", "a"]

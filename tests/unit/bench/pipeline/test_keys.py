@@ -14,7 +14,8 @@ from helpers.code import change_module, forget_digests
 from bench.cache.store import Store
 from bench.pipeline.base import Pipeline
 from bench.pipeline.embedded import EmbeddedPipeline
-from bench.tasks.base import Annotator, RewardTraining, Training
+from bench.tasks.base import RewardTraining, Training
+from bench.tasks.labeling import Annotator
 from bench.tasks.polite import Polite
 
 STAGES = ("base_model", "sft", "feedback", "reward_model")

@@ -7,6 +7,11 @@ import hashlib
 import html
 import json
 import re
+import resource
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -306,7 +311,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
 def test_a_torn_file_is_one_line(build: Build, name: str) -> None:
     folder = build(methods=("sft",), seeds=1)
     (folder / name).write_text('"a')
-    with pytest.raises(UserError, match="cannot be read: ") as raised:
+    with pytest.raises(UserError, match="cannot be read") as raised:
         build_report(folder)
     assert "\n" not in str(raised.value)
 
@@ -343,3 +348,46 @@ def test_a_method_whose_runs_all_failed_is_shown(build: Build, method: str) -> N
 def test_failed_runs_alone_make_a_report(build: Build) -> None:
     folder = build(change=lambda runs: fail(runs, runs["seed"] >= 0, "no disk"))
     assert "No verdict" in markdown_of(folder)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder, with the folders that hold them."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
+REPORT = [sys.executable, "-m", "bench.cli", "report"]
+
+
+def test_a_report_that_does_not_fit_on_the_disk_leaves_the_old_one(build: Build) -> None:
+    folder = build(methods=("sft",), seeds=1)
+    (folder / "report.html").write_text("old")
+    before = written(folder)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    done = subprocess.run(
+        [*REPORT, str(folder)], preexec_fn=limit, capture_output=True, text=True, check=False
+    )
+    advice = "File too large; free some space, then the same command resumes the run"
+    assert done.stderr == f"prefrontier: {folder}: cannot be written: {advice}\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert written(folder) == before
+
+
+def test_an_interrupted_report_leaves_the_old_one(build: Build) -> None:
+    folder = build(methods=("sft", "dpo"), seeds=1)
+    (folder / "report.html").write_text("old")
+    before = written(folder)
+    with subprocess.Popen([*REPORT, str(folder)], stderr=subprocess.PIPE) as process:
+        for _ in range(600):
+            if (folder / ".staging").exists():
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and b"Traceback" not in errors
+    assert written(folder) == before

@@ -16,9 +16,9 @@ from bench.results.metrics import METRICS
 RUN_COLUMNS = (
     "task method params strength seed split status error reward reward_sem reward_source "
     "proxy_reward proxy_reward_sem kl kl_sem win_rate_sft win_rate_sft_sem response_tokens entropy "
-    "distinct_2 ended_rate chosen_logp_change rejected_logp_change frontier_reward efficiency "
-    "labels prompts_seen responses_sampled reward_calls train_tokens train_seconds peak_memory_mb "
-    "device win_rate_chosen win_rate_chosen_sem implicit_accuracy"
+    "distinct_2 ended_rate chosen_logp_change rejected_logp_change unlabeled_mass frontier_reward "
+    "efficiency labels prompts_seen responses_sampled reward_calls train_tokens train_seconds "
+    "peak_memory_mb device win_rate_chosen win_rate_chosen_sem implicit_accuracy"
 )
 
 
@@ -44,14 +44,18 @@ def test_every_column_of_every_table_is_explained_once(table: Table) -> None:
 
 @pytest.mark.parametrize("table", [schema.RUNS, schema.SAMPLES], ids=["csv", "parquet"])
 def test_a_table_reads_back_as_it_was_written(table: Table, tmp_path: Path) -> None:
-    row = {c.name: "NA" if c.kind == "text" else 0.1 + i for i, c in enumerate(table.columns)}
-    frame = table.frame([row, {"task": "polite", "undeclared": 1}])
+    row = {
+        c.name: (c.allowed or ("NA",))[0] if c.kind == "text" else i + 0.1 * (not c.whole)
+        for i, c in enumerate(table.columns)
+    }
+    needed = {c.name: row[c.name] for c in table.columns if c.missing == "nothing"}
+    frame = table.frame([row, needed | {"task": "polite", "undeclared": 1}])
     assert list(frame.columns) == table.names
     table.write(tmp_path, frame)
     read = table.read(tmp_path)
     pd.testing.assert_frame_equal(read, table.typed(frame))
     assert read.loc[0, "method"] == "NA"
-    assert read.loc[1, "method"] == "" and np.isnan(read.loc[1, "seed"])
+    assert read.loc[1, "params"] == "" and np.isnan(read.loc[1, "reward"])
     assert [file.name for file in tmp_path.iterdir()] == [table.file]
 
 

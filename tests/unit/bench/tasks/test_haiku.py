@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from hashlib import sha256
 from random import Random
 from statistics import fmean
 
@@ -10,7 +12,6 @@ import pytest
 
 from bench.tasks.haiku import (
     CLASS,
-    FORM,
     PATTERNS,
     SEASON_WORDS,
     SEASONS,
@@ -77,7 +78,7 @@ def test_lines_are_all_correct_with_a_share_of_1() -> None:
     examples = Haiku(right=1.0, season=1.0, subject=1.0).demonstrations(Random(0), 2000)
     for example in examples:
         lines = example.response.removesuffix(" </answer>").split(" / ")
-        assert [sum(SYLLABLES[w] for w in line.split()) for line in lines] == list(FORM)
+        assert [sum(SYLLABLES[w] for w in line.split()) for line in lines] == [5, 7, 5]
         _, _, _, subject, _, season = example.prompt.split()
         assert subject in example.response.split()
         assert set(SEASON_WORDS[season]) & set(example.response.split())
@@ -87,7 +88,7 @@ def test_demonstrations_have_the_shares_of_the_options() -> None:
     task = Haiku()
     examples = task.demonstrations(Random(0), 8000)
     poems = [example.response.removesuffix(" </answer>").split(" / ") for example in examples]
-    for i, length in enumerate(FORM):
+    for i, length in enumerate(task.form):
         right = [sum(SYLLABLES[w] for w in poem[i].split()) == length for poem in poems]
         assert fmean(right) == pytest.approx(task.right, abs=0.02)
     seasonal = [
@@ -135,6 +136,63 @@ def is_correct(prompt: str, response: str) -> bool:
     )
 
 
-def test_every_correct_haiku_fits() -> None:
-    longest = [max(len(p) for p in PATTERNS if fillings(p, length)[0]) for length in FORM]
-    assert sum(longest) + 3 <= Haiku().max_new_tokens
+@pytest.mark.parametrize("lines", [2, 3, 4, 5])
+def test_every_correct_poem_fits(lines: int) -> None:
+    task = Haiku(lines=lines)
+    assert task.form == (5, 7, 5, 7, 7)[:lines]
+    longest = [max(len(p) for p in PATTERNS if fillings(p, length)[0]) for length in task.form]
+    assert sum(longest) + lines <= task.max_new_tokens
+
+
+def test_defaults_give_the_text_and_the_rewards_that_they_gave_without_the_option() -> None:
+    """Digests of corpus, demonstrations and gold rewards, taken before there were lines."""
+    task, random = Haiku(), Random(2)
+    corpus, demonstrations = task.corpus(Random(0), 500), task.demonstrations(Random(1), 500)
+    gold = []
+    for prompt, response in demonstrations:
+        words = response.split()
+        for tokens in (words, random.sample(words, len(words)), words[:-1], words + words):
+            gold += task.gold([prompt], [" ".join(tokens)])
+    digests = [
+        sha256(json.dumps(v).encode()).hexdigest()[:16] for v in (corpus, demonstrations, gold)
+    ]
+    assert digests == ["d475fb3870d0a435", "b1b7e048febe09d6", "599f96b07e0e1096"]
+    assert task.max_new_tokens == 24
+
+
+@pytest.mark.parametrize(
+    ("lines", "response", "expected"),
+    [
+        (2, f"{FIRST} / the moon sleeps at midnight </answer>", 1 + 0 + 2 + 1),
+        (2, f"{FIRST} / {SECOND} / {THIRD} </answer>", 5.0 - 1.0),
+        (3, f"{FIRST} / {SECOND} / {THIRD} </answer>", 6.0),
+        (5, f"{FIRST} / {SECOND} / {THIRD} </answer>", 6.0 - 2.0),
+    ],
+)
+def test_gold_by_hand_with_other_numbers_of_lines(
+    lines: int, response: str, expected: float
+) -> None:
+    assert Haiku(lines=lines).gold([PROMPT], [response]) == [pytest.approx(expected)]
+
+
+@pytest.mark.parametrize("lines", [2, 4, 5])
+def test_text_has_the_lines_of_the_form(lines: int) -> None:
+    task = Haiku(lines=lines, right=1.0, season=1.0, subject=1.0)
+    examples = task.demonstrations(Random(0), 1000)
+    for prompt, response in examples:
+        poem = response.removesuffix(" </answer>").split(" / ")
+        assert [sum(SYLLABLES[w] for w in line.split()) for line in poem] == list(task.form)
+        _, _, _, subject, _, season = prompt.split()
+        assert set(SEASON_WORDS[season]) & set(response.split())
+        assert subject in response.split()
+
+
+def test_each_line_makes_a_right_poem_rarer() -> None:
+    def share(lines: int) -> float:
+        task = Haiku(lines=lines)
+        examples = task.demonstrations(Random(0), 3000)
+        golds = task.gold([e.prompt for e in examples], [e.response for e in examples])
+        return fmean(gold == lines + 3 for gold in golds)
+
+    two, three, four, five = map(share, (2, 3, 4, 5))
+    assert two > three + 0.05 > four + 0.05 > five

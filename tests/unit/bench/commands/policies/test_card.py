@@ -9,6 +9,7 @@ import numpy as np
 from helpers.sampled_prompts import TASK, crossed_values, recorded_results
 from helpers.synthetic import make_runs, write_folder
 
+from bench.cache.store import Store
 from bench.commands.policies.card import Exported, metadata, model_card
 from bench.commands.policies.selected import Selected, TaskPolicies
 from bench.report.sections.main import main_table
@@ -19,7 +20,7 @@ MODEL = Exported("model")
 
 def card(folder: Path, results: Results, task: str, method: str) -> str:
     (folder / "experiment.yaml").write_text(f"tasks: {{{task}: {{task: polite}}}}\nmethods: {{}}\n")
-    policies = TaskPolicies(folder, results, task, folder / "cache")
+    policies = TaskPolicies(folder, results, task, Store(folder / "cache"))
     params = policies.settings[method]
     return model_card(policies, Selected(task, method, params, 0, None), MODEL)
 
@@ -62,7 +63,7 @@ def test_no_path_is_published_as_a_name_of_the_hub(tmp_path: Path) -> None:
     options = {"data": "mine/prefs", "model": "models/smollm"}
     about |= {"options": options, "local_sources": list(options.values())}
     policy = Selected(TASK, "dpo", "{}", 0, None)
-    policies = TaskPolicies(tmp_path, results, TASK, tmp_path)
+    policies = TaskPolicies(tmp_path, results, TASK, Store(tmp_path))
     data = metadata(policies, policy, MODEL)
     assert data.datasets is None and data.base_model is None
     text = card(tmp_path, results, TASK, "dpo")

@@ -123,7 +123,7 @@ def test_a_lost_sft_policy_is_made_by_the_run(folder: Path) -> None:
     ("file", "content", "message"),
     [
         ("manifest.json", "{", r"manifest\.json: not readable as JSON"),
-        ("runs.csv", "a,b\n", "its runs.csv has no runs"),
+        ("runs.csv", "a,b\n", "column task is missing; needed: task, method"),
         ("experiment.yaml", "name: [", r"experiment\.yaml: not readable as YAML"),
     ],
 )

@@ -188,8 +188,8 @@ def test_by_default_the_page_is_in_the_current_folder(
         (["a"], "at least 2 results folders"),
         (["a"] * 7, "at most 6 results folders can be compared, not 7"),
         (["a", "nothing"], "it has no runs.csv"),
-        (["a", "torn"], "torn: cannot be read: Error tokenizing data"),
-        (["a", "bad_yaml"], "experiment.yaml cannot be read"),
+        (["a", "torn"], "torn/runs.csv: line 1: cannot be read as CSV: unexpected end of data"),
+        (["a", "bad_yaml"], "experiment.yaml: not readable as YAML"),
         (["a", "a", "--out", "a/runs.csv/x.html"], "cannot be written"),
     ],
 )

@@ -107,11 +107,11 @@ def test_a_folder_that_cannot_be_read_is_listed_with_the_reason(tmp_path: Path) 
     for name, (file, text) in bad.items():
         (small_folder(tmp_path / name) / file).write_text(text)
     rows = {row["folder"]: row["answer"] for row in index_of(tmp_path)}
-    assert "cannot be read: Error tokenizing data" in rows["torn"]
-    assert rows["empty"] == "runs.csv has no run"
-    assert rows["list"].endswith("manifest.json: no manifest of a run")
-    assert rows["text"].endswith("manifest.json: no manifest of a run")
-    assert "`contrasts` cannot be read" in rows["yaml"]
+    assert "line 1: cannot be read as CSV: unexpected end of data" in rows["torn"]
+    assert "runs.csv: is empty" in rows["empty"]
+    assert rows["list"].endswith("all of it: input should be a valid dictionary, not [1]")
+    assert rows["text"].endswith('tasks.polite: input should be a valid dictionary, not "x"')
+    assert "contrasts: input should be a valid list, not 3" in rows["yaml"]
     assert "verdict" in rows["good"]
 
 

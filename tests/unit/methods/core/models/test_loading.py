@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 from helpers.models import PROMPTS, SAMPLING
+from safetensors.torch import load_file, save_file
 
 from methods.core.models.loading import Loading, Lora, adapted, inner, merged
 from methods.core.models.logprobs import token_logprobs
 from methods.core.models.policy import ModelPolicy, load_policy
+from methods.core.models.pretrained import WeightsError
 from methods.core.models.reward import RewardModel
 from methods.core.training.context import Context
 from methods.dpo import DPO
@@ -198,3 +200,18 @@ def test_new_adapters_depend_on_their_seed_alone(sft_folder: Path) -> None:
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_adapters_without_some_of_their_weights_are_refused(
+    make_context: MakeContext, tmp_path: Path
+) -> None:
+    policy = lora_context(make_context).start()
+    policy.save(tmp_path / "saved")
+    assert isinstance(load_policy(tmp_path / "saved", "cpu"), ModelPolicy)
+    file = tmp_path / "saved" / "adapter_model.safetensors"
+    weights = load_file(file)
+    removed = min(weights)
+    save_file({name: weight for name, weight in weights.items() if name != removed}, file)
+    with pytest.raises(WeightsError, match="weights of adapters are missing") as caught:
+        load_policy(tmp_path / "saved", "cpu")
+    assert removed.removesuffix(".weight") in str(caught.value)

@@ -1,0 +1,161 @@
+"""From a contrast's numbers to what they show, and from its contrasts to a claim's verdict.
+
+Holm's procedure corrects for all contrasts of all claims. Where seeds were added in stages, a p is
+that of the whole sequence of looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from bench.analysis.statistics import (
+    SIGNIFICANCE,
+    Finding,
+    Interval,
+    above_p,
+    decision_p,
+    difference_p,
+    equivalence_p,
+    finding,
+    holm_levels,
+    mean_interval,
+    seeds_sequential_p,
+    settled_p,
+)
+from bench.config.claim import ClaimContrast, Prediction
+
+Outcome = Literal["holds", "refuted", "not decided"]
+ClaimVerdict = Literal["holds here", "holds in part", "does not hold here", "not decided"]
+# A claim's name, and that of its contrast.
+Key = tuple[str, str]
+
+
+class Evidence(NamedTuple):
+    """What the seeds say of a contrast.
+
+    Attributes:
+        values: One number for each seed.
+        mean: Their mean with its 95% t-interval, not corrected.
+        difference_p: Of the hypothesis that the mean is 0, over all looks.
+        equivalence_p: Of the hypothesis that it is at least the bound away from 0.
+        not_lower_p: Of the hypothesis that it is at most -bound.
+        not_higher_p: Of the hypothesis that it is at least the bound.
+    """
+
+    values: list[float]
+    mean: Interval
+    difference_p: float
+    equivalence_p: float
+    not_lower_p: float
+    not_higher_p: float
+
+    def decided_at(self, predicted: Prediction) -> float:
+        """Return the level from which on the contrast is decided, one way or the other."""
+        further = {"not lower": self.not_lower_p, "not higher": self.not_higher_p}
+        return min(decision_p(self.difference_p, self.equivalence_p), further.get(predicted, 1.0))
+
+
+class Decision(NamedTuple):
+    """What is said of a contrast.
+
+    Attributes:
+        evidence: What it rests on.
+        finding: What the seeds show of the number.
+        outcome: What that means for the prediction.
+        level: At which the contrast was tested, as Holm's procedure sets it.
+    """
+
+    evidence: Evidence
+    finding: Finding
+    outcome: Outcome
+    level: float
+
+
+def evidence(values: pd.Series, looks: Sequence[int], most: int, bound: float) -> Evidence:
+    """Return what the seeds say of a contrast.
+
+    Args:
+        values: Its number, by seed.
+        looks: The numbers of seeds at which it was tested so far.
+        most: The number of seeds at the last look that there may be.
+        bound: The smallest number that matters.
+    """
+    fractions = [look / most for look in looks]
+    seen = [[float(value) for value in values[values.index < look]] for look in looks]
+
+    def one_sided(ps: Iterable[float]) -> float:
+        return seeds_sequential_p(list(ps), fractions, one_sided=True)
+
+    return Evidence(
+        seen[-1],
+        mean_interval(seen[-1]),
+        seeds_sequential_p([difference_p(part) for part in seen], fractions),
+        one_sided(equivalence_p(part, bound) for part in seen),
+        one_sided(above_p(part, -bound) for part in seen),
+        one_sided(above_p([-value for value in part], -bound) for part in seen),
+    )
+
+
+def decide(
+    contrasts: Mapping[Key, ClaimContrast], evidences: Mapping[Key, Evidence]
+) -> dict[Key, Decision]:
+    """Return what is said of each contrast, with Holm's correction for all of them.
+
+    Args:
+        contrasts: All that are declared, those without evidence included: they count.
+        evidences: What is known of them.
+    """
+    ps = {
+        key: settled_p(found.difference_p, found.equivalence_p)
+        if (found := evidences.get(key))
+        else 1.0
+        for key in contrasts
+    }
+    levels = holm_levels(ps, SIGNIFICANCE)
+    return {key: _decision(contrasts[key], of, levels[key]) for key, of in evidences.items()}
+
+
+def _decision(contrast: ClaimContrast, of: Evidence, level: float) -> Decision:
+    found = finding(of.mean.mean, of.difference_p, of.equivalence_p, level)
+    return Decision(of, found, _outcome(contrast.predicted, found, of, level), level)
+
+
+def _outcome(predicted: Prediction, found: Finding, of: Evidence, level: float) -> Outcome:
+    if predicted in ("not lower", "not higher"):
+        p = of.not_lower_p if predicted == "not lower" else of.not_higher_p
+        if p <= level:
+            return "holds"
+        return "refuted" if found == predicted.removeprefix("not ") else "not decided"
+    if found == "none":
+        return "not decided"
+    return "holds" if found == predicted else "refuted"
+
+
+def claim_verdict(outcomes: Sequence[Outcome]) -> ClaimVerdict:
+    """Return what all contrasts of a claim say together."""
+    there = set(outcomes)
+    if there == {"holds"}:
+        return "holds here"
+    if {"holds", "refuted"} <= there:
+        return "holds in part"
+    return "does not hold here" if "refuted" in there else "not decided"
+
+
+def is_decided(
+    contrasts: Sequence[ClaimContrast], evidences: Sequence[Evidence], of_all: int
+) -> bool:
+    """Return whether more seeds are not needed: whatever other claims show, all is decided.
+
+    Args:
+        contrasts: Those of one claim.
+        evidences: Of each.
+        of_all: How many contrasts all claims have.
+    """
+    levels = [
+        each.decided_at(contrast.predicted)
+        for contrast, each in zip(contrasts, evidences, strict=True)
+    ]
+    return max(levels) <= SIGNIFICANCE / of_all

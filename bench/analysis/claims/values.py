@@ -1,0 +1,67 @@
+"""The numbers that a contrast consists of: one for each seed, and one for each task and seed."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.analysis.claims.quantities import AT_EQUAL_KL, frontier_points, quantity
+from bench.analysis.statistics import mean_gap, slope_weights
+from bench.config.claim import ClaimContrast, Side
+from bench.results.loading import Results
+
+CONDITION_COLUMNS = ["task", "level", "weight", "seed", "value"]
+
+
+def by_condition(results: Results, contrast: ClaimContrast) -> pd.DataFrame:
+    """Return the difference between both sides for each task and seed.
+
+    Returns:
+        A row for each, with the columns task, level, weight, seed and value. A seed without a
+        value on a task, such as one whose run failed, has no row.
+    """
+    rows = [
+        [side.task, contrast.levels.get(side.task), weight, seed, float(value)]
+        for task, weight in weights(contrast).items()
+        for side, other in [contrast.sides(task)]
+        for seed, value in _difference(results, contrast.quantity, side, other).dropna().items()
+    ]
+    return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
+
+
+def weights(contrast: ClaimContrast) -> dict[str, float]:
+    """Return the weight of each task's difference in the contrast's number."""
+    if contrast.levels:
+        slope = slope_weights(list(contrast.levels.values()))
+        return dict(zip(contrast.levels, slope.tolist(), strict=True))
+    return contrast.weights or {contrast.task: 1.0}
+
+
+def by_seed(contrast: ClaimContrast, conditions: pd.DataFrame) -> pd.Series:
+    """Return a contrast's number for each seed: the weighted sum over its tasks.
+
+    Args:
+        contrast: The contrast.
+        conditions: From `by_condition`.
+
+    Returns:
+        Only the seeds that have a value on every task.
+    """
+    weighted = conditions.assign(value=conditions["value"] * conditions["weight"])
+    table = weighted.pivot(index="seed", columns="task", values="value")
+    return table.dropna().sum(axis="columns") - contrast.than
+
+
+def _difference(results: Results, name: str, side: Side, other: Side | None) -> pd.Series:
+    if name == AT_EQUAL_KL:
+        return _at_equal_kl(results, side, other or side)
+    ours = quantity(results, name, side)
+    return ours - quantity(results, name, other) if other else ours
+
+
+def _at_equal_kl(results: Results, side: Side, other: Side) -> pd.Series:
+    """Return the mean difference in reward over the KLs that both sides reach, by seed."""
+    ours, theirs = frontier_points(results, side), frontier_points(results, other)
+    gaps = {seed: mean_gap(ours[seed], theirs[seed]) for seed in ours.keys() & theirs.keys()}
+    return pd.Series({s: gap.gap if gap else math.nan for s, gap in gaps.items()}, dtype=float)

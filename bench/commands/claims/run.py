@@ -1,0 +1,140 @@
+"""`prefrontier claims`: from claims to their verdicts and one page for all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cache.files import check_can_be_made, check_writable
+from bench.commands.experiments.options import Options, check_executor, stay_offline
+from bench.commands.experiments.run import say_failure
+from bench.config.claim import NamedClaim, claim_names, load_claim
+from bench.config.experiment import MOST_JOBS, MOST_SEEDS
+from bench.config.validation import check_count
+from bench.errors import Unusable, UserError
+from bench.interrupt import exit_status_of
+from methods.core.models import distributed
+
+# The numbers of seeds at which each claim is tested up to now.
+Stage = list[tuple[NamedClaim, list[int]]]
+
+
+def run_claims(
+    names: Sequence[str], options: Options, folder: Path, *, until_decided: bool, only_plan: bool
+) -> int:
+    """Test claims and write their page.
+
+    Args:
+        names: Built-in claims or files; all built-in ones if there is none.
+        options: Seeds, jobs, device and executor.
+        folder: Where the results go, a folder for each claim.
+        until_decided: Whether seeds are added in stages.
+        only_plan: Whether to print the plan alone.
+
+    Returns:
+        The exit status: 1 if a run failed, 130 or 143 if it was interrupted.
+
+    Raises:
+        UserError: The input is not valid.
+    """
+    check_count("--seeds", options.seeds, MOST_SEEDS)
+    check_count("--jobs", options.jobs, MOST_JOBS)
+    check_executor(options)
+    if distributed.is_distributed():
+        raise UserError("claims: it starts processes itself; start it without accelerate launch")
+    claims = load_claims(names)
+    check_can_be_made(folder)
+    stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
+    # These import torch, for which a message about a wrong option should not wait.
+    from bench.cache.default import default_store
+    from bench.cache.store import Missing
+    from bench.commands.claims.stage import print_stage, run_stage
+    from bench.execution.executors.process import silence_libraries
+    from bench.execution.scheduling.scheduler import Stopped
+
+    silence_libraries()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    default_store().check()
+    if only_plan:
+        print_stage(stage_of(claims, options.seeds), options, console)
+        return 0
+    check_writable(folder, default_store().root)
+    failures = 0
+    try:
+        for stage in stages(claims, options.seeds, folder, until_decided=until_decided):
+            failures += run_stage(stage, options, folder, console)
+        return show(claims, folder, console, failures)
+    except KeyboardInterrupt as interrupt:
+        console.print("interrupted: finished work is kept; the same command resumes it")
+        return exit_status_of(interrupt)
+    except (Stopped, Unusable, Missing, OSError) as problem:
+        return say_failure(problem)
+
+
+def load_claims(names: Sequence[str]) -> list[NamedClaim]:
+    """Return the claims of these names, or in these files; all built-in ones if there is none.
+
+    Raises:
+        UserError: One of them cannot be read, or is not valid.
+    """
+    from bench.analysis.claims.quantities import check_quantity
+
+    claims = [load_claim(name) for name in names or claim_names()]
+    if len({claim.name for claim in claims}) < len(claims):
+        raise UserError("claims: two of them have one name, and would have one folder")
+    for claim in claims:
+        for number, contrast in enumerate(claim.claim.contrasts):
+            check_quantity(contrast.quantity, f"{claim.name}: contrasts.{number}.quantity")
+    return claims
+
+
+def stage_of(claims: Sequence[NamedClaim], seeds: int | None) -> Stage:
+    """Return the only stage of claims that are tested once, with so many seeds or as they say."""
+    return [(claim, [seeds or claim.claim.seeds[-1]]) for claim in claims]
+
+
+def stages(
+    claims: Sequence[NamedClaim], seeds: int | None, folder: Path, *, until_decided: bool
+) -> Iterator[Stage]:
+    """Yield what is to be run next: once all claims, or again and again those not yet decided.
+
+    Args:
+        claims: What is tested.
+        seeds: The number of seeds; None for that of each claim.
+        folder: Where each stage leaves its results before the next is asked for.
+        until_decided: Whether seeds are added in stages.
+    """
+    if not until_decided or seeds:
+        yield stage_of(claims, seeds)
+        return
+    from bench.analysis.claims.results import decided_claims
+
+    left = list(claims)
+    for number in range(max(len(claim.claim.seeds) for claim in claims)):
+        left = [claim for claim in left if number < len(claim.claim.seeds)]
+        if not left:
+            return
+        yield [(claim, claim.claim.seeds[: number + 1]) for claim in left]
+        decided = decided_claims(folder)
+        left = [claim for claim in left if claim.name not in decided]
+
+
+def show(claims: Sequence[NamedClaim], folder: Path, console: Console, failures: int) -> int:
+    """Build the reports, print the verdicts, and return the exit status: 1 if a run failed."""
+    from bench.analysis.claims.results import judged_claims
+    from bench.report.build import build_report
+    from bench.report.claims.build import build_claims_page
+    from bench.report.claims.terminal import verdict_table
+
+    for claim in claims:
+        build_report(folder / claim.name)
+    judged, names = judged_claims(folder), {claim.name for claim in claims}
+    page = build_claims_page(folder, judged)
+    console.print(verdict_table(each for each in judged if each.tested.name in names))
+    if failures:
+        console.print(f"[red]{failures} runs failed[/]: the report of each claim lists them")
+    console.print(f"claims: {page}", soft_wrap=True)
+    return 1 if failures else 0

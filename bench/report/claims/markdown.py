@@ -1,0 +1,52 @@
+"""claims.md: all claims in one table, for readers on the web without the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.analysis.claims.results import Judged
+from bench.report.claims.words import LIMITS, VERDICTS, grounds, headline
+from bench.report.content.display import file_link, linked, visible
+from bench.report.content.section import Column, Table
+from bench.report.markdown import markdown_cell, markdown_table, markdown_text
+
+COLUMNS = (
+    Column("claim", "claim", "long"),
+    Column("paper", "paper", "long"),
+    Column("verdict", "verdict", "text"),
+    Column("effect", "what it rests on: mean [95% interval]", "long"),
+    Column("seeds", "seeds"),
+)
+
+
+def render_claims_markdown(claims: Sequence[Judged], page: str, figure: str) -> str:
+    """Return claims.md.
+
+    Args:
+        claims: Tested claims with their verdicts.
+        page: The file of the page, which has all contrasts.
+        figure: The file of the figure; empty where there is none.
+    """
+    ordered = sorted(claims, key=lambda judged: VERDICTS.index(judged.verdict))
+    rows = [
+        {
+            "claim": judged.tested.claim.title,
+            "paper": linked(visible(judged.tested.claim.paper), judged.tested.claim.url),
+            "verdict": judged.verdict,
+            "effect": " / ".join(ground.text for ground in grounds(judged)),
+            "seeds": str(judged.tested.looks[-1]),
+        }
+        for judged in ordered
+    ]
+    table = Table(COLUMNS, tuple(rows))
+    parts = [
+        "# prefrontier: published claims, tested",
+        markdown_text(headline(claims)),
+        f"![Effects in units of the smallest that matters, by claim]({figure})" if figure else "",
+        markdown_table(table) if table else "",
+        f"All contrasts: {markdown_cell(file_link(page, Path(page)))}.",
+        "What this cannot say:",
+        "\n".join(f"- {markdown_text(limit)}" for limit in LIMITS),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"

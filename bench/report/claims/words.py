@@ -1,0 +1,148 @@
+"""What tested claims amount to, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
+from bench.analysis.claims.results import Judged
+from bench.analysis.statistics import Interval
+from bench.config.claim import ClaimContrast
+from bench.report.content.display import MISSING, bracketed, listed, parameter, signed
+
+# In the order in which a page shows them.
+VERDICTS: tuple[ClaimVerdict, ...] = (
+    "holds here",
+    "holds in part",
+    "does not hold here",
+    "not decided",
+)
+# What one claim with a verdict does, and what several do.
+VERBS: dict[ClaimVerdict, tuple[str, str]] = {
+    "holds here": ("holds here", "hold here"),
+    "holds in part": ("holds in part", "hold in part"),
+    "does not hold here": ("does not hold here", "do not hold here"),
+    "not decided": ("is not decided", "are not decided"),
+}
+# The outcomes of the contrasts that a verdict rests on.
+GROUNDS: dict[ClaimVerdict, tuple[Outcome, ...]] = {
+    "holds here": ("holds",),
+    "holds in part": ("holds", "refuted"),
+    "does not hold here": ("refuted",),
+    "not decided": ("not decided",),
+}
+# How a contrast's outcome is shown.
+OUTCOMES: dict[Outcome, str] = {
+    "holds": "as predicted",
+    "refuted": "not as predicted",
+    "not decided": "not decided",
+}
+# What no result on the page can say.
+LIMITS = (
+    "Models are tiny and tasks are made up. How methods compare may change with size.",
+    "The gold reward is a program. No people judged any response.",
+    "Each task is one random instance. Seeds repeat training, not the task.",
+    "A method is as good as the settings that were tried, and no better.",
+    "Equal KL compares frontiers through each method's own settings, where both reach.",
+    "Sampling is cheap here, which favors on-policy methods.",
+    "Effects are in units of this gold reward. Their sizes do not carry over to other tasks.",
+)
+
+
+class Ground(NamedTuple):
+    """A contrast that a verdict rests on.
+
+    Attributes:
+        outcome: Of the contrast.
+        text: What was measured, and what it shows.
+    """
+
+    outcome: Outcome
+    text: str
+
+
+def headline(claims: Sequence[Judged]) -> str:
+    """Return how many claims have which verdict."""
+    if not claims:
+        return "No claim was tested."
+    numbers = {verdict: [c.verdict for c in claims].count(verdict) for verdict in VERDICTS}
+    parts = [f"{n} {VERBS[verdict][n > 1]}" for verdict, n in numbers.items() if n]
+    return f"Of {counted(len(claims), 'claim')} tested, {listed(parts)}."
+
+
+def counted(number: int, name: str) -> str:
+    """Return how many there are of something, such as "2 claims"."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def grounds(judged: Judged) -> list[Ground]:
+    """Return the first contrast with each outcome that the verdict rests on."""
+    claim = judged.tested.claim
+    pairs = list(zip(claim.contrasts, judged.decisions, strict=True))
+    firsts = [
+        next(((contrast, d) for contrast, d in pairs if d.outcome == outcome), None)
+        for outcome in GROUNDS[judged.verdict]
+    ]
+    names_task = len(claim.experiment["tasks"]) > 1
+    return [
+        Ground(decision.outcome, ground_text(contrast, decision, names_task))
+        for contrast, decision in filter(None, firsts)
+    ]
+
+
+def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -> str:
+    """Return what a contrast shows, as a sentence without its point.
+
+    Both sides are named where they are two methods on one task and one is higher; else the
+    contrast is.
+
+    Args:
+        contrast: What is compared.
+        decision: What is said of it.
+        names_task: Whether the task must be named, since the claim has several.
+    """
+    mean, name = decision.evidence.mean, f"{contrast.name[:1].upper()}{contrast.name[1:]}"
+    if effect_text(decision) == MISSING:
+        return f"{name}: no seed has a value"
+    sides = _methods(contrast)
+    if decision.finding == "equal":
+        text = f"{name}: {signed(mean)} in {measured(contrast)}, too small to matter"
+        text += f" (bound {parameter(contrast.bound)})"
+    elif sides and decision.finding in ("higher", "lower"):
+        above = decision.finding == "higher"
+        size = mean if above else Interval(-mean.mean, -mean.high, -mean.low, mean.n)
+        where = f"{bracketed(size)} {'above' if above else 'below'}"
+        text = f"{sides[0]} is {where} {sides[1]} in {measured(contrast)}"
+        text += f" on {contrast.task}" if names_task else ""
+    else:
+        text = f"{name}: {signed(mean)} in {measured(contrast)}"
+    return f"{text}; predicted: {contrast.predicted}" if decision.outcome == "refuted" else text
+
+
+def _methods(contrast: ClaimContrast) -> tuple[str, str] | None:
+    """Return the methods of both sides, if nothing else tells the sides apart."""
+    of, minus = contrast.of, contrast.minus
+    if minus is None or not contrast.task or of.task or minus.task:
+        return None
+    alike = of.params == minus.params and of.along == minus.along
+    return (of.method, minus.method) if alike and of.method != minus.method else None
+
+
+def effect_text(decision: Decision) -> str:
+    """Return a contrast's mean with its 95% interval."""
+    return signed(decision.evidence.mean)
+
+
+def measured(contrast: ClaimContrast) -> str:
+    """Return what a contrast's number is."""
+    if contrast.levels:
+        return f"{contrast.quantity} per unit of level"
+    if contrast.weights:
+        return f"{contrast.quantity}, a weighted sum over {len(contrast.weights)} tasks"
+    return contrast.quantity
+
+
+def looks_text(looks: Sequence[int]) -> str:
+    """Return at which numbers of seeds a claim was tested; nothing where it was once."""
+    return f"looks: {', '.join(map(str, looks))}" if len(looks) > 1 else ""

@@ -1,0 +1,116 @@
+"""`prefrontier claims` on two small claims: stages of seeds, verdicts, and work that is kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from helpers.command import SMALLEST
+
+pytestmark = pytest.mark.slow
+
+ABOUT = {
+    "title": "DPO against best-of-n",
+    "paper": "Somebody (2024), A paper",
+    "url": "https://arxiv.org/abs/1",
+    "place": "table 1",
+    "statement": "What is said.",
+    "refuted_by": "What would refute it.",
+    "seeds": [2, 3],
+    "experiment": {key: SMALLEST[key] for key in ("tasks", "methods", "evaluation")},
+}
+# Known without any seed, so decided at the first look.
+CERTAIN = {
+    "name": "certain",
+    "quantity": "most unlabeled mass at an optimum",
+    "of": "dpo",
+    "task": "exact",
+    "predicted": "higher",
+    "bound": 0.01,
+}
+# Three seeds cannot tell.
+OPEN = {
+    "name": "open",
+    "quantity": "reward",
+    "of": "dpo",
+    "minus": "best_of_n",
+    "task": "exact",
+    "predicted": "equal",
+    "bound": 1e-6,
+}
+
+
+def write(folder: Path, **contrasts: dict[str, Any]) -> list[str]:
+    """Write a claim of one contrast for each name; return the files."""
+    files = []
+    for name, contrast in contrasts.items():
+        file = folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(ABOUT | {"contrasts": [contrast]}))
+        files.append(str(file))
+    return files
+
+
+def claims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", "claims", *arguments]
+    return subprocess.run(
+        [*command, "--out", str(folder / "out"), "--jobs", "2", "--device", "cpu"],
+        env={"PREFRONTIER_CACHE": str(folder / "cache"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def looks(folder: Path, name: str) -> list[int]:
+    return list(yaml.safe_load((folder / "out" / name / "claim.yaml").read_text())["looks"])
+
+
+def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
+    files = write(tmp_path, certain=CERTAIN, open=OPEN)
+    ended = claims(tmp_path, *files, "--until-decided")
+    assert ended.returncode == 0, ended.stderr
+    assert "certain: holds here" in ended.stdout and "open: not decided" in ended.stdout
+    assert looks(tmp_path, "certain") == [2] and looks(tmp_path, "open") == [2, 3]
+    table = pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
+    assert table["seeds"].to_dict() == {"certain": 2, "open": 3}
+    assert table["outcome"].to_dict() == {"certain": "holds", "open": "not decided"}
+    for name in ("certain", "open"):
+        assert (tmp_path / "out" / name / "report.html").stat().st_size > 0
+    # All is kept, and what the two claims share was made once.
+    again = claims(tmp_path, *files, "--until-decided")
+    assert again.returncode == 0
+    assert "open: 3 seeds; 9 runs, 0 to do" in again.stdout
+    pd.testing.assert_frame_equal(
+        table, pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
+    )
+    policies = tmp_path / "cache" / "policy"
+    assert not policies.exists() or not list(policies.iterdir())
+
+
+def test_the_plan_counts_shared_work_once_and_runs_nothing(tmp_path: Path) -> None:
+    files = write(tmp_path, certain=CERTAIN, open=OPEN)
+    one, both = (claims(tmp_path, *some, "--plan") for some in (files[:1], files))
+    assert one.returncode == both.returncode == 0
+    assert "certain: 3 seeds; 9 runs, 9 to do" in both.stdout
+    rows = [[line for line in of.stdout.splitlines() if "dpo" in line] for of in (one, both)]
+    assert rows[0][-1:] == rows[1][-1:]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none"], "claim 'none': no such file"),
+        (["kto_no_worse_than_dpo", "kto_no_worse_than_dpo"], "two of them have one name"),
+        (["kto_no_worse_than_dpo", "--seeds", "0"], "--seeds: must be from 1"),
+        (["kto_no_worse_than_dpo", "--executor", "local2"], "--executor: unknown executor"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
+    ended = claims(tmp_path, *arguments)
+    assert ended.returncode == 2 and words in ended.stderr
+    assert ended.stderr.count("\n") == 1 and not (tmp_path / "out").exists()

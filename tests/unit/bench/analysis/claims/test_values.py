@@ -1,0 +1,167 @@
+"""From tables to a contrast's numbers, against results whose every number is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+import pytest
+from helpers.synthetic import make_results
+
+from bench.analysis.claims.values import by_condition, by_seed
+from bench.config.claim import ClaimContrast
+from bench.results.loading import Results
+
+SEEDS = 3
+
+
+def runs_of(rewards: Mapping[tuple[str, str, float], float], **columns: float) -> pd.DataFrame:
+    """Return runs with these rewards by task, method and strength, plus 10 times the seed.
+
+    The KL is 1 over the strength.
+    """
+    rows = [
+        {
+            "task": task,
+            "method": method,
+            "params": json.dumps({"beta": strength}),
+            "strength": strength,
+            "seed": seed,
+            "split": split,
+            "status": "ok",
+            "reward": reward + 10 * seed,
+            "kl": 1 / strength,
+            **columns,
+        }
+        for (task, method, strength), reward in rewards.items()
+        for seed in range(SEEDS)
+        for split in ("validation", "test")
+    ]
+    return pd.DataFrame(rows)
+
+
+def contrast(**fields: object) -> ClaimContrast:
+    usual = {"name": "it", "of": "dpo", "predicted": "higher", "bound": 0.1}
+    return ClaimContrast.model_validate(usual | fields)
+
+
+def numbers(results: Results, of: ClaimContrast) -> list[float]:
+    return by_seed(of, by_condition(results, of)).tolist()
+
+
+REWARDS = {
+    ("a", "dpo", 1.0): 2.0,
+    ("a", "dpo", 0.5): 3.0,
+    ("a", "ppo", 1.0): 1.0,
+    ("b", "dpo", 1.0): 5.0,
+    ("b", "ppo", 1.0): 4.5,
+}
+
+
+def test_the_selected_settings_are_compared_seed_by_seed() -> None:
+    results = make_results({"runs": runs_of(REWARDS)})
+    assert numbers(results, contrast(quantity="reward", minus="ppo", task="a")) == [2.0] * SEEDS
+
+
+def test_a_setting_can_be_named() -> None:
+    results = make_results({"runs": runs_of(REWARDS)})
+    side = {"method": "dpo", "params": {"beta": 1.0}}
+    found = numbers(results, contrast(quantity="reward", of=side, minus="ppo", task="a"))
+    assert found == [1.0] * SEEDS
+
+
+def test_an_interaction_is_a_difference_of_differences() -> None:
+    results = make_results({"runs": runs_of(REWARDS)})
+    of = contrast(quantity="reward", minus="ppo", weights={"a": 1.0, "b": -1.0})
+    assert numbers(results, of) == [1.5] * SEEDS
+    conditions = by_condition(results, of).groupby("task")["value"].mean()
+    assert conditions.to_dict() == {"a": 2.0, "b": 0.5}
+
+
+def test_a_trend_is_a_slope_over_the_levels() -> None:
+    levels = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 9.0}
+    rewards = {(task, "dpo", 1.0): 7.0 - 2.5 * level for task, level in levels.items()}
+    results = make_results({"runs": runs_of(rewards)})
+    found = numbers(results, contrast(quantity="reward", levels=levels))
+    assert found == pytest.approx([-2.5] * SEEDS)
+
+
+def test_the_optima_of_the_bandit_are_those_of_the_paper() -> None:
+    results = make_results({"runs": runs_of({("a", "dpo", 1.0): 1.0, ("a", "ppo", 1.0): 1.0})})
+    name = "most unlabeled mass at an optimum"
+    # All but the least that y1 can have on the grid.
+    assert numbers(results, contrast(quantity=name, task="a")) == pytest.approx([0.995] * SEEDS)
+    assert numbers(results, contrast(quantity=name, of="ppo", task="a")) == [0.0] * SEEDS
+
+
+def test_sides_may_have_tasks_of_their_own() -> None:
+    results = make_results({"runs": runs_of(REWARDS)})
+    sides = {"of": {"method": "dpo", "task": "a"}, "minus": {"method": "ppo", "task": "b"}}
+    assert numbers(results, contrast(quantity="reward", **sides)) == [-1.5] * SEEDS
+
+
+def test_a_number_can_be_subtracted() -> None:
+    results = make_results({"runs": runs_of(REWARDS, implicit_accuracy=0.75)})
+    of = contrast(quantity="implicit_accuracy", task="a", than=0.5)
+    assert numbers(results, of) == [0.25] * SEEDS
+
+
+def test_seeds_without_all_values_are_left_out() -> None:
+    runs = runs_of(REWARDS)
+    lost = (runs["task"] == "b") & (runs["method"] == "ppo") & (runs["seed"] == 1)
+    runs.loc[lost, "status"] = "failed"
+    of = contrast(quantity="reward", minus="ppo", weights={"a": 1.0, "b": -1.0})
+    conditions = by_condition(make_results({"runs": runs}), of)
+    assert by_seed(of, conditions).index.tolist() == [0, 2]
+
+
+def test_at_equal_kl_two_methods_on_one_frontier_do_not_differ() -> None:
+    def line(task: str, method: str, strengths: tuple[float, ...]) -> dict:
+        # The reward is the root of the KL, which the curve between settings follows exactly.
+        return {(task, method, s): (1 / s) ** 0.5 for s in strengths}
+
+    rewards = line("a", "dpo", (1.0, 0.25, 0.1)) | line("a", "ppo", (2.0, 0.5, 0.2))
+    results = make_results({"runs": runs_of(rewards)})
+    of = contrast(quantity="reward at equal KL", minus="ppo", task="a")
+    assert numbers(results, of) == pytest.approx([0.0] * SEEDS, abs=1e-9)
+
+
+def test_methods_without_a_common_kl_have_no_number() -> None:
+    rewards = {("a", "dpo", 1.0): 1.0, ("a", "dpo", 0.9): 1.0, ("a", "ppo", 0.1): 2.0}
+    results = make_results({"runs": runs_of(rewards)})
+    assert numbers(results, contrast(quantity="reward at equal KL", minus="ppo", task="a")) == []
+
+
+def test_the_way_through_training_starts_at_the_sft_policy() -> None:
+    root = {strength: (1 / strength) ** 0.5 for strength in (0.5, 0.1)}
+    rewards = {("a", "dpo", strength): value for strength, value in root.items()}
+    runs = runs_of(rewards | {("a", "sft", 1.0): 0.0})
+    runs.loc[runs["method"] == "sft", ["params", "kl"]] = ["{}", 0.0]
+    ended = runs[(runs["method"] == "dpo") & (runs["split"] == "test")].assign(step=1)
+    # Along training, rewards are twice as high at every KL: a line in its root from SFT on.
+    way = ended.assign(reward=2 * ended["kl"] ** 0.5 + 10 * ended["seed"])
+    results = make_results({"runs": runs, "checkpoints": way[way["kl"] > 5]})
+    minus = {"method": "dpo", "along": "training"}
+    of = contrast(quantity="reward at equal KL", minus=minus, task="a")
+    expected = -(2 / 3) * (10**1.5 - 2**1.5) / (10 - 2)
+    assert numbers(results, of) == pytest.approx([expected] * SEEDS)
+
+
+def test_area_regret_and_what_is_lost_at_the_furthest_setting() -> None:
+    rewards = {("a", "dpo", 1.0): 1.0, ("a", "dpo", 0.25): 0.4, ("a", "sft", 1.0): 0.0}
+    runs = runs_of(rewards)
+    line = [
+        {"task": "a", "seed": s, "kl": k, "reward": k + 10 * s} for s in range(3) for k in (0, 4)
+    ]
+    regret = runs[(runs["split"] == "test") & (runs["method"] == "dpo")].assign(
+        optimization_error=lambda rows: rows["strength"]
+    )
+    results = make_results({"runs": runs, "frontier": pd.DataFrame(line), "regret": regret})
+    # 1 from a KL of 1 to one of 4, below a triangle of 4 by 4.
+    assert numbers(results, contrast(quantity="area under the frontier", task="a")) == (
+        pytest.approx([3 / 8] * SEEDS, abs=1e-3)
+    )
+    assert numbers(results, contrast(quantity="optimization error", task="a")) == [1.0] * SEEDS
+    lost = contrast(quantity="reward lost at the furthest setting", task="a")
+    assert numbers(results, lost) == pytest.approx([0.6] * SEEDS)

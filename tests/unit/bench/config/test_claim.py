@@ -1,0 +1,104 @@
+"""Claim files: the built-in ones are valid, and a mistake is one line with what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.analysis.claims.quantities import check_quantity
+from bench.config.claim import claim_names, load_claim, parse_claim
+from bench.errors import UserError
+
+CONTRAST = {
+    "name": "DPO less best-of-n",
+    "quantity": "reward",
+    "of": "dpo",
+    "minus": "best_of_n",
+    "task": "small",
+    "predicted": "higher",
+    "bound": 0.1,
+}
+GOOD: dict[str, Any] = {
+    "title": "DPO is better",
+    "paper": "Somebody (2024)",
+    "url": "https://arxiv.org/abs/1",
+    "place": "table 1",
+    "statement": "DPO has more reward.",
+    "refuted_by": "It has less.",
+    "shared": {"task": "exact", "options": {"length": 3, "architecture": {"layers": 1}}},
+    "experiment": {
+        "tasks": {"small": {}, "wide": {"options": {"architecture": {"hidden": 16}}}},
+        "methods": {"dpo": {}, "best_of_n": {}},
+    },
+    "contrasts": [CONTRAST],
+}
+LEVELS = {"small": 1.0, "wide": 2.0}
+
+
+def with_contrast(**fields: object) -> dict[str, Any]:
+    contrast = {key: value for key, value in (CONTRAST | fields).items() if value is not None}
+    return GOOD | {"contrasts": [contrast]}
+
+
+@pytest.mark.parametrize("name", claim_names())
+def test_every_built_in_claim_is_valid(name: str) -> None:
+    claim = load_claim(name)
+    for contrast in claim.claim.contrasts:
+        check_quantity(contrast.quantity, name)
+    # So that it does not disturb an experiment of the same name.
+    assert claim.experiment(6).name == f"claim-{name}"
+
+
+def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(GOOD, sort_keys=False))
+    claim = load_claim(str(file))
+    experiment = claim.experiment(9)
+    assert experiment.seeds == 9 and list(experiment.methods) == ["sft", "dpo", "best_of_n"]
+    architectures = [task.architecture for task in experiment.task_objects.values()]  # type: ignore[attr-defined]
+    assert [(a.layers, a.hidden) for a in architectures] == [(1, 32), (1, 16)]
+    assert {task.length for task in experiment.task_objects.values()} == {3}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], ["must be a mapping", "title"]),
+        (GOOD | {"colour": 1}, ["unknown key 'colour'", "contrasts"]),
+        ({k: v for k, v in GOOD.items() if k != "paper"}, ["paper", "is missing"]),
+        (GOOD | {"contrasts": []}, ["contrasts"]),
+        (GOOD | {"seeds": [9, 6]}, ["seeds", "ascend"]),
+        (GOOD | {"seeds": [1]}, ["seeds.0", "greater than or equal to 2"]),
+        (GOOD | {"experiment": {}}, ["experiment.tasks", "is missing"]),
+        (GOOD | {"experiment": {"tasks": 3, "methods": {}}}, ["tasks", "mapping"]),
+        (GOOD | {"experiment": {"seeds": 3}}, ["experiment", "'seeds'", "tasks, methods"]),
+        (GOOD | {"title": "two\nlines"}, ["title"]),
+        (with_contrast(predicted="more"), ["predicted", "'higher', 'lower', 'equal'"]),
+        (with_contrast(bound=0), ["bound", "greater than 0"]),
+        (with_contrast(of="ppp"), ["contrasts.0", "unknown method 'ppp'", "dpo"]),
+        (with_contrast(task="large"), ["contrasts.0", "unknown task 'large'", "small, wide"]),
+        (with_contrast(task=None), ["contrasts.0", "task, weights or levels"]),
+        (with_contrast(weights={"small": 1.0}), ["contrasts.0", "task, weights or levels"]),
+        (with_contrast(task=None, levels=LEVELS), ["contrasts.0.levels", "4 different levels"]),
+        (with_contrast(of={"method": "dpo", "tasks": "small"}), ["of.tasks", "unknown key"]),
+    ],
+)
+def test_a_mistake_is_one_line(content: object, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        parse_claim(content, "mine.yaml")
+    message = str(error.value)
+    assert "\n" not in message and message.startswith(("mine.yaml", "claim"))
+    assert all(word in message for word in words), message
+
+
+def test_an_unknown_claim_is_said_with_those_that_there_are() -> None:
+    with pytest.raises(UserError, match=r"claim .none.: no such file; built-in claims: .*dpo"):
+        load_claim("none")
+
+
+def test_an_unknown_quantity_is_said_with_those_that_there_are() -> None:
+    with pytest.raises(UserError, match=r"here: unknown quantity 'rewart'; allowed: reward at"):
+        check_quantity("rewart", "here")

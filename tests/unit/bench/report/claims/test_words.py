@@ -1,0 +1,63 @@
+"""What claims amount to, in words."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.claims import Effect, all_verdicts, make_judged
+
+from bench.report.claims.words import grounds, headline
+
+
+def ground_of(effect: Effect) -> str:
+    [judged] = make_judged({"one": [effect]})
+    [ground] = grounds(judged)
+    assert ground.outcome == judged.decisions[0].outcome
+    return ground.text
+
+
+def test_the_headline_counts_verdicts() -> None:
+    claims = all_verdicts()
+    assert headline(claims) == (
+        "Of 4 claims tested, 1 holds here, 1 holds in part, 1 does not hold here and 1 is not "
+        "decided."
+    )
+    assert headline(claims[:1] * 3) == "Of 3 claims tested, 3 are not decided."
+    assert headline(claims[:1]) == "Of 1 claim tested, 1 is not decided."
+    assert headline([]) == "No claim was tested."
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected"),
+    [
+        (Effect(0.5), r"dpo is 0.50 [0.49, 0.51] above ppo in reward"),
+        (
+            Effect(-0.5),
+            "dpo is 0.50 [0.49, 0.51] below ppo in reward; predicted: higher",
+        ),
+        (Effect(-0.5, predicted="lower"), "dpo is 0.50 [0.49, 0.51] below ppo in reward"),
+        (
+            Effect(-0.02, predicted="higher"),
+            "Contrast 1: -0.02 [-0.03, -0.01] in reward, too small to matter (bound 0.1); "
+            "predicted: higher",
+        ),
+        (Effect(0.05, 0.6), "Contrast 1: +0.05 [-0.30, 0.40] in reward"),
+        (Effect(None), "Contrast 1: no seed has a value"),
+        (
+            Effect(-5.0, levels=True),
+            "Contrast 1: -5.00 [-5.01, -4.99] in reward per unit of level; predicted: higher",
+        ),
+    ],
+)
+def test_a_sentence_says_who_is_above_whom(effect: Effect, expected: str) -> None:
+    assert ground_of(effect) == expected
+
+
+def test_a_task_is_named_where_there_are_several() -> None:
+    [judged] = make_judged({"one": [Effect(0.5), Effect(0.5, levels=True)]})
+    assert grounds(judged)[0].text.endswith("above ppo in reward on polite")
+
+
+def test_a_claim_that_holds_in_part_has_a_contrast_for_each_part() -> None:
+    part = next(judged for judged in all_verdicts() if judged.verdict == "holds in part")
+    assert [ground.outcome for ground in grounds(part)] == ["holds", "refuted"]
+    assert ["above" in ground.text for ground in grounds(part)] == [True, False]
