@@ -84,12 +84,16 @@ class Store:
     def has(self, kind: str, key: str) -> bool:
         """Return whether the artifact has been made and is whole.
 
-        A damaged one is set aside, to be made again.
+        A damaged one is set aside, to be made again. What a maker has left that was killed after
+        it had made the artifact is removed.
 
         Raises:
             Unusable: The store cannot be read.
         """
-        return self._check(kind, key) == ""
+        whole = self._check(kind, key) == ""
+        if whole and (work := self.unfinished(kind, key)).exists():
+            remove_folders(work)
+        return whole
 
     def need(self, kind: str, key: str) -> Path:
         """Return the folder of an artifact that must be there.

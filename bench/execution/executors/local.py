@@ -145,7 +145,7 @@ class LocalExecutor:
     def _worker(self, device: Device, job: Job, alone: bool) -> Worker:
         """Return a worker on a device: an idle one, or a new one."""
         for place, (its_device, worker) in enumerate(self._idle):
-            if its_device == device and not job.isolated and worker.is_alive():
+            if its_device == device and not job.isolated and worker.is_idle():
                 del self._idle[place]
                 return worker
         at_once = 1 if alone else device.jobs_at_once(job.memory, self.workers)

@@ -102,6 +102,13 @@ class Worker:
         """Return whether the worker's process runs."""
         return self._process.exitcode is None
 
+    def is_idle(self) -> bool:
+        """Return whether the worker, which has no job, waits for one and has not died.
+
+        The pipe is closed at once when it dies; that it died becomes known a little later.
+        """
+        return self.is_alive() and not self.pipe.poll()
+
     def start(self, job: Job) -> None:
         """Let the worker do a job."""
         pickled = pickle.dumps(job)

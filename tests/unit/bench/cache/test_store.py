@@ -73,6 +73,18 @@ def test_what_a_killed_maker_left_does_not_get_into_the_artifact(tmp_path: Path)
     assert not (store.folder("kind", "key") / "half").exists()
 
 
+def test_work_that_outlived_its_maker_goes_once_the_artifact_is_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.workdir("kind", "key") / "progress").write_text("half")
+    assert not store.has("kind", "key")
+    assert store.unfinished("kind", "key").exists()
+    store.make("kind", "key", write)
+    # Its maker was killed when the artifact was there and its work was not yet removed.
+    (store.workdir("kind", "key") / "progress").write_text("half")
+    assert store.has("kind", "key")
+    assert not store.unfinished("kind", "key").exists()
+
+
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("name", ["inner/weights", "texts.jsonl", MANIFEST])
 def test_damage_is_noticed_set_aside_and_made_again(

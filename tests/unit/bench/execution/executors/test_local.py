@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Timer
 
 import psutil
 import pytest
@@ -181,8 +182,13 @@ def test_a_worker_that_died_while_idle_is_replaced() -> None:
     executor.submit(job("a", nothing), alone=False)
     list(executor.as_completed())
     [idle] = _workers()
+    server = idle.parent()
+    assert server is not None
+    # The server would tell that the worker has died, but is late.
+    server.suspend()
     idle.kill()
     assert _ends(idle.pid)
+    Timer(0.5, server.resume).start()
     executor.submit(job("b", nothing), alone=False)
     [(_, outcome)] = executor.as_completed()
     executor.stop()
