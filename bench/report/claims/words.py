@@ -42,7 +42,7 @@ OUTCOMES: dict[Outcome, str] = {
 LIMITS = (
     "Models are tiny and tasks are made up. How methods compare may change with size.",
     "The gold reward is a program. No people judged any response.",
-    "Each task is one random instance. Seeds repeat training, not the task.",
+    "Each seed has its own random instance of the task exact. Haiku and bandit have one for all.",
     "A method is as good as the settings that were tried, and no better.",
     "Equal KL compares frontiers through each method's own settings, where both reach.",
     "Sampling is cheap here, which favors on-policy methods.",
