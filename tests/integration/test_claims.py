@@ -91,6 +91,19 @@ def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
     assert not policies.exists() or not list(policies.iterdir())
 
 
+def test_a_run_that_fails_at_each_look_counts_once(tmp_path: Path) -> None:
+    experiment = ABOUT["experiment"]
+    dpo = experiment["methods"]["dpo"] | {"learning_rate": 1e18}
+    claim = ABOUT | {
+        "experiment": experiment | {"methods": experiment["methods"] | {"dpo": dpo}},
+        "contrasts": [OPEN],
+    }
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump(claim))
+    ended = claims(tmp_path, str(tmp_path / "open.yaml"), "--until-decided")
+    assert ended.returncode == 1, ended.stderr
+    assert looks(tmp_path, "open") == [2, 3] and "\n3 runs failed" in ended.stdout
+
+
 def test_the_plan_counts_shared_work_once_and_runs_nothing(tmp_path: Path) -> None:
     files = write(tmp_path, certain=CERTAIN, open=OPEN)
     one, both = (claims(tmp_path, *some, "--plan") for some in (files[:1], files))

@@ -62,11 +62,12 @@ def run_claims(
         print_stage(stage_of(claims, options.seeds), options, console)
         return 0
     check_writable(folder, default_store().root)
-    failures = 0
+    # A run that failed is tried again at the next look.
+    failed: dict[str, bool] = {}
     try:
         for stage in stages(claims, options.seeds, folder, until_decided=until_decided):
-            failures += run_stage(stage, options, folder, console)
-        return show(claims, folder, console, failures)
+            failed |= run_stage(stage, options, folder, console)
+        return show(claims, folder, console, sum(failed.values()))
     except KeyboardInterrupt as interrupt:
         console.print("interrupted: finished work is kept; the same command resumes it")
         return exit_status_of(interrupt)

@@ -31,14 +31,17 @@ def run_stage(
     options: Options,
     folder: Path,
     console: Console,
-) -> int:
-    """Run the experiments of claims and write their results; return how many runs failed.
+) -> dict[str, bool]:
+    """Run the experiments of claims and write their results.
 
     Args:
         stage: The claims, and the numbers of seeds at which each is tested so far.
         options: Jobs, device and executor.
         folder: Where the results go, a folder for each claim.
         console: Where progress is shown.
+
+    Returns:
+        Whether each run failed, by its key.
     """
     started = time.time()
     plans, schedule, executor = _prepared(stage, options)
@@ -51,7 +54,7 @@ def run_stage(
         for (claim, looks), plan, record in zip(stage, plans, records, strict=True):
             _write(claim, looks, plan, problems, folder / claim.name, started)
             record(plan.measured_artifacts())
-    return len(problems)
+    return {run.key: run.key in problems for plan in plans for run in plan.runs}
 
 
 def _write(
