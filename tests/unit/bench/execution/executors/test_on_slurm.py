@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,7 +96,14 @@ def test_nothing_is_left_when_it_is_stopped(tmp_path: Path) -> None:
 
 def _workers() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
-    return [p for p in children if p.is_running() and "submitit" in " ".join(p.cmdline())]
+    return [child for child in children if _is_of_submitit(child)]
+
+
+def _is_of_submitit(process: psutil.Process) -> bool:
+    # It may end at this moment.
+    with suppress(psutil.NoSuchProcess):
+        return "submitit" in " ".join(process.cmdline())
+    return False
 
 
 def test_slurm_is_asked_for_what_the_settings_say(
