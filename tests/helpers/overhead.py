@@ -15,7 +15,6 @@ from bench.execution.scheduling.graph import Ended, Graph
 from bench.execution.scheduling.job import Executor
 from bench.execution.scheduling.scheduler import run_jobs
 
-
 # The jobs are timed in so many parts.
 PARTS = 10
 
