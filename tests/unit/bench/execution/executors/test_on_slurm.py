@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import stat
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -252,6 +253,8 @@ def test_what_was_accepted_when_a_signal_came_is_canceled(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.interrupt._arrived", _Arrived())
+    # This is changed too.
+    monkeypatch.setattr("sys.unraisablehook", sys.unraisablehook)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     stub.states = ["PENDING"]
     stub.at_submission = lambda: os.kill(os.getpid(), signal.SIGTERM)
