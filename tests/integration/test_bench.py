@@ -130,13 +130,13 @@ def test_the_next_estimate_rests_on_what_was_done(finished: Path) -> None:
     # Of two seeds: stages, samples and runs, and what the command does besides.
     assert len(durations.entries) == 4 + 1 + 5 + 1
     assert all(entry["size"] for entry in durations.entries.values() if entry["kind"] != OVERHEAD)
-    assert 1 < durations.overhead() < 200 and durations.overhead() != OVERHEAD_GUESS
+    assert 1 < durations.overhead() < 900 and durations.overhead() != OVERHEAD_GUESS
 
 
 def test_tensorboard_has_the_curves(finished: Path) -> None:
     curves = pd.read_csv(finished / "out" / "curves.csv")
     assert set(curves["method"]) == {"dpo", "ppo"}
-    assert scalars(finished / "out" / "logs") == {
+    wanted = {
         (
             f"exact-{row.method}-{'-'.join(f'{k}={v}' for k, v in json.loads(row.params).items())}"
             f"-seed{row.seed}",
@@ -145,6 +145,11 @@ def test_tensorboard_has_the_curves(finished: Path) -> None:
         ): pytest.approx(row.value, rel=1e-6)
         for row in curves.itertuples()
     }
+    # What has not been sent when the command ends is sent after that.
+    deadline = time.time() + 120
+    while len(sent := scalars(finished / "out" / "logs")) < len(wanted) and time.time() < deadline:
+        time.sleep(0.5)
+    assert sent == wanted
 
 
 def computed() -> float:
