@@ -136,20 +136,23 @@ def test_what_was_made_where_nobody_sees_it_is_a_failure(
 @pytest.mark.slow
 def test_nothing_runs_on_when_it_ends_early(cluster: Cluster, tmp_path: Path) -> None:
     # No other process of this machine has this name.
-    name, place = f"waits in {tmp_path.name}", (tmp_path, "a", 2)
+    name, place = f"waits-{os.getpid()}", (tmp_path, "a", 2)
     events = run_jobs(Graph([job(name, meet, place), job("b", nothing)]), RayExecutor("cpu"))
     # The first has started when the second has ended.
     assert [next(events) for _ in range(3)]
     wait_for(tmp_path / "met-a")
+    assert _runs(name)
     events.close()
     deadline = time.monotonic() + PATIENCE
-    while any(_is_job(process, name) for process in psutil.process_iter(["cmdline"])):
+    while _runs(name):
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-def _is_job(process: psutil.Process, name: str) -> bool:
-    return " ".join(process.info["cmdline"] or []).startswith(f"ray::{name}")
+def _runs(name: str) -> bool:
+    """Return whether a process of Ray does the job of this name."""
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return any(" ".join(line).startswith(f"ray::{name}") for line in lines)
 
 
 @pytest.mark.slow
