@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds after which an interrupt that was lost is raised again.
+SOON = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
@@ -31,11 +34,13 @@ class _Arrived:
         interrupting: The one that has raised `Interrupted`; 0 if none has.
         waiting: The one that raises it at the end of `deferred`; 0 if none does.
         deferred: Whether they wait.
+        others: What is done with other exceptions that Python cannot raise.
     """
 
     interrupting: int = 0
     waiting: int = 0
     deferred: bool = False
+    others: Callable[[sys.UnraisableHookArgs], object] = sys.__unraisablehook__
 
 
 _arrived = _Arrived()
@@ -52,6 +57,9 @@ def exit_status_of(interrupt: KeyboardInterrupt) -> int:
 def raise_on_signals() -> None:
     """Let the first SIGINT, SIGTERM or SIGHUP raise `Interrupted`; later ones are ignored."""
     _arrived.interrupting = 0
+    if sys.unraisablehook is not _raise_again:
+        _arrived.others = sys.unraisablehook
+        sys.unraisablehook = _raise_again
     for number in SIGNALS:
         # As under nohup.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -75,6 +83,8 @@ def ignore_signals() -> None:
     """Let nothing disturb what is left to do, which takes a few seconds at most."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGALRM) is _interrupt_again:
+        signal.signal(signal.SIGALRM, _do_nothing)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -94,3 +104,19 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
     pass
+
+
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Raise an interrupt a moment later that came within a destructor or a weak reference's call.
+
+    Python only prints what is raised there: the program would go on, and ignore all later signals.
+    """
+    if not isinstance(lost.exc_value, Interrupted):
+        _arrived.others(lost)
+        return
+    signal.signal(signal.SIGALRM, _interrupt_again)
+    signal.setitimer(signal.ITIMER_REAL, SOON)
+
+
+def _interrupt_again(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(_arrived.interrupting)

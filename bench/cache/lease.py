@@ -2,7 +2,8 @@
 
 A lease is an object with its holder's name, which the holder writes anew again and again. One that
 has not changed for a while belongs to a holder that died, and is taken over. Only the time of the
-machine that waits counts, so clocks need not agree.
+machine that waits counts, so clocks need not agree; and only while it looks: where it stood still,
+the holder may have stood still with it.
 """
 
 from __future__ import annotations
@@ -37,14 +38,16 @@ def leased(
     Yields:
         Whether the lease is held: not if `done` came first.
     """
-    seen, since = b"", time.monotonic()
+    seen, unchanged, looked = b"", 0.0, time.monotonic()
     while not objects.create(name, content := _content(holder)):
         found = objects.read(name)
         if found is None:
             continue
-        if found != seen:
-            seen, since = found, time.monotonic()
-        if _holder(found) == holder or time.monotonic() - since >= STALE:
+        now = time.monotonic()
+        # From one look to the next, a holder that lives could have missed one renewal, not all.
+        unchanged = unchanged + min(now - looked, RENEW) if found == seen else 0.0
+        seen, looked = found, now
+        if _holder(found) == holder or unchanged >= STALE:
             objects.write(name, content)
             if objects.read(name) == content:
                 break

@@ -88,7 +88,7 @@ def command(
     )
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 300) -> str:
+def finish(process: subprocess.Popen[str], seconds: float = 900) -> str:
     output, _ = process.communicate(timeout=seconds)
     return output
 

@@ -14,6 +14,9 @@ from bench.execution.scheduling.graph import Ended, Graph
 from bench.execution.scheduling.job import Executor, Job, Outcome
 from bench.execution.scheduling.scheduler import run_jobs
 
+# Seconds that something may take which happens in moments where nothing else runs.
+PATIENCE = 300.0
+
 
 def job(
     name: str,
@@ -92,7 +95,7 @@ def touch(file: Path) -> None:
 
 
 def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not file.exists():
         if time.monotonic() > deadline:
             raise TimeoutError(file.name)
@@ -143,7 +146,7 @@ def meet(place: tuple[Path, str, int]) -> None:
     """Wait until so many jobs are at work at once, and leave which GPU this one sees."""
     folder, name, count = place
     (folder / f"met-{name}").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(list(folder.glob("met-*"))) < count:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{count} jobs were never at work at once")

@@ -48,8 +48,11 @@ def processes(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def all_gone(folder: Path, seconds: float = 5.0) -> bool:
-    """Return whether no process is left, at the latest after some seconds."""
+def all_gone(folder: Path, seconds: float = 120.0) -> bool:
+    """Return whether no process is left, at the latest after some time.
+
+    The server of the workers sees only when it has imported its libraries that it is to end.
+    """
     deadline = time.monotonic() + seconds
     while processes(folder):
         if time.monotonic() > deadline:
@@ -76,8 +79,10 @@ def end_group(number: signal.Signals) -> Callable[[Path, subprocess.Popen[str]],
 
 def kill_worker(folder: Path, main: subprocess.Popen[str]) -> None:
     """Kill one worker, if there is one."""
-    if (worker := _worker(folder, main)) is not None:
-        worker.kill()
+    # It may end by itself at this moment.
+    with suppress(psutil.NoSuchProcess):
+        if (worker := _worker(folder, main)) is not None:
+            worker.kill()
 
 
 def interrupt_often(_: Path, main: subprocess.Popen[str]) -> None:

@@ -19,7 +19,7 @@ def running(store: Store, experiment: str, artifacts: Sequence[str]) -> Iterator
     process = context.Process(target=_run, args=(store, experiment, artifacts, ready, end))
     process.start()
     try:
-        assert ready.wait(60)
+        assert ready.wait(300)
         yield
     finally:
         end.set()
@@ -29,4 +29,4 @@ def running(store: Store, experiment: str, artifacts: Sequence[str]) -> Iterator
 def _run(store: Store, experiment: str, artifacts: Sequence[str], ready: Event, end: Event) -> None:
     with using(store, experiment, f"prefrontier bench {experiment}", artifacts):
         ready.set()
-        end.wait(60)
+        end.wait(900)

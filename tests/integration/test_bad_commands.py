@@ -257,13 +257,13 @@ def test_a_folder_without_permission(refusal: Refusal, monkeypatch: pytest.Monke
     words_in("cannot be written to", refusal.of("bench", "quick"))
 
 
-def process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def process(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "bench", *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -282,17 +282,19 @@ def process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 def test_a_process_fails_in_one_line(arguments: list[str], tmp_path: Path) -> None:
     write(tmp_path, changed("methods", "dpo", value={"beta": True}))
     started = process(tmp_path, *arguments)
-    printed, message = started.communicate(timeout=60)
+    printed, message = started.communicate(timeout=300)
     check_message(started.returncode, message)
     assert not printed and [file.name for file in tmp_path.iterdir()] == ["experiment.yaml"]
 
 
 def test_output_that_nobody_reads_ends_the_command_quietly(tmp_path: Path) -> None:
-    started = process(tmp_path, "columns")
-    assert started.stdout is not None and started.stderr is not None
-    started.stdout.close()
-    assert started.wait(timeout=60) == 1
-    assert started.stderr.read() == ""
+    reader, writer = os.pipe()
+    # Before anything can be written.
+    os.close(reader)
+    started = process(tmp_path, "columns", stdout=writer)
+    os.close(writer)
+    _, message = started.communicate(timeout=300)
+    assert (started.returncode, message) == (1, "")
 
 
 def test_an_interruption_is_one_line() -> None:
@@ -314,7 +316,7 @@ def test_an_interruption_is_one_line() -> None:
     )
     assert started.stdout is not None and started.stdout.readline() == "ready\n"
     started.send_signal(signal.SIGINT)
-    _, message = started.communicate(timeout=60)
+    _, message = started.communicate(timeout=300)
     assert (started.returncode, message) == (130, "prefrontier: interrupted\n")
 
 
@@ -342,7 +344,7 @@ def test_an_interruption_before_the_command_line_is_loaded(
     )
     assert started.stdout is not None and started.stdout.readline() == "ready\n"
     started.send_signal(number)
-    _, message = started.communicate(timeout=60)
+    _, message = started.communicate(timeout=300)
     assert (started.returncode, message) == (status, "prefrontier: interrupted\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,8 +72,8 @@ def test_nodes_that_share_nothing_but_an_object_store_give_the_same_numbers(
     assert process.returncode == 0, output
     assert "2 at a time on Ray, 2 nodes with 2 CPUs" in output, output
     assert_frame_equal(metrics(tmp_path), metrics(local))
-    # Both have trained, each in its own copy.
-    assert all(list((copy / "policy").iterdir()) for copy in copies)
+    # Both have worked, each in its own copy; which of them trained what was up to Ray.
+    assert all(list(copy.glob("*/*/artifact.json")) for copy in copies)
 
 
 @pytest.mark.slow
@@ -81,8 +82,9 @@ def test_jobs_of_a_node_that_is_lost_run_again(
 ) -> None:
     options = ("--executor", "ray", "--address", cluster.address)
     process = command(tmp_path, ONE_SEED, *options)
-    # Runs are being trained, on both nodes.
-    while not list((tmp_path / "cache" / "work").glob("policy-*")):
+    # Runs are being trained, on both nodes; or the first has just been.
+    cache = tmp_path / "cache"
+    while not [*cache.glob("work/policy-*"), *cache.glob("policy/[!.]*")]:
         assert process.poll() is None, finish(process)
         time.sleep(0.1)
     lost = next(node for node in cluster.list_all_nodes() if not node.head)
@@ -114,13 +116,18 @@ def test_a_cluster_of_this_machine_alone_is_started_and_ended(tmp_path: Path) ->
 
 
 def test_a_cluster_that_is_not_there_is_said(tmp_path: Path) -> None:
+    # Ray looks for clusters among the processes of this machine, where other tests may have some.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import psutil\npsutil.process_iter = lambda *_: iter(())\n"
+    )
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     for options, error in (
         (("--executor", "dask"), "--executor: unknown executor 'dask'; allowed: local, ray, slurm"),
         (("--address", "auto"), "--address: is of a Ray cluster; --executor ray must be set too"),
         (("--executor", "ray", "--address", "auto"), "--address: cannot connect to 'auto'"),
         (("--executor", "slurm"), "--executor slurm: there is no `srun` here"),
     ):
-        process = command(tmp_path, TINY, *options)
+        process = command(tmp_path, TINY, *options, variables=variables)
         output = finish(process)
         assert process.returncode == 2, output
         assert error in output and "Traceback" not in output

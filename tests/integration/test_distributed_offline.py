@@ -28,7 +28,7 @@ def launch(sft_folder: Path, out: Path, count: int) -> dict[str, list[torch.Tens
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HELPERS)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1100,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     weights: dict[str, list[torch.Tensor]] = torch.load(out / "weights.pt", weights_only=True)

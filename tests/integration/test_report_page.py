@@ -169,15 +169,17 @@ def test_text_stands_out_from_its_background(
     browser: Browser, report: Path, shared: Opened, scheme: Any
 ) -> None:
     page = shared.page
+    # A chart that is on the page is drawn anew where the scheme changes, some time later.
+    if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") != (scheme == "dark"):
+        page.evaluate("document.querySelectorAll('svg').forEach(each => each.dataset.old = '')")
     page.emulate_media(color_scheme=scheme)
     try:
-        page.wait_for_timeout(100)
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (luminance(background) < 0.1) == (scheme == "dark")
         for name in tab_names(page):
             show_tab(page, name)
             if name == "overview":
-                wait_for_chart(page)
+                page.wait_for_selector('[data-plot="frontier"] .canvas svg:not([data-old]) path')
             assert low_contrasts(page) == [], name
     finally:
         page.emulate_media(color_scheme="light")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from helpers.command import SMALLEST, command, finish, metrics
-from helpers.makers import counting, made
+from helpers.makers import counting, made, placed
 from helpers.object_store import BUCKET, object_store
 
 pytestmark = pytest.mark.slow
@@ -37,12 +37,17 @@ def test_commands_on_one_cache_share_the_work(tmp_path: Path, number: int) -> No
 
 
 def test_what_a_killed_command_made_the_other_takes(tmp_path: Path) -> None:
-    variables = counting(tmp_path) | {"PREFRONTIER_CACHE": str(tmp_path / "cache")}
+    names = ("killed", "other")
     killed, other = (
-        command(tmp_path / name, SMALLEST, "--jobs", "1", variables=variables)
-        for name in ("killed", "other")
+        command(
+            tmp_path / name,
+            SMALLEST,
+            *("--jobs", "1"),
+            variables=counting(tmp_path, name) | {"PREFRONTIER_CACHE": str(tmp_path / "cache")},
+        )
+        for name in names
     )
-    deadline = time.time() + 200
+    deadline = time.time() + 600
     while not list((tmp_path / "cache" / "sft").glob("[!.]*")):
         assert time.time() < deadline and killed.poll() is None
         time.sleep(0.05)
@@ -50,7 +55,12 @@ def test_what_a_killed_command_made_the_other_takes(tmp_path: Path) -> None:
     finish(killed)
     output = finish(other)
     assert other.returncode == 0, output
-    check_made_once(tmp_path)
+    counts = [made(tmp_path, name) for name in names]
+    assert placed(tmp_path, "other") == counts[1]
+    # What was complete when it was killed, and not yet in its place, is made again.
+    counts[0] -= made(tmp_path, "killed") - placed(tmp_path, "killed")
+    both = counts[0] + counts[1]
+    assert both and set(both.values()) == {1}, counts
 
 
 def test_machines_share_nothing_but_an_object_store(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ EVERY = {"slurm": 5.0, "local": 0.1}
 # How often a job is submitted again whose machine was lost.
 MOST_LOSSES = 3
 LOST = ("NODE_FAIL", "BOOT_FAIL", "REVOKED")
-# Seconds that jobs which were canceled may take to end.
-PATIENCE = 10.0
+# Seconds that jobs which were canceled may take to end, also where many end at once.
+PATIENCE = 60.0
 
 
 @dataclass

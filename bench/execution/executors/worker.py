@@ -33,8 +33,8 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 NO_PROCESS = "cannot start another process: too little memory is left, or too many processes run"
-# Seconds that a process which was told to end may take.
-PATIENCE = 5.0
+# Seconds that a process which was told to end may take, also where others keep it from running.
+PATIENCE = 30.0
 
 
 def _context() -> Any:

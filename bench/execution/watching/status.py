@@ -17,7 +17,7 @@ from methods.core.training.points import last_step
 # So many of the last failures are kept.
 FAILURES = 3
 # Showing how far the jobs are takes at most this share of the time. What takes less than `CHEAP`
-# seconds is done whenever it is asked for.
+# seconds of the processor is done whenever it is asked for.
 SHARE, CHEAP = 0.02, 0.005
 
 
@@ -110,9 +110,11 @@ class Status:
         now = time.monotonic()
         if now < self._left_until:
             return self._left
+        # Where other programs keep this one from running, it takes no more of the processor.
+        started = time.thread_time()
         jobs = self._schedule.estimated_anew(made)
         self._left = replayed_seconds(jobs, made, self._workers, elapsed)
-        took = time.monotonic() - now
+        took = time.thread_time() - started
         self._left_until = now + took / SHARE if took > CHEAP else 0.0
         return self._left
 

@@ -28,7 +28,7 @@ def run(code: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return done.returncode, done.stdout
 
@@ -75,3 +75,26 @@ def test_a_deferred_signal_interrupts_when_the_block_has_ended() -> None:
             sys.exit(exit_status_of(interrupt))
         """)
     assert (status, output) == (143, "all of it is done\n")
+
+
+def test_a_signal_within_a_destructor_interrupts_what_follows() -> None:
+    status, output = run("""
+        import threading
+
+        class Last:
+            def __del__(self):
+                send(signal.SIGTERM)
+
+        class Other:
+            def __del__(self):
+                raise ValueError("not lost")
+
+        try:
+            Other()
+            Last()
+            threading.Event().wait()
+        except KeyboardInterrupt as interrupt:
+            sys.exit(exit_status_of(interrupt))
+        """)
+    assert status == 143
+    assert "ValueError: not lost" in output and "Interrupted" not in output

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ from bench.cache.store import Missing, Store
 from bench.errors import Unusable
 
 CONTENT = bytes(range(256)) * 40
+# Seconds that something may take which happens in moments where nothing else runs.
+PATIENCE = 60.0
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def nodes(url: str, tmp_path: Path) -> tuple[RemoteStore, RemoteStore]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, seconds in (("RENEW", 0.05), ("STALE", 0.4), ("LOOK", 0.02)):
+    for name, seconds in (("RENEW", 0.05), ("STALE", 1.0), ("LOOK", 0.02)):
         monkeypatch.setattr(lease, name, seconds)
     yield
 
@@ -160,36 +163,67 @@ def leased_by_nobody() -> Any:
 @pytest.mark.usefixtures("impatient")
 def test_of_two_machines_one_makes_and_the_other_waits(nodes: Nodes) -> None:
     calls: list[Path] = []
+    making, tried = threading.Event(), threading.Event()
 
     def make(folder: Path) -> dict[str, Any]:
         calls.append(folder)
-        time.sleep(1.0)  # longer than an unrenewed lease holds
+        making.set()
+        time.sleep(2.0)  # longer than an unrenewed lease holds
+        assert tried.wait(PATIENCE)
         return write(folder)
 
     threads = [threading.Thread(target=node.make, args=("kind", "key", make)) for node in nodes]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+        # In memory, nothing keeps two threads from creating one object at once.
+        assert not nodes[0].url.startswith("memory:") or making.wait(PATIENCE)
+    assert making.wait(PATIENCE)
     assert not nodes[0].drop("kind", "key") or not nodes[1].drop("kind", "key")
+    tried.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert len(calls) == 1
     assert all(damage(node.need("kind", "key"), full=True) == "" for node in nodes)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_lease_of_a_dead_machine_is_taken_over(nodes: Nodes) -> None:
+def test_the_lease_of_a_dead_machine_is_taken_over(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = nodes
     first.objects.write("locks/kind-key", json.dumps({"holder": "dead", "time": 0}).encode())
     started = time.monotonic()
     second.make("kind", "key", write)
-    assert time.monotonic() - started >= 0.4 and second.has("kind", "key")
+    assert time.monotonic() - started >= lease.STALE and second.has("kind", "key")
     # Of one's own machine at once: there the local lock tells that the process has ended.
     lost = json.dumps({"holder": first._holder, "time": time.time()}).encode()
     first.objects.write("locks/kind-other", lost)
+    monkeypatch.setattr(lease, "STALE", 600.0)
     started = time.monotonic()
     first.make("kind", "other", write)
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 300
+
+
+def test_a_machine_that_stood_still_takes_no_lease_of_one_that_did_too(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two programs on a laptop that was closed, or on a machine that is very busy."""
+    objects, now = Objects(url), [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += 3600.0
+        # The holder renews it after two looks of the other.
+        if now[0] == 2 * 3600.0:
+            objects.write("locks/one", b'{"holder": "me", "id": "renewed"}')
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time, sleep=sleep)
+    monkeypatch.setattr(lease, "time", clock)
+    objects.write("locks/one", b'{"holder": "me"}')
+    with leased(objects, "locks/one", "other", done=lambda: now[0] > 6 * 3600.0) as held:
+        assert not held
+    # One that is never renewed is taken over, a few looks later.
+    with leased(objects, "locks/one", "other") as held:
+        assert held and now[0] < 20 * 3600.0
 
 
 def test_a_lease_is_held_by_one_at_a_time(url: str) -> None:
@@ -202,15 +236,28 @@ def test_a_lease_is_held_by_one_at_a_time(url: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_lease_that_vanishes_is_held_again_and_one_of_another_is_left(url: str) -> None:
-    objects = Objects(url)
+def test_a_lease_that_vanishes_is_held_again_and_one_of_another_is_left(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects, before = Objects(url), {*threading.enumerate()}
     with leased(objects, "locks/one", "me"):
+        [renewing] = {*threading.enumerate()} - before
         objects.remove("locks/one")
         wait_for(lambda: objects.read("locks/one") is not None)
         other = json.dumps({"holder": "other", "time": 0}).encode()
-        objects.write("locks/one", other)
-        time.sleep(0.2)
-        assert objects.read("locks/one") == other
+        read = Objects.read
+
+        def taken_over(self: Objects, name: str) -> bytes | None:
+            # Right before it is looked at: it may be written right after a look, as no store
+            # does both at once.
+            if threading.current_thread() is renewing:
+                self.write(name, other)
+            return read(self, name)
+
+        monkeypatch.setattr(Objects, "read", taken_over)
+        # It ends when it has seen the other.
+        renewing.join(PATIENCE)
+        assert not renewing.is_alive() and objects.read("locks/one") == other
     assert objects.read("locks/one") == other
 
 
@@ -233,7 +280,7 @@ def test_a_lease_is_renewed_once_there_is_room_again(
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -141,6 +141,8 @@ def test_large_files_are_looked_at_and_read_only_where_they_were_touched(
     seal(tmp_path)
     changed = file.stat().st_mtime_ns
     file.write_bytes(b"0" * 1000)
+    # Clocks of file systems may tick in milliseconds.
+    os.utime(file, ns=(changed, changed + 10**9))
     assert damage(tmp_path) == "weights is damaged"
     # As a failing disk does it.
     os.utime(file, ns=(changed, changed))
@@ -172,6 +174,15 @@ def _make_slowly(root: Path) -> None:
     Store(root).make("kind", "key", make)
 
 
+def _make_for_ever(root: Path) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        (root / "calls").touch()
+        while True:
+            time.sleep(60)
+
+    Store(root).make("kind", "key", make)
+
+
 def test_of_several_processes_one_makes_and_the_others_take(tmp_path: Path) -> None:
     at_once(_make_slowly, tmp_path)
     assert len((tmp_path / "calls").read_text().split()) == 1
@@ -189,9 +200,10 @@ def test_several_processes_write_one_record(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_maker_is_free(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_make_slowly, args=(tmp_path,))
+    process = context.Process(target=_make_for_ever, args=(tmp_path,))
     process.start()
     while not (tmp_path / "calls").exists():
+        assert process.is_alive()
         time.sleep(0.01)
     store = Store(tmp_path)
     assert not store.drop("kind", "key")

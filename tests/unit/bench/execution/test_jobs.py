@@ -122,7 +122,7 @@ def test_policies_go_once_they_are_measured_where_none_is_kept(
     again = Schedule.of(work, machine="test")
     assert [job.argument for job in again.left()] == [work.runs[2]]
     known = {job.label: job.seconds for job in again.jobs}
-    assert 0 < known["exact sft, seed 0"] < 60
+    assert 0 < known["exact sft, seed 0"] < 600
 
 
 def test_what_was_partly_done_does_not_tell_how_long_all_of_it_takes(

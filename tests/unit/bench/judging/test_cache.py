@@ -44,11 +44,11 @@ def test_one_process_at_a_time_asks_a_judge_and_the_next_has_its_answers(tmp_pat
 
     answers = Answers(tmp_path)
     with answers.asking(judge):
-        ask(judge.model_copy(update={"model": "another"})).join(10)
+        ask(judge.model_copy(update={"model": "another"})).join(60)
         assert found == [None]
         next_one = ask(judge)
         next_one.join(0.2)
         assert next_one.is_alive()
         answers.add("key", Answer("[[A]]", 1, 2))
-    next_one.join(10)
+    next_one.join(60)
     assert found == [None, Answer("[[A]]", 1, 2)]

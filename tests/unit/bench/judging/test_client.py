@@ -86,15 +86,16 @@ def test_retry_after_is_respected(judged: JudgedFolder, server: JudgeServer) -> 
     server.rule = lambda q: busy if q.number < 1 else longer(q)
     assert judged.judge(prompts=1, concurrency=1) == 0
     # Else it would be half a second.
-    assert 1 <= server.times[1] - server.times[0] < 3
+    assert 1 <= server.times[1] - server.times[0] < 30
 
 
 def test_timeouts_and_broken_connections_are_retried(
     judged: JudgedFolder, server: JudgeServer
 ) -> None:
-    troubles = [Reply("[[A]]", delay=1), Reply(drop=True)]
+    # A question may take three times as long as a request.
+    troubles = [Reply("[[A]]", delay=12), Reply(drop=True)]
     server.rule = lambda q: troubles[q.number] if q.number < 2 else longer(q)
-    assert judged.judge(prompts=1, timeout=0.5) == 0
+    assert judged.judge(prompts=1, timeout=6) == 0
     assert len(server.requests) >= 4
     assert counts(judged.rows[DPO]) == [1, 0, 0, 0, 0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
 MEGABYTE = b" " * 2**20
 # 300 MB.
 PACKED = gzip.compress(MEGABYTE * 100, 1) * 3
+# Of the request, or of the whole question, whichever is seen first.
+TIMED_OUT = "timed out|no answer within"
 
 
 def trickle(start: bytes) -> Callable[[], Iterator[bytes]]:
@@ -29,7 +32,8 @@ def trickle(start: bytes) -> Callable[[], Iterator[bytes]]:
 
     def chunks() -> Iterator[bytes]:
         yield start
-        for _ in range(200):
+        # For two minutes.
+        for _ in range(2400):
             time.sleep(0.05)
             yield b"a"
 
@@ -47,28 +51,36 @@ def bomb() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("chunks", "reason"),
+    ("chunks", "timeout", "reason"),
     [
-        (trickle(OK + b"X-Long: "), "timed out"),
-        (trickle(OK + b"Content-Length: 100000\r\n\r\n"), "timed out"),
-        (endless, "the reply is larger than 8 MB"),
-        (bomb, "the reply is compressed, which was not asked for"),
-        (lambda: iter([OK + b"Content-Type: text/plain; charset=zlib\r\n\r\nx"]), "not a chat"),
-        (lambda: iter([b"\0\xff" * 100]), "Connection error"),
+        (trickle(OK + b"X-Long: "), 0.5, TIMED_OUT),
+        (trickle(OK + b"Content-Length: 100000\r\n\r\n"), 0.5, TIMED_OUT),
+        (endless, 60, "the reply is larger than 8 MB"),
+        (bomb, 60, "the reply is compressed, which was not asked for"),
+        (
+            lambda: iter([OK + b"Content-Type: text/plain; charset=zlib\r\n\r\nx"]),
+            60,
+            "not a chat",
+        ),
+        (lambda: iter([b"\0\xff" * 100]), 60, "Connection error"),
     ],
     ids=["headers", "body", "endless", "bomb", "charset", "noise"],
 )
 def test_no_reply_takes_long_or_much_memory(
-    judged: JudgedFolder, server: JudgeServer, chunks: Callable[[], Iterator[bytes]], reason: str
+    judged: JudgedFolder,
+    server: JudgeServer,
+    chunks: Callable[[], Iterator[bytes]],
+    timeout: float,
+    reason: str,
 ) -> None:
     server.rule = lambda question: Reply(chunks=chunks)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
-    assert judged.judge(prompts=2, timeout=0.5, retries=0, concurrency=2) == 1
-    assert time.monotonic() - started < 6
+    assert judged.judge(prompts=2, timeout=timeout, retries=0, concurrency=2) == 1
+    assert time.monotonic() - started < 60
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
     assert judged.rows[DPO]["failed"] == 2
-    assert reason in " ".join(judged.shown.getvalue().split())
+    assert re.search(reason, " ".join(judged.shown.getvalue().split()))
 
 
 def test_waiting_for_a_busy_server_ends(judged: JudgedFolder, server: JudgeServer) -> None:
@@ -76,7 +88,7 @@ def test_waiting_for_a_busy_server_ends(judged: JudgedFolder, server: JudgeServe
     server.rule = lambda question: busy
     started = time.monotonic()
     assert judged.judge(prompts=1, timeout=0.5) == 1
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 40
     assert "no answer within 1.5 s" in judged.shown.getvalue()
 
 
@@ -148,7 +160,7 @@ def test_a_judge_that_answers_passes_the_check() -> None:
         ({"temperature": 9}, failure(400, "must be at most 2", param="temperature"), "at most 2"),
         ({}, failure(500, "down"), "down"),
         ({}, Reply(body="<html>"), "not a chat completion: <html>"),
-        ({"timeout": 0.5, "retries": 0}, Reply(chunks=trickle(OK)), "timed out"),
+        ({"timeout": 0.5, "retries": 0}, Reply(chunks=trickle(OK)), TIMED_OUT),
         ({"base_url": "http://127.0.0.1:9/v1"}, None, "127.0.0.1: cannot be reached"),
         ({"key_env": "BAD_KEY"}, None, "BAD_KEY: holds no key"),
     ],

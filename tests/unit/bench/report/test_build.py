@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -382,12 +381,23 @@ def test_an_interrupted_report_leaves_the_old_one(build: Build) -> None:
     folder = build(methods=("sft", "dpo"), seeds=1)
     (folder / "report.html").write_text("old")
     before = written(folder)
-    with subprocess.Popen([*REPORT, str(folder)], stderr=subprocess.PIPE) as process:
-        for _ in range(600):
-            if (folder / ".staging").exists():
-                break
-            time.sleep(0.05)
+    # It waits to be interrupted where one half is written.
+    code = (
+        "import sys, threading, bench.report.build as build\n"
+        "write = build.write_figures\n"
+        "def write_and_wait(*arguments):\n"
+        "    write(*arguments)\n"
+        "    print('ready', flush=True)\n"
+        "    threading.Event().wait()\n"
+        "build.write_figures = write_and_wait\n"
+        "from bench.cli import main\n"
+        "main(['report', sys.argv[1]])\n"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        assert list((folder / ".staging").rglob("*.png"))
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and b"Traceback" not in errors
     assert written(folder) == before

@@ -6,7 +6,9 @@ import math
 import os
 import signal
 import stat
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,7 +97,14 @@ def test_nothing_is_left_when_it_is_stopped(tmp_path: Path) -> None:
 
 def _workers() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
-    return [p for p in children if p.is_running() and "submitit" in " ".join(p.cmdline())]
+    return [child for child in children if _is_of_submitit(child)]
+
+
+def _is_of_submitit(process: psutil.Process) -> bool:
+    # It may end at this moment.
+    with suppress(psutil.NoSuchProcess):
+        return "submitit" in " ".join(process.cmdline())
+    return False
 
 
 def test_slurm_is_asked_for_what_the_settings_say(
@@ -244,6 +253,8 @@ def test_what_was_accepted_when_a_signal_came_is_canceled(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.interrupt._arrived", _Arrived())
+    # This is changed too.
+    monkeypatch.setattr("sys.unraisablehook", sys.unraisablehook)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     stub.states = ["PENDING"]
     stub.at_submission = lambda: os.kill(os.getpid(), signal.SIGTERM)

@@ -238,7 +238,7 @@ def test_a_bad_folder_is_refused_in_one_line(
     assert str(folder) in str(caught.value)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 CLASSIFIERS: list[tuple[str, str, Change, Option, str]] = [
