@@ -1,6 +1,6 @@
 """Tests that are repeated as seeds are added: group-sequential levels by spending the error.
 
-A test at 5% that is repeated at 6, 9 and 12 seeds is wrong more often than 5 times in 100. So each
+A test at 5% that is repeated at 6, 12 and 24 seeds is wrong more often than 5 times in 100. So each
 look gets a level of its own. At the information fraction t (the share of the planned seeds), a
 two-sided test at significance a may have spent
 
@@ -12,8 +12,9 @@ have independent normal increments of variance t - t'. The density of S where no
 rejected follows by integrating over that of the look before (Armitage, McPherson & Rowe, 1969;
 Jennison & Turnbull, Group Sequential Methods, 2000, chapter 19), and a look's bound is where what
 lies beyond has the probability that may be spent. The levels are those of the bounds; a t-test
-uses them for its p. Its statistics are less alike from look to look than normal ones, so with looks
-at 6, 9 and 12 seeds the error is 5.4% where 5% is spent (400,000 simulated contrasts).
+uses them for its p. Its statistics are less alike from look to look than normal ones, so where 5%
+is spent the error is 5.1% with looks at 6, 12 and 24 seeds, and 5.4% with looks at 6, 9 and 12
+(400,000 simulated contrasts each).
 """
 
 from __future__ import annotations
