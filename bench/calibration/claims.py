@@ -39,7 +39,7 @@ from bench.calibration.contrasts import (
 )
 from bench.calibration.summary import share
 
-SEEDS, FEW_SEEDS, LOOKS = 12, 6, (6, 12, 24)
+SEEDS, FEW_SEEDS, LOOKS = 12, 6, (12, 18, 24)
 COMPARISONS, SLOW_COMPARISONS, FAMILIES_DRAWN = 20_000, 4_000, 500
 POWER = 0.8
 # On differences that matter. Of so many contrasts, few could be told to be within the smaller one.

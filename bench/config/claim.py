@@ -124,7 +124,7 @@ class Claim(Strict):
     place: Line
     statement: Text
     refuted_by: Text
-    seeds: Annotated[list[Seeds], MinLen(1)] = Field(default_factory=lambda: [6, 12, 24])
+    seeds: Annotated[list[Seeds], MinLen(1)] = Field(default_factory=lambda: [12, 18, 24])
     shared: TaskEntry = TaskEntry()
     experiment: dict[str, Any]
     contrasts: Annotated[list[ClaimContrast], MinLen(1)]
@@ -224,7 +224,7 @@ def _merged(below: Any, above: Any) -> Any:
 def _check(claim: Claim, experiment: Experiment, where: str) -> None:
     """Raise UserError if looks or contrasts are not sensible."""
     if claim.seeds != sorted(set(claim.seeds)):
-        raise UserError(f"{where}.seeds: must ascend, as in [6, 12, 24]")
+        raise UserError(f"{where}.seeds: must ascend, as in [12, 18, 24]")
     for number, contrast in enumerate(claim.contrasts):
         place = f"{where}.contrasts.{number}"
         _check_tasks(contrast, experiment, place)

@@ -1,6 +1,6 @@
 """Tests of paired differences over seeds: whether there is a difference, or a relevant one.
 
-A p is that of a t-test. From 12 seeds on it is the larger of this and that of the sign-flip test:
+A p is that of a t-test. From 18 seeds on it is the larger of this and that of the sign-flip test:
 where the effects of seeds are skewed, very small p values of t-tests are too small, and those that
 many contrasts together ask for are very small.
 
@@ -18,8 +18,9 @@ from numpy import ndarray
 
 from bench.analysis.statistics.verdicts import flips_above_ps
 
-# With fewer seeds the least p of the sign-flip test, 2 / 2^n, is above the levels of 50 contrasts.
-SEEDS_FOR_FLIPS = 12
+# With fewer, the least p of the sign-flip test, 2 / 2^n, is above the levels of looks at 60
+# contrasts, however clear they are.
+SEEDS_FOR_FLIPS = 18
 # Values that differ by less than this share of the largest differ by rounding alone.
 ROUNDING = 1e-12
 

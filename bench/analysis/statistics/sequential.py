@@ -1,6 +1,6 @@
 """Tests that are repeated as seeds are added: group-sequential levels by spending the error.
 
-A test at 5% that is repeated at 6, 12 and 24 seeds is wrong more often than 5 times in 100. So each
+A test at 5% that is repeated at 12, 18 and 24 seeds is wrong more often than 5 times in 100. So each
 look gets a level of its own. At the information fraction t (the share of the planned seeds), a
 two-sided test at significance a may have spent
 

@@ -51,7 +51,7 @@ def test_looks_are_tested_at_their_levels(question: Question) -> None:
     values = np.random.default_rng(2).normal(-0.4, 1, size=(60, 24))
     one_sided = question != "difference"
     significance = 0.05 / 1.1
-    levels = nominal_levels([0.25, 0.5, 1.0], 2 * significance if one_sided else significance)
+    levels = nominal_levels([0.5, 0.75, 1.0], 2 * significance if one_sided else significance)
     rejected = []
     for row in values:
         p_values = []
@@ -117,7 +117,7 @@ def test_the_report_shows_every_kind() -> None:
     assert table[0]["false"].startswith(f"{25 * first['false']}.0% [")
     assert table[0]["right"] == f"{25 * first['right']}.0%"
     assert table[without_right]["right"] == "—"
-    assert "6, 12 and 24 seeds" in claims_text(summary)
+    assert "12, 18 and 24 seeds" in claims_text(summary)
     # A manifest may quote it.
     Claims.model_validate(summary)
     sentence = claims_sentence(summary)
