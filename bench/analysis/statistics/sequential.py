@@ -1,7 +1,7 @@
 """Tests that are repeated as seeds are added: group-sequential levels by spending the error.
 
-A test at 5% that is repeated at 12, 18 and 24 seeds is wrong more often than 5 times in 100. So each
-look gets a level of its own. At the information fraction t (the share of the planned seeds), a
+A test at 5% that is repeated at 12, 18 and 24 seeds is wrong more often than 5 times in 100. So
+each look gets a level of its own. At the information fraction t (the share of the planned seeds), a
 two-sided test at significance a may have spent
 
     4 - 4 Phi(z / sqrt(t)),  z = Phi^-1(1 - a / 4)
@@ -13,7 +13,7 @@ rejected follows by integrating over that of the look before (Armitage, McPherso
 Jennison & Turnbull, Group Sequential Methods, 2000, chapter 19), and a look's bound is where what
 lies beyond has the probability that may be spent. The levels are those of the bounds; a t-test
 uses them for its p. Its statistics are less alike from look to look than normal ones, so where 5%
-is spent the error is 5.1% with looks at 6, 12 and 24 seeds, and 5.4% with looks at 6, 9 and 12
+is spent the error is 5.2% with looks at 12, 18 and 24 seeds, and 5.4% with looks at 6, 9 and 12
 (400,000 simulated contrasts each).
 """
 
