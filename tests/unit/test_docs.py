@@ -298,9 +298,9 @@ def test_the_quoted_contrasts_of_claims_are_the_committed_ones() -> None:
     assert '"not lower" in {} to {}.'.format(*one_sided) in page
     cancel = ends(shares("skewed", "interaction", "difference at equal KL"))
     assert "cancel, are at {} to {}.".format(*cancel) in page
-    none, _, at_bound = shares("normal", looks=3, contrasts=40)
+    none, _, at_bound = shares("normal", looks=3, contrasts=60)
     assert f"in {none} of cases; if all lie at the bound of equivalence, in {at_bound}" in page
-    none, _, at_bound = shares("skewed", looks=3, contrasts=40)
+    none, _, at_bound = shares("skewed", looks=3, contrasts=60)
     assert f"make it {none} and {at_bound}" in page
 
 
