@@ -84,8 +84,7 @@ class Store:
     def has(self, kind: str, key: str) -> bool:
         """Return whether the artifact has been made and is whole.
 
-        A damaged one is set aside, to be made again. What a maker has left that was killed after
-        it had made the artifact is removed.
+        A damaged one is set aside, to be made again. Work that outlived its maker is removed.
 
         Raises:
             Unusable: The store cannot be read.
@@ -212,10 +211,7 @@ class Store:
         return found
 
     def _set_aside(self, kind: str, key: str, found: str, full: bool) -> None:
-        """Move a damaged artifact out of the way and say so, unless another process makes it.
-
-        Where it cannot be moved, it is only said.
-        """
+        """Move a damaged artifact out of the way, if possible, unless another process makes it."""
         folder, place = self.folder(kind, key), self.beside(DAMAGED, kind, key)
         try:
             with locked_if_free(self.beside(LOCKS, kind, key)) as free:
