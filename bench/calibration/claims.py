@@ -42,7 +42,7 @@ from bench.calibration.summary import share
 SEEDS, FEW_SEEDS, LOOKS = 12, 6, (12, 18, 24)
 COMPARISONS, SLOW_COMPARISONS, FAMILIES_DRAWN = 20_000, 4_000, 500
 POWER = 0.8
-# On differences that matter. Of so many contrasts, few could be told to be within the smaller one.
+# On differences that matter: of one contrast, and of many, whose levels are lower.
 BOUND, FAMILY_BOUND = 1.0, 1.5
 # About as many as the built-in claims have.
 FAMILY = 60
