@@ -52,6 +52,21 @@ class Unusable(UserError):
     """The cache cannot be read or written, or no longer: nothing can go on until that is mended."""
 
 
+class Missing(Exception):
+    """An artifact that was there when the work was planned is gone or damaged.
+
+    Attributes:
+        artifact: Its kind and key, as in "policy/3f2a".
+    """
+
+    def __init__(self, artifact: str) -> None:
+        super().__init__(f"{artifact} is missing from the cache; the same command makes it again")
+        self.artifact = artifact
+
+    def __reduce__(self) -> tuple[type[Missing], tuple[str]]:
+        return Missing, (self.artifact,)
+
+
 def reason_of(error: BaseException) -> str:
     """Return a library's message in one line, cut where it is long."""
     return shorten(str(error), 300, placeholder=" ...")

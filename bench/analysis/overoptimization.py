@@ -21,6 +21,8 @@ from bench.results.loading import Results
 Form = Literal["best-of-n", "RL"]
 # The RL form is not valid near 0.
 SMALLEST = 0.1
+# The largest exponent: far beyond all points.
+LARGEST = 300.0
 POINTS_TO_FIT = 4
 # The largest error of a good fit, as a share of the range of the middle 90% of the gains. Gains
 # that are spread evenly over that range have a standard deviation of 32% of it: a fit with such an
@@ -58,7 +60,9 @@ class Fit(NamedTuple):
         """The d at which the gain is largest: infinite where it never falls."""
         if self.b <= 0:
             return math.inf
-        return self.a / (2 * self.b) if self.form == "best-of-n" else math.exp(self.a / self.b - 1)
+        if self.form == "best-of-n":
+            return self.a / (2 * self.b)
+        return math.exp(min(self.a / self.b - 1, LARGEST))
 
 
 class Turn(NamedTuple):

@@ -21,8 +21,8 @@ from bench.cache.lease import is_leased, leased, leased_if_free
 from bench.cache.locks import locked, locked_if_free
 from bench.cache.objects import Objects
 from bench.cache.published import Published
-from bench.cache.store import DAMAGED, LOCKS, UNPUBLISHED, USES, Missing, Store
-from bench.errors import Unusable
+from bench.cache.store import DAMAGED, LOCKS, UNPUBLISHED, USES, Store
+from bench.errors import Missing, Unusable
 from methods.core.models import distributed
 
 # The environment variable that names the folder of this machine's copy.

@@ -26,7 +26,7 @@ from typing import Any
 from bench.cache.artifact import damage, read_manifest, remove_folders, seal
 from bench.cache.files import check_can_be_made, storage_problem, write_text
 from bench.cache.locks import is_locked, locked, locked_if_free
-from bench.errors import Unusable
+from bench.errors import Missing, Unusable
 from methods.core.models import distributed
 
 WORK, LOCKS, DAMAGED, USES = "work", "locks", "damaged", "uses"
@@ -37,21 +37,6 @@ BESIDE = {WORK, LOCKS, DAMAGED, USES, UNPUBLISHED, SLURM}
 RECORDS = "records"
 
 logger = logging.getLogger("prefrontier")
-
-
-class Missing(Exception):
-    """An artifact that was there when the work was planned is gone or damaged.
-
-    Attributes:
-        artifact: Its kind and key, as in "policy/3f2a".
-    """
-
-    def __init__(self, artifact: str) -> None:
-        super().__init__(f"{artifact} is missing from the cache; the same command makes it again")
-        self.artifact = artifact
-
-    def __reduce__(self) -> tuple[type[Missing], tuple[str]]:
-        return Missing, (self.artifact,)
 
 
 @dataclass(frozen=True)
@@ -90,8 +75,8 @@ class Store:
             Unusable: The store cannot be read.
         """
         whole = self._check(kind, key) == ""
-        if whole and (work := self.unfinished(kind, key)).exists():
-            remove_folders(work)
+        if whole and self.unfinished(kind, key).exists():
+            self._remove_work(kind, key)
         return whole
 
     def need(self, kind: str, key: str) -> Path:
@@ -193,6 +178,12 @@ class Store:
             Unusable: The store cannot be read.
         """
         return self._check(kind, key, full=True) or ""
+
+    def _remove_work(self, kind: str, key: str) -> None:
+        """Remove what was written to make an artifact, unless another process makes it again."""
+        with suppress(OSError), locked_if_free(self.beside(LOCKS, kind, key)) as free:
+            if free and self._check(kind, key) == "":
+                remove_folders(self.unfinished(kind, key))
 
     def _check(self, kind: str, key: str, *, full: bool = False) -> str | None:
         """Return what is wrong with an artifact, which is set aside; None if it is not there."""

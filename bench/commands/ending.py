@@ -57,6 +57,8 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
             sys.exit(1)
         if error.errno == errno.ENAMETOOLONG:
             _fail(f"{error.filename}: the name is too long")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _fail(f"{error.filename or 'the results or the cache'}: {error.strerror}", status=1)
         raise
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cache.files import check_can_be_made
 from bench.config.llm_judge import LLMJudge
 from bench.errors import UserError
+from bench.interrupt import exit_status_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
         settings: The judge.
 
     Returns:
-        The exit status: 1 if a request failed, 130 if it was interrupted.
+        The exit status: 1 if a request failed, 130 or 143 if it was interrupted.
 
     Raises:
         UserError: There is nothing to compare, or the judge cannot be asked at all.
@@ -62,9 +63,9 @@ def run_judge(folder: Path, settings: LLMJudge) -> int:
     check_can_be_made(cache)
     try:
         status = judge_folder(folder, settings, cache, console)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         console.print("interrupted: the answers are kept; the same command resumes the judging")
-        return 130
+        return exit_status_of(interrupt)
     rows = LLM_JUDGE.read(folder)
     rows = rows[rows["judge"] == settings.model]
     for task, group in rows[rows["seed"].notna()].groupby("task", sort=False):

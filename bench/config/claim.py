@@ -144,7 +144,7 @@ class NamedClaim(NamedTuple):
 
     def experiment(self, seeds: int) -> Experiment:
         """Return the experiment that tests the claim, with so many seeds."""
-        return _experiment(self.name, self.claim, seeds)
+        return _experiment(self.name, self.claim, seeds, self.name)
 
 
 def claim_names() -> list[str]:
@@ -195,11 +195,11 @@ def parse_claim(content: Any, where: str) -> Claim:
         allowed = ", ".join(OF_EXPERIMENT)
         place = f"{where}.experiment"
         raise UserError(f"{place}: unknown key {shown(unknown[0])}; allowed: {allowed}")
-    _check(claim, _experiment("claim", claim, claim.seeds[-1]), where)
+    _check(claim, _experiment("claim", claim, claim.seeds[-1], where), where)
     return claim
 
 
-def _experiment(name: str, claim: Claim, seeds: int) -> Experiment:
+def _experiment(name: str, claim: Claim, seeds: int, where: str) -> Experiment:
     content = dict(claim.experiment)
     if isinstance(content.get("methods"), dict):
         # All other methods are compared with it.
@@ -210,7 +210,7 @@ def _experiment(name: str, claim: Claim, seeds: int) -> Experiment:
             task: _merged(shared, entry or {}) for task, entry in content["tasks"].items()
         }
     fixed = {"name": f"{PREFIX}{name}", "seeds": seeds, "keep": "none"}
-    return validated(content | fixed, f"{name}: experiment")
+    return validated(content | fixed, f"{where}: experiment")
 
 
 def _merged(below: Any, above: Any) -> Any:
@@ -246,3 +246,13 @@ def _check_tasks(contrast: ClaimContrast, experiment: Experiment, place: str) ->
             if side.task not in experiment.tasks:
                 known = ", ".join(experiment.tasks)
                 raise UserError(f"{place}: unknown task {shown(side.task)}; it has {known}")
+            if side.params and not _is_setting(side, experiment):
+                raise UserError(f"{place}: no setting of {side.method} has {shown(side.params)}")
+
+
+def _is_setting(side: Side, experiment: Experiment) -> bool:
+    """Return whether a setting of the side's method has its hyper-parameters."""
+    return any(
+        setting.name == side.method and side.params.items() <= setting.params.items()
+        for setting in experiment.settings(side.task)
+    )

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict
 
+from bench.config.validation import StrictNumbers
 
-class Slurm(BaseModel):
+
+class Slurm(StrictNumbers, BaseModel):
     """What `--executor slurm` asks of SLURM for each job.
 
     Attributes:

@@ -39,8 +39,17 @@ def read_yaml(file: Path) -> object:
     Raises:
         UserError: It is no file, or too large, or no YAML, or uses more of YAML than is allowed.
     """
+    return parse_yaml(read_named(file, LARGEST), file)
+
+
+def parse_yaml(text: str, file: Path) -> object:
+    """Return the content of a YAML file, given its text.
+
+    Raises:
+        UserError: It is no YAML, or uses more of YAML than is allowed.
+    """
     try:
-        return yaml.load(read_named(file, LARGEST), _Loader)
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         problem = ", ".join(filter(None, [error.context, error.problem]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
-from bench.execution.jobs import jobs_of, made_already
+from bench.execution.jobs import Pool, jobs_of, made_already
 from bench.execution.plan import Work
 from bench.execution.run import Run
 from bench.execution.scheduling.durations import Durations
@@ -124,7 +124,8 @@ def _estimated(job: Job, durations: Durations, needs: Needs) -> Job:
     what = job.argument.label if isinstance(job.argument, Run) else job.kind
     what = STAGE_NEEDS.get(what, what.removeprefix(f"{task} "))
     past, need = durations.estimate(job), needs.by_job.get((task, what))
-    if past.known:
+    # A pool trains policies anew that were dropped: how long another took says nothing.
+    if past.known and not isinstance(job.argument, Pool):
         seconds, (factor, least) = past.seconds, KNOWN_LIMIT
     elif need:
         seconds, (factor, least) = need.seconds, SIZED_LIMIT

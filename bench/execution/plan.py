@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.cache.store import Missing, Store
+from bench.cache.store import Store
 from bench.config.experiment import Experiment
+from bench.errors import Missing
 from bench.evaluation.optimal.frontier import Frontiers
 from bench.evaluation.pooled_samples import KIND as POOLED_SAMPLES
 from bench.evaluation.pooled_samples import PooledSamples

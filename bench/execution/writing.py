@@ -112,5 +112,7 @@ def drop_policies(plan: Plan, kept: Sequence[Run]) -> None:
     # Entries of one task under several names may share a training.
     keys = {run.train_key for run in kept}
     for run in plan.runs:
-        if run.train_key not in keys and run.finished():
+        # Most were dropped when they had been measured.
+        there = run.trained() or run.training_folder.exists()
+        if there and run.train_key not in keys and run.finished():
             run.drop_policy()

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from bench.config.yaml_text import parse_yaml
 from bench.errors import UserError, reason_of
 from bench.results.reading import shown
 
@@ -169,6 +169,7 @@ class Manifest(_Entry):
     policies: list[StoredPolicy] | None = None
     stages: list[StoredStage] | None = None
     calibration: Calibration | None = None
+    artifacts: list[str] | None = None
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
@@ -213,12 +214,9 @@ def read_experiment(file: Path) -> str:
         return ""
     try:
         text = file.read_text("utf-8")
-        content = yaml.safe_load(text)
-        # An alias may lead into itself.
-        json.dumps(content, default=str, skipkeys=True)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{file}: not readable as YAML: {reason_of(error)}") from None
-    _check(file, ExperimentFile, content or {})
+    _check(file, ExperimentFile, parse_yaml(text, file) or {})
     return text
 
 

@@ -107,7 +107,7 @@ def prunable(
     if experiment and not its:
         known = ", ".join(sorted({use.experiment for use in uses})) or "none"
         raise UserError(f"--experiment: no record of '{experiment}' in the cache; allowed: {known}")
-    others = _names(use for use in uses if use not in its)
+    own, others = _names(its), _names(use for use in uses if use not in its)
     running = used_by_others(store)
 
     def goes(name: str, used: float) -> bool:
@@ -115,7 +115,7 @@ def prunable(
             selects
             and name not in kept
             and (before is None or used < before)
-            and (not experiment or (name in _names(its) and name not in others))
+            and (not experiment or (name in own and name not in others))
         )
 
     there = items(store, uses)

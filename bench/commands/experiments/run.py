@@ -17,7 +17,7 @@ from rich.text import Text
 from bench.cache.files import check_can_be_made, check_writable
 from bench.commands.experiments.options import Options, experiment_of
 from bench.config.experiment import Experiment
-from bench.errors import Unusable, UserError
+from bench.errors import Missing, Unusable, UserError
 from bench.interrupt import exit_status_of
 from methods.core.models import distributed
 
@@ -65,7 +65,6 @@ def _run(
     prepared: Prepared, trackers: Sequence[str], folder: Path, started: float, console: Console
 ) -> int:
     from bench.cache.default import default_store
-    from bench.cache.store import Missing
     from bench.execution.scheduling.scheduler import Stopped
     from bench.execution.writing import drop_policies, write_results
     from bench.judging.client import check_answers

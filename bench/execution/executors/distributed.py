@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bench.cache.store import Missing
+from bench.errors import Missing
 from bench.execution.executors.process import multiply_fast
 from bench.execution.scheduling.job import Job, Outcome
 from bench.execution.scheduling.perform import perform

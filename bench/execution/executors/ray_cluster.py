@@ -90,6 +90,8 @@ def too_large_text(job: Job, nodes: Sequence[Node], device: str, threads: int) -
     """Return what is said of a job that fits on no node."""
     if device == "cuda" and not any(node.gpus >= 1 for node in nodes):
         return f"{job.label}: needs a GPU; no node of the Ray cluster has one"
+    if not nodes:
+        return f"{job.label}: needs a CPU; no node of the Ray cluster has one"
     cpus = max(node.cpus for node in nodes)
     if threads > cpus:
         return f"{job.label}: needs {threads} CPUs; the largest node has {cpus:g}"
@@ -235,4 +237,4 @@ def threads_of(nodes: Sequence[Node], device: str, jobs: int | None) -> int:
     if device == "cuda":
         return max(1, min((int(n.cpus // n.gpus) for n in nodes if n.gpus >= 1), default=1))
     cpus = [int(node.cpus) for node in nodes]
-    return max(1, min([*cpus, sum(cpus) // (jobs or sum(cpus))]))
+    return max(1, min([*cpus, sum(cpus) // (jobs or sum(cpus) or 1)]))

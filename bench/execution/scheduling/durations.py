@@ -95,7 +95,9 @@ class Durations:
 
     def add(self, job: Job, seconds: float) -> None:
         """Take note of a job that went well, and save all now and then."""
-        self._add(self._key(job), job.kind, seconds, _size_of(job))
+        size, making = _made_by(job)
+        # A job that found its artifacts made tells nothing of how long that takes.
+        self._add(self._key(job), job.kind, max(seconds, making), size)
         if time.monotonic() - self._saved > EVERY:
             self.save()
 
@@ -165,15 +167,17 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-def _size_of(job: Job) -> int | None:
-    """Return the size of what a job made (bytes)."""
+def _made_by(job: Job) -> tuple[int | None, float]:
+    """Return the size of what a job made (bytes), and how long the making of it took (seconds)."""
     if job.store is None:
-        return None
-    size = 0
+        return None, 0.0
+    size, seconds = 0, 0.0
     for artifact in job.makes:
         try:
-            size += size_of(job.store.manifest(*artifact.split("/")))
+            manifest = job.store.manifest(*artifact.split("/"))
+            size += size_of(manifest)
+            seconds += manifest["seconds"]
         except (OSError, ValueError, KeyError, Unusable):
             # A pool has no artifact of this name, and a policy may have been dropped.
             continue
-    return size
+    return size, seconds

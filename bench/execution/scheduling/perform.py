@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bench.cache.store import Missing
-from bench.errors import Unusable
+from bench.errors import Missing, Unusable
 from bench.execution.scheduling.failures import (
     error_text,
     is_disk_full,

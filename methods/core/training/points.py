@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 POINTS_FILE = "curves.jsonl"
@@ -34,7 +35,12 @@ def read_points(folder: Path) -> list[Point]:
         text = (folder / POINTS_FILE).read_text(encoding="utf-8")
     except OSError:
         return []
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    points = []
+    for line in text.splitlines(keepends=True):
+        # A full disk may have cut one in two.
+        with suppress(ValueError):
+            points += [json.loads(line)] if line.endswith("\n") else []
+    return points
 
 
 def last_step(folder: Path) -> int | None:

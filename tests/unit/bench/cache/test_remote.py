@@ -21,8 +21,8 @@ from bench.cache.lease import leased
 from bench.cache.objects import Objects
 from bench.cache.published import Published
 from bench.cache.remote import RemoteStore
-from bench.cache.store import Missing, Store
-from bench.errors import Unusable
+from bench.cache.store import Store
+from bench.errors import Missing, Unusable
 
 CONTENT = bytes(range(256)) * 40
 # Seconds that something may take which happens in moments where nothing else runs.

@@ -20,7 +20,8 @@ from bench.cache import artifact
 from bench.cache.artifact import MANIFEST, damage, read_manifest, seal
 from bench.cache.keys import digest
 from bench.cache.locks import is_locked, locked
-from bench.cache.store import Missing, Store
+from bench.cache.store import Store
+from bench.errors import Missing
 from bench.tasks.labeling import Annotator
 
 
@@ -81,6 +82,15 @@ def test_work_that_outlived_its_maker_goes_once_the_artifact_is_there(tmp_path: 
     store.make("kind", "key", write)
     # Its maker was killed when the artifact was there and its work was not yet removed.
     (store.workdir("kind", "key") / "progress").write_text("half")
+    context = multiprocessing.get_context("spawn")
+    maker = context.Process(target=_hold_lock, args=(store.beside("locks", "kind", "key"),))
+    maker.start()
+    while not is_locked(store.beside("locks", "kind", "key")):
+        time.sleep(0.02)
+    # Another process makes it again.
+    assert store.has("kind", "key") and store.unfinished("kind", "key").exists()
+    maker.kill()
+    maker.join()
     assert store.has("kind", "key")
     assert not store.unfinished("kind", "key").exists()
 
@@ -172,6 +182,11 @@ def _make_slowly(root: Path) -> None:
         return write(folder)
 
     Store(root).make("kind", "key", make)
+
+
+def _hold_lock(file: Path) -> None:
+    with locked(file):
+        time.sleep(600)
 
 
 def _make_for_ever(root: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from helpers.running import running
 from rich.console import Console
 
-from bench.cache.store import Missing, Store
+from bench.cache.store import Store
 from bench.cache.uses import uses_of, using
 from bench.commands.experiments.run import recorded
 from bench.config.experiment import validated
+from bench.errors import Missing
 from bench.evaluation.checkpoints import measure_checkpoints
 from bench.evaluation.reference_samples import ReferenceSamples
 from bench.execution.estimates import Schedule

@@ -17,6 +17,10 @@ from bench.results.columns import Table
 from bench.results.loading import load_results
 from bench.results.schema import PAIRS, TABLES
 
+# Each alias stands for ten of the one before: a hundred million values in all.
+LAUGHS = "\n".join(
+    ["a0: &a0 [1]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))]
+).encode()
 NOISE = np.random.default_rng(0).bytes(3000)
 ROWS = [["task", "method", "params", "seed", "split", "status", "reward"]] + [
     ["a", "sft", "{}", str(seed), split, "ok", "1.5"]
@@ -158,6 +162,8 @@ def test_nulls_in_a_manifest_are_what_is_not_known(folder: Path) -> None:
         (b"[" * 5000, "not readable as YAML"),
         (b"a: &a {x: *a}", "not readable as YAML"),
         (b"a: !!python/object/apply:os.getcwd []", "not readable as YAML"),
+        (LAUGHS, "not readable as YAML: its aliases stand for more than 20,000 values"),
+        (b"budget: !!bool x", "not readable as YAML: line 1: the tag"),
         (b"- 1", "all of it: input should be"),
         (b"contrasts: [dpo]", "contrasts.0: input should be a valid list"),
         (b"contrasts: [[dpo]]", "contrasts.0: list should have at least 2 items"),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from helpers.jobs import job, nothing, run
 
-from bench.cache.store import Missing, Store
-from bench.errors import Unusable
+from bench.cache.store import Store
+from bench.errors import Missing, Unusable
 from bench.execution.executors.distributed import DistributedExecutor, join
 from bench.execution.scheduling.scheduler import Stopped
 from methods.base import Diverged

@@ -34,7 +34,14 @@ from ray.cluster_utils import Cluster
 
 from bench.errors import UserError
 from bench.execution.executors.on_ray import RayExecutor
-from bench.execution.executors.ray_cluster import Demand, Node, demand, slots, threads_of
+from bench.execution.executors.ray_cluster import (
+    Demand,
+    Node,
+    demand,
+    slots,
+    threads_of,
+    too_large_text,
+)
 from bench.execution.scheduling.graph import Graph
 from bench.execution.scheduling.scheduler import run_jobs
 
@@ -206,6 +213,14 @@ def test_how_many_jobs_run_at_once() -> None:
     assert threads_of(nodes, "cuda", None) == 2
     assert threads_of(nodes, "cpu", None) == 1
     assert threads_of(nodes, "cpu", 2) == 4
+
+
+def test_a_cluster_without_cpus_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As its head is until the first worker has come.
+    assert threads_of([], "cpu", None) == 1
+    assert too_large_text(job("a", nothing), [], "cpu", 1) == (
+        "a: needs a CPU; no node of the Ray cluster has one"
+    )
 
 
 # Ray changes what SIGTERM does while it starts, and how it arrives while Ray waits.

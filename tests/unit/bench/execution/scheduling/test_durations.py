@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.jobs import job, nothing
 
+from bench.cache.artifact import seal
 from bench.cache.store import Store
 from bench.execution.scheduling.durations import GUESS, GUESSES, OVERHEAD_GUESS, Durations
 from bench.execution.scheduling.job import Job
@@ -42,6 +43,20 @@ def test_a_job_takes_as_long_as_equal_ones_else_as_similar_ones(tmp_path: Path) 
     assert seconds(tmp_path, elsewhere, "haiku") == GUESSES["dpo"]
     unknown = job("a", nothing, kind="mine", estimate_key="polite mine")
     assert durations.estimate(unknown).seconds == GUESS
+
+
+def test_a_job_that_found_its_artifact_made_takes_as_long_as_making_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.folder("policy", "a1") / "weights").mkdir(parents=True)
+    seal(store.folder("policy", "a1"), seconds=5000.0, metrics={})
+    done = job("policy/a1", nothing, store=store, kind="dpo", estimate_key="polite dpo")
+    durations = Durations.load(store, "cpu")
+    durations.add(done, 0.01)
+    assert durations.estimate(done).seconds == 5000.0
+    # What it does besides counts too.
+    for _ in range(2):
+        durations.add(done, 5100.0)
+    assert durations.estimate(done).seconds == 5100.0
 
 
 def test_what_commands_take_besides_their_jobs_is_kept_for_each_machine(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cache.store import Missing, Store
-from bench.errors import Unusable, UserError
+from bench.cache.store import Store
+from bench.errors import Missing, Unusable, UserError
 from bench.execution.scheduling.job import Job
 from bench.execution.scheduling.perform import perform
 from methods.base import Diverged

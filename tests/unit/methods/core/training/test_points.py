@@ -45,6 +45,11 @@ def test_half_a_line_is_no_point(tmp_path: Path) -> None:
     with (tmp_path / POINTS_FILE).open("a") as file:
         file.write('{"step": 1000, "lo')
     assert len(read_points(tmp_path)) == 1000 and last_step(tmp_path) == 999
+    # On a full disk the next one may follow it.
+    for step in (1001, 1002):
+        append_point(tmp_path, {"step": step, "loss": 0.5})
+    assert [point["step"] for point in read_points(tmp_path)][-2:] == [999, 1002]
+    assert last_step(tmp_path) == 1002
 
 
 def test_a_curve_that_cannot_be_written_ends_no_training(tmp_path: Path) -> None:
