@@ -128,16 +128,19 @@ class Size:
         repeats: How often each group compares a method with itself, each time with new policies.
         pairs: How many pairs of each other kind are compared; None for all.
         itself: The methods that are compared with themselves.
+        simulated: How many comparisons of each kind are simulated without training; None for as
+            many as each kind has by default.
     """
 
     groups: int = 20
     repeats: int = 5
     pairs: int | None = None
     itself: tuple[str, ...] = ("dpo", "ppo")
+    simulated: int | None = None
 
 
 FULL = Size()
-QUICK = Size(groups=2, repeats=1, pairs=1, itself=("ppo",))
+QUICK = Size(groups=2, repeats=1, pairs=1, itself=("ppo",), simulated=20)
 
 
 def pairs_of(size: Size) -> list[Pair]:

@@ -15,7 +15,7 @@ from bench.cache.files import check_can_be_made, check_writable
 from bench.commands.experiments.run import command_line, say_failure
 from bench.config.experiment import MOST_JOBS
 from bench.config.validation import check_count
-from bench.errors import Unusable
+from bench.errors import Missing, Unusable
 from bench.interrupt import exit_status_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.default import default_store
-    from bench.cache.store import Missing
     from bench.cache.uses import using
     from bench.calibration.design import FULL, QUICK, Design
     from bench.calibration.verdicts import differences
@@ -96,7 +95,7 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
         "cached_runs": len(design.runs) - to_do,
     }
     with replaced_together(folder) as new:
-        write_calibration(new, found, len(design.pipelines), manifest)
+        write_calibration(new, found, len(design.pipelines), size.simulated, manifest)
     show(folder, console)
     if problems:
         console.print(f"[red]{len(problems)} runs failed[/]: their instances are left out")
@@ -104,7 +103,11 @@ def run_calibration(*, quick: bool, jobs: int | None, out: Path | None) -> int:
 
 
 def write_calibration(
-    folder: Path, differences: pd.DataFrame, instances: int, manifest: dict[str, Any]
+    folder: Path,
+    differences: pd.DataFrame,
+    instances: int,
+    simulated: int | None,
+    manifest: dict[str, Any],
 ) -> None:
     """Write all files of a calibration.
 
@@ -112,6 +115,7 @@ def write_calibration(
         folder: Where they are written.
         differences: From `bench.calibration.verdicts.differences`.
         instances: Number of instances.
+        simulated: As in `Size`.
         manifest: When, where and how the calibration was made.
     """
     from bench.cache.files import write_json
@@ -124,23 +128,26 @@ def write_calibration(
     write_frame(folder / "pairs.csv", paired)
     write_figure(paired, folder)
     write_json(folder / "manifest.json", manifest)
-    write_report(folder, paired, instances)
+    write_report(folder, paired, instances, simulated)
 
 
-def write_report(folder: Path, paired: pd.DataFrame, instances: int) -> None:
+def write_report(
+    folder: Path, paired: pd.DataFrame, instances: int, simulated: int | None = None
+) -> None:
     """Simulate comparisons without training, and write report and summary of all comparisons.
 
     Args:
         folder: Where they are written.
         paired: From `bench.calibration.verdicts.pairs`.
         instances: Number of instances.
+        simulated: As in `Size`.
     """
     from bench.cache.files import write_json, write_text
     from bench.calibration import claims, shared_prompts
     from bench.calibration.report import report
     from bench.calibration.summary import summarize
 
-    cells, kinds = shared_prompts.simulate(), claims.simulate()
+    cells, kinds = shared_prompts.simulate(simulated), claims.simulate(simulated)
     write_frame(folder / "shared_prompts.csv", cells)
     write_frame(folder / "claims.csv", kinds)
     summary = summarize(paired, instances) | {

@@ -126,7 +126,8 @@ def _turning_kl(results: Results, side: Side) -> pd.Series:
     for seed, rows in _gains_of_side(results, side).groupby("seed"):
         turn = turn_of(side.method, rows)
         furthest = reach(rows["d"].to_numpy()) ** 2
-        turns[seed] = min(turn.kl, furthest) if turn else math.nan
+        # A gain that falls from the start turns at 0.
+        turns[seed] = min(turn.kl if turn.fits[0].turn > 0 else 0.0, furthest) if turn else math.nan
     return pd.Series(turns, dtype=float)
 
 

@@ -14,7 +14,7 @@ from bench.commands.experiments.run import say_failure
 from bench.config.claim import NamedClaim, claim_names, load_claim
 from bench.config.experiment import MOST_JOBS, MOST_SEEDS
 from bench.config.validation import check_count
-from bench.errors import Unusable, UserError
+from bench.errors import Missing, Unusable, UserError
 from bench.interrupt import exit_status_of
 from methods.core.models import distributed
 
@@ -50,7 +50,6 @@ def run_claims(
     stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.default import default_store
-    from bench.cache.store import Missing
     from bench.commands.claims.stage import print_stage, run_stage
     from bench.execution.executors.process import silence_libraries
     from bench.execution.scheduling.scheduler import Stopped

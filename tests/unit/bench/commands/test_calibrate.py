@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from bench.cache.default import default_store
-from bench.cache.store import LOCKS, Missing
+from bench.cache.store import LOCKS
 from bench.cache.uses import uses_of
 from bench.commands.calibrate import run_calibration
-from bench.errors import Unusable
+from bench.errors import Missing, Unusable
 from bench.execution.scheduling.scheduler import Stopped
 
 

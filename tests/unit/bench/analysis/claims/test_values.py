@@ -95,6 +95,20 @@ def test_the_optima_of_the_bandit_are_those_of_the_paper() -> None:
     assert numbers(results, contrast(quantity=name, of="ppo", task="a")) == [0.0] * SEEDS
 
 
+@pytest.mark.parametrize(("a", "b", "turn"), [(-0.1, 0.2, 0.0), (1.6, 0.4, 4.0), (1.0, 0.1, 9.0)])
+def test_gold_turns_where_it_is_highest_at_0_where_it_only_falls(
+    a: float, b: float, turn: float
+) -> None:
+    ds = [0.3 * i for i in range(1, 11)]
+    rewards = {("a", "dpo", 1 / d**2): d * (a - b * d) for d in ds} | {("a", "sft", 1.0): 0.0}
+    runs = runs_of(rewards, proxy_reward=0.0)
+    runs.loc[runs["method"] == "sft", ["params", "kl"]] = ["{}", 0.0]
+    results = make_results({"runs": runs})
+    found = numbers(results, contrast(quantity="KL at which gold turns", task="a"))
+    # At most the furthest that was seen.
+    assert found == pytest.approx([turn] * SEEDS, abs=1e-6)
+
+
 def test_sides_may_have_tasks_of_their_own() -> None:
     results = make_results({"runs": runs_of(REWARDS)})
     sides = {"of": {"method": "dpo", "task": "a"}, "minus": {"method": "ppo", "task": "b"}}
