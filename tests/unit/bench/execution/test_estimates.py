@@ -25,5 +25,5 @@ def test_a_pool_may_take_longer_than_another_took(
     one = job("exact pool", nothing, argument, kind="frontier", estimate_key="exact pool")
     durations = Durations.load(Store(tmp_path), "cpu")
     durations.add(one, 2.0)
-    [estimated] = with_estimates([one], durations, Needs({}))
+    [estimated] = with_estimates([one], durations, Needs({}, frozenset(), forced=False))
     assert (estimated.seconds, estimated.limit) == (2.0, hours * 3600.0)
