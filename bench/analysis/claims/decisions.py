@@ -43,6 +43,8 @@ class Evidence(NamedTuple):
         equivalence_p: Of the hypothesis that it is at least the bound away from 0.
         not_lower_p: Of the hypothesis that it is at most -bound.
         not_higher_p: Of the hypothesis that it is at least the bound.
+        lower_p: Of the hypothesis that it is at least -bound.
+        higher_p: Of the hypothesis that it is at most the bound.
     """
 
     values: list[float]
@@ -51,11 +53,29 @@ class Evidence(NamedTuple):
     equivalence_p: float
     not_lower_p: float
     not_higher_p: float
+    lower_p: float
+    higher_p: float
+
+    def within_and_beyond(self, predicted: Prediction) -> tuple[float, float] | None:
+        """Return the p of both answers to a prediction that is about the bound.
+
+        Whatever the mean, one of the answers is true, so that a verdict is false at most as often
+        as the level says.
+
+        Returns:
+            The levels from which on it holds, and is refuted; None for higher and lower, which
+            the finding answers.
+        """
+        return {
+            "equal": (self.equivalence_p, min(1.0, 2 * min(self.lower_p, self.higher_p))),
+            "not lower": (self.not_lower_p, self.lower_p),
+            "not higher": (self.not_higher_p, self.higher_p),
+        }.get(predicted)
 
     def decided_at(self, predicted: Prediction) -> float:
         """Return the level from which on the contrast is decided, one way or the other."""
-        further = {"not lower": self.not_lower_p, "not higher": self.not_higher_p}
-        return min(decision_p(self.difference_p, self.equivalence_p), further.get(predicted, 1.0))
+        ps = self.within_and_beyond(predicted)
+        return min(ps) if ps else decision_p(self.difference_p, self.equivalence_p)
 
 
 class Decision(NamedTuple):
@@ -85,6 +105,7 @@ def evidence(values: pd.Series, looks: Sequence[int], most: int, bound: float) -
     """
     fractions = [look / most for look in looks]
     seen = [[float(value) for value in values[values.index < look]] for look in looks]
+    mirrored = [[-value for value in part] for part in seen]
 
     def one_sided(ps: Iterable[float]) -> float:
         return seeds_sequential_p(list(ps), fractions, one_sided=True)
@@ -95,7 +116,9 @@ def evidence(values: pd.Series, looks: Sequence[int], most: int, bound: float) -
         seeds_sequential_p([difference_p(part) for part in seen], fractions),
         one_sided(equivalence_p(part, bound) for part in seen),
         one_sided(above_p(part, -bound) for part in seen),
-        one_sided(above_p([-value for value in part], -bound) for part in seen),
+        one_sided(above_p(part, -bound) for part in mirrored),
+        one_sided(above_p(part, bound) for part in mirrored),
+        one_sided(above_p(part, bound) for part in seen),
     )
 
 
@@ -124,11 +147,9 @@ def _decision(contrast: ClaimContrast, of: Evidence, level: float) -> Decision:
 
 
 def _outcome(predicted: Prediction, found: Finding, of: Evidence, level: float) -> Outcome:
-    if predicted in ("not lower", "not higher"):
-        p = of.not_lower_p if predicted == "not lower" else of.not_higher_p
-        if p <= level:
-            return "holds"
-        return "refuted" if found == predicted.removeprefix("not ") else "not decided"
+    if ps := of.within_and_beyond(predicted):
+        holds, refuted = ps
+        return "holds" if holds <= level else "refuted" if refuted <= level else "not decided"
     if found == "none":
         return "not decided"
     return "holds" if found == predicted else "refuted"

@@ -13,7 +13,8 @@ from bench.analysis.statistics import Interval, mean_interval
 CLAIM_COLUMNS = [
     *("claim", "title", "paper", "place", "verdict", "contrast", "quantity", "predicted"),
     *("mean", "low", "high", "bound", "difference_p", "equivalence_p", "not_lower_p"),
-    *("not_higher_p", "level", "finding", "outcome", "seeds", "looks", "seconds"),
+    *("not_higher_p", "lower_p", "higher_p", "level", "finding", "outcome", "seeds"),
+    *("looks", "seconds"),
 ]
 CONDITION_COLUMNS = [
     *("claim", "contrast", "task", "level", "weight", "mean", "low", "high", "seeds"),
@@ -57,8 +58,9 @@ def claim_rows(claims: Sequence[Judged]) -> pd.DataFrame:
                 [
                     *(*about, judged.verdict, contrast.name, contrast.quantity),
                     *(contrast.predicted, *of.mean[:3], contrast.bound, of.difference_p),
-                    *(of.equivalence_p, of.not_lower_p, of.not_higher_p, decision.level),
-                    *(decision.finding, decision.outcome, len(of.values), looks, tested.seconds),
+                    *(of.equivalence_p, of.not_lower_p, of.not_higher_p, of.lower_p, of.higher_p),
+                    *(decision.level, decision.finding, decision.outcome, len(of.values)),
+                    *(looks, tested.seconds),
                 ]
             )
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)

@@ -12,18 +12,24 @@ from bench.report.claims.words import OUTCOMES, effect_text, measured
 from bench.report.content.display import MISSING, Number, count, p_value, parameter, signed
 from bench.report.content.section import Column, Table
 
-# The p that decides each prediction beside those of all contrasts.
-ONE_SIDED: dict[Prediction, str] = {"not lower": "not_lower_p", "not higher": "not_higher_p"}
+# The p values that decide each prediction beside those of all contrasts.
+ONE_SIDED: dict[Prediction, tuple[str, ...]] = {
+    "equal": ("lower_p", "higher_p"),
+    "not lower": ("not_lower_p", "lower_p"),
+    "not higher": ("not_higher_p", "higher_p"),
+}
 CONTRASTS = (
     Column("contrast", "contrast", "long"),
     Column("measured", "measured", "long"),
     Column("predicted", "predicted", "text"),
     Column("effect", "mean [95% interval]"),
     Column("bound", "bound"),
-    Column("difference_p", "p, no difference"),
-    Column("equivalence_p", "p, beyond the bound"),
-    Column("not_lower_p", "p, lower by the bound"),
-    Column("not_higher_p", "p, higher by the bound"),
+    Column("difference_p", "p, not 0"),
+    Column("equivalence_p", "p, within the bound"),
+    Column("not_lower_p", "p, not lower"),
+    Column("not_higher_p", "p, not higher"),
+    Column("lower_p", "p, lower by the bound"),
+    Column("higher_p", "p, higher by the bound"),
     Column("level", "level (Holm)"),
     Column("finding", "finding", "text"),
     Column("outcome", "outcome", "text"),
@@ -58,8 +64,8 @@ def contrast_table(judged: Judged) -> Table:
         }
         rows.append(row | _ps(of, contrast.predicted))
     # One-sided tests only where a contrast needs them.
-    needed = {ONE_SIDED.get(contrast.predicted) for contrast in contrasts}
-    left_out = set(ONE_SIDED.values()) - needed
+    needed = {name for contrast in contrasts for name in ONE_SIDED.get(contrast.predicted, ())}
+    left_out = {name for names in ONE_SIDED.values() for name in names} - needed
     return Table(tuple(c for c in CONTRASTS if c.name not in left_out), tuple(rows))
 
 
@@ -85,12 +91,10 @@ def condition_table(judged: Judged) -> Table:
 
 def _ps(of: Evidence, predicted: Prediction) -> dict[str, Any]:
     """Return the p values by column, the one-sided ones only where they decide."""
-    decides = ONE_SIDED.get(predicted)
+    decide = ONE_SIDED.get(predicted, ())
+    one_sided = {name for names in ONE_SIDED.values() for name in names}
     return {
         "difference_p": p_value(of.difference_p),
         "equivalence_p": p_value(of.equivalence_p),
-        **{
-            name: p_value(getattr(of, name)) if name == decides else MISSING
-            for name in ONE_SIDED.values()
-        },
+        **{name: p_value(getattr(of, name)) if name in decide else MISSING for name in one_sided},
     }

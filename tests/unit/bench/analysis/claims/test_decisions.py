@@ -53,16 +53,37 @@ def outcome(predicted: str, mean: float, bound: float, looks: Sequence[int] = (1
         ("not lower", 2.0, 1.0, "holds"),
         ("not lower", -0.3, 1.0, "holds"),
         ("not lower", -2.0, 1.0, "refuted"),
-        ("not lower", -1.0, 1.0, "refuted"),
+        # Lower than 0 for sure, but by more than the bound or by less?
+        ("not lower", -1.0, 1.0, "not decided"),
+        ("equal", 1.0, 1.0, "not decided"),
         ("not lower", 0.0, 0.01, "not decided"),
         ("not higher", -2.0, 1.0, "holds"),
         ("not higher", 2.0, 1.0, "refuted"),
+        ("not higher", 1.0, 1.0, "not decided"),
     ],
 )
 def test_what_a_contrast_says_of_its_prediction(
     predicted: str, mean: float, bound: float, expected: str
 ) -> None:
     assert outcome(predicted, mean, bound) == expected
+
+
+@pytest.mark.parametrize("predicted", ["equal", "not lower", "not higher"])
+@pytest.mark.parametrize(("mean", "false"), [(0.49, "refuted"), (0.51, "holds")])
+def test_near_the_bound_neither_answer_is_false_too_often(
+    predicted: str, mean: float, false: str
+) -> None:
+    """Twelve normal seeds whose mean lies just inside or just outside of the bound."""
+    draws = np.random.default_rng(0).normal(
+        -mean if predicted == "not lower" else mean, 1, (400, 12)
+    )
+    answers = []
+    for values in draws:
+        found = evidence(pd.Series(values), [12], 12, 0.5)
+        of = {("c", "it"): contrast(predicted, 0.5)}
+        answers.append(decide(of, {("c", "it"): found})["c", "it"].outcome)
+    # With a true share of 5%, one run in 1,000 has more than 8.4%.
+    assert answers.count(false) / len(answers) < 0.084
 
 
 def test_all_contrasts_share_the_error() -> None:
