@@ -79,6 +79,11 @@ def deferred() -> Iterator[None]:
             _interrupt(number, None)
 
 
+def is_interrupted() -> bool:
+    """Return whether a signal has come that will raise `Interrupted` at the end of `deferred`."""
+    return bool(_arrived.waiting)
+
+
 def ignore_signals() -> None:
     """Let nothing disturb what is left to do, which takes a few seconds at most."""
     for number in SIGNALS:

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from bench.config.llm_judge import NO_KEY, LLMJudge
 from bench.errors import UserError
+from bench.interrupt import deferred, is_interrupted
 from bench.judging.cache import Answer, Answers, messages
 from bench.judging.completion import read_answer
 
@@ -188,7 +189,9 @@ def ask_all(
     missing = {key: text for key, text in questions.items() if answers.get(key) is None}
     if not missing:
         return Replies(frozenset(), frozenset())
-    answered = asyncio.run(_ask_all(missing, judge, answers, console))
+    # Requests that were sent are paid for: an interrupt waits for their answers.
+    with deferred():
+        answered = asyncio.run(_ask_all(missing, judge, answers, console))
     return Replies(frozenset(answered), frozenset(missing.keys() - answered))
 
 
@@ -205,7 +208,7 @@ async def _ask_all(
 
     async def ask_in_turn() -> None:
         nonlocal asked, in_a_row, stopped
-        while not stopped and (key := next(waiting, None)) is not None:
+        while not (stopped or is_interrupted()) and (key := next(waiting, None)) is not None:
             outcome = await endpoint.ask(missing[key])
             reason = outcome.reason if isinstance(outcome, Failure) else ""
             if isinstance(outcome, Answer):
@@ -233,7 +236,7 @@ async def _ask_all(
     try:
         await asyncio.gather(*map(asyncio.shield, tasks))
     finally:
-        # Also after an error or Ctrl-C: requests that were sent are paid for, so they are awaited.
+        # Also after an error, for the same reason.
         stopped = True
         await asyncio.gather(*tasks, return_exceptions=True)
         await endpoint.client.close()

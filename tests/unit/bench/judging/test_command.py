@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from helpers.judge_server import JudgeServer, failure, longer
+from helpers.judge_server import JudgeServer, Question, Reply, failure, longer
 from helpers.judging import KEY, JudgedFolder, write_folder, write_pairs
 
 from bench.commands.judge import run_judge
@@ -40,3 +43,27 @@ def test_the_command_prints_a_table(
     ]
     assert "polite: agrees with people on 100.0% ± 0.0% of their pairs (5 right" in shown
     assert "calls (" in shown and "$" in shown
+
+
+def test_an_interrupt_waits_for_the_answers_that_are_paid_for(
+    judged: JudgedFolder, server: JudgeServer
+) -> None:
+    command = [sys.executable, "-m", "bench", "judge", str(judged.folder), "--model", "judge"]
+    running = subprocess.Popen(
+        [*command, "--base-url", server.url, "--concurrency", "3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def rule(question: Question) -> Reply:
+        if question.number == 5:
+            running.send_signal(signal.SIGINT)
+        return Reply(longer(question), delay=0.3)
+
+    server.rule = rule
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert "interrupted: the answers are kept" in output and "Traceback" not in output
+    answers = (judged.cache / "judge" / "answers.jsonl").read_text().splitlines()
+    assert len(answers) == len(server.requests) < 20
