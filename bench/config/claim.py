@@ -96,6 +96,18 @@ class ClaimContrast(Strict):
         return _on(self.of, task), _on(self.minus, task) if self.minus else None
 
 
+class Factor(Strict):
+    """A factor of which the share of the variance in reward is reported.
+
+    Attributes:
+        better: The side at its better level, with its task.
+        worse: The side at its worse level, with its task; all other factors as for `better`.
+    """
+
+    better: Side
+    worse: Side
+
+
 def _on(side: Side, task: str) -> Side:
     return side if side.task else side.model_copy(update={"task": task})
 
@@ -115,6 +127,8 @@ class Claim(Strict):
         shared: What all tasks of the experiment have in common: their task, options, methods.
         experiment: Tasks, methods, budget and evaluation, as in an experiment file.
         contrasts: What is tested.
+        factors: Of which the shares of the variance in reward are reported, by name. They are not
+            tested.
         checked: What was checked to make sure that a claim that does not hold is not a fault here.
     """
 
@@ -128,6 +142,7 @@ class Claim(Strict):
     shared: TaskEntry = TaskEntry()
     experiment: dict[str, Any]
     contrasts: Annotated[list[ClaimContrast], MinLen(1)]
+    factors: dict[str, Factor] = Field(default_factory=dict)
     checked: str = ""
 
 
@@ -227,27 +242,33 @@ def _check(claim: Claim, experiment: Experiment, where: str) -> None:
         raise UserError(f"{where}.seeds: must ascend, as in [12, 18, 24]")
     for number, contrast in enumerate(claim.contrasts):
         place = f"{where}.contrasts.{number}"
-        _check_tasks(contrast, experiment, place)
-        for side in (contrast.of, contrast.minus):
-            if side and side.method not in experiment.methods:
-                known = ", ".join(experiment.methods)
-                raise UserError(f"{place}: unknown method {shown(side.method)}; it has {known}")
+        _check_tasks(contrast, place)
+        for task in contrast.tasks:
+            for side in filter(None, contrast.sides(task)):
+                _check_side(side, experiment, place)
+    for name, factor in claim.factors.items():
+        for side in (factor.better, factor.worse):
+            _check_side(side, experiment, f"{where}.factors.{name}")
 
 
-def _check_tasks(contrast: ClaimContrast, experiment: Experiment, place: str) -> None:
+def _check_tasks(contrast: ClaimContrast, place: str) -> None:
     ways = [bool(contrast.task), bool(contrast.weights), bool(contrast.levels)]
     own = contrast.of.task and (contrast.minus is None or contrast.minus.task)
     if sum(ways) != (0 if own else 1):
         raise UserError(f"{place}: must have task, weights or levels, or a task of each side")
     if contrast.levels and len(set(contrast.levels.values())) < LEVELS_FOR_TREND:
         raise UserError(f"{place}.levels: a trend needs {LEVELS_FOR_TREND} different levels")
-    for task in contrast.tasks:
-        for side in filter(None, contrast.sides(task)):
-            if side.task not in experiment.tasks:
-                known = ", ".join(experiment.tasks)
-                raise UserError(f"{place}: unknown task {shown(side.task)}; it has {known}")
-            if side.params and not _is_setting(side, experiment):
-                raise UserError(f"{place}: no setting of {side.method} has {shown(side.params)}")
+
+
+def _check_side(side: Side, experiment: Experiment, place: str) -> None:
+    if side.method not in experiment.methods:
+        known = ", ".join(experiment.methods)
+        raise UserError(f"{place}: unknown method {shown(side.method)}; it has {known}")
+    if side.task not in experiment.tasks:
+        known = ", ".join(experiment.tasks)
+        raise UserError(f"{place}: unknown task {shown(side.task)}; it has {known}")
+    if side.params and not _is_setting(side, experiment):
+        raise UserError(f"{place}: no setting of {side.method} has {shown(side.params)}")
 
 
 def _is_setting(side: Side, experiment: Experiment) -> bool:

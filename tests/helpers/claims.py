@@ -107,7 +107,7 @@ def make_judged(
     for name, effects in claims.items():
         claim = make_claim(effects, **(texts or {}).get(name, {}))
         frames = [conditions_of(effect) for effect in effects]
-        tested.append(Tested(name, claim, [4, SEEDS], frames, 123.4))
+        tested.append(Tested(name, claim, [4, SEEDS], frames, [], 123.4))
     contrasts = {(of.name, each.name): each for of in tested for each in of.claim.contrasts}
     return judge(tested, contrasts)
 

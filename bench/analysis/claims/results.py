@@ -18,6 +18,7 @@ from bench.analysis.claims.decisions import (
     evidence,
     is_decided,
 )
+from bench.analysis.claims.shares import Share, variance_shares
 from bench.analysis.claims.values import by_condition, by_seed
 from bench.config.claim import (
     Claim,
@@ -43,6 +44,7 @@ class Tested(NamedTuple):
         claim: What is claimed.
         looks: The numbers of seeds at which it was tested so far.
         conditions: For each contrast its numbers by task and seed; see `by_condition`.
+        shares: Of the variance in reward that the claim's factors explain.
         seconds: What its jobs took, those included that it shares with other claims.
     """
 
@@ -50,6 +52,7 @@ class Tested(NamedTuple):
     claim: Claim
     looks: list[int]
     conditions: list[pd.DataFrame]
+    shares: list[Share]
     seconds: float
 
     def evidences(self) -> list[Evidence]:
@@ -79,7 +82,8 @@ def tested(claim: NamedClaim, looks: Sequence[int], results: Results) -> Tested:
     """Return a claim with the numbers of its experiment."""
     contrasts = claim.claim.contrasts
     conditions = [by_condition(results, contrast) for contrast in contrasts]
-    return Tested(claim.name, claim.claim, list(looks), conditions, _seconds(results))
+    shares = variance_shares(results, claim.claim.factors)
+    return Tested(claim.name, claim.claim, list(looks), conditions, shares, _seconds(results))
 
 
 def _seconds(results: Results) -> float:

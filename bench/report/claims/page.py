@@ -14,7 +14,7 @@ from bench.config.claim import Claim
 from bench.report.claims.dose import dose
 from bench.report.claims.forest import axis, forest, key
 from bench.report.claims.rows import conditions_of
-from bench.report.claims.tables import condition_table, contrast_table
+from bench.report.claims.tables import condition_table, contrast_table, share_table
 from bench.report.claims.words import (
     LIMITS,
     OUTCOMES,
@@ -71,7 +71,7 @@ class ClaimView(NamedTuple):
         seeds: How many seeds have values.
         looks: At which numbers of seeds it was tested, where there are several.
         seconds: What its jobs took.
-        tables: Contrasts, then conditions.
+        tables: Contrasts, conditions, and what factors explain.
         report: Leads to the report of its experiment; None where there is none.
     """
 
@@ -131,7 +131,7 @@ def _claim_view(anchor: str, judged: Judged, has_report: bool) -> ClaimView:
         _seeds(judged.decisions),
         looks_text(tested.looks),
         seconds(tested.seconds),
-        [contrast_table(judged), condition_table(judged)],
+        [contrast_table(judged), condition_table(judged), share_table(judged)],
         report if has_report else None,
     )
 

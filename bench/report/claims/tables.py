@@ -9,7 +9,15 @@ from bench.analysis.claims.results import Judged
 from bench.config.claim import Prediction
 from bench.report.claims.rows import conditions_of
 from bench.report.claims.words import OUTCOMES, effect_text, measured
-from bench.report.content.display import MISSING, Number, count, p_value, parameter, signed
+from bench.report.content.display import (
+    MISSING,
+    Number,
+    bracketed,
+    count,
+    p_value,
+    parameter,
+    signed,
+)
 from bench.report.content.section import Column, Table
 
 # The p values that decide each prediction beside those of all contrasts.
@@ -41,6 +49,13 @@ CONDITIONS = (
     Column("level", "level"),
     Column("weight", "weight"),
     Column("effect", "mean [95% interval]"),
+    Column("seeds", "seeds"),
+)
+
+SHARES = (
+    Column("factor", "factor", "long"),
+    Column("gain", "gain in reward [95% interval]"),
+    Column("share", "share of the variance [95% interval]"),
     Column("seeds", "seeds"),
 )
 
@@ -87,6 +102,20 @@ def condition_table(judged: Judged) -> Table:
         for condition in conditions_of(frame)
     ]
     return Table(CONDITIONS, tuple(rows))
+
+
+def share_table(judged: Judged) -> Table:
+    """Return the table of what the claim's factors explain."""
+    rows = [
+        {
+            "factor": share.factor,
+            "gain": signed(share.gain),
+            "share": bracketed(share.share),
+            "seeds": count(share.gain.n),
+        }
+        for share in judged.tested.shares
+    ]
+    return Table(SHARES, tuple(rows))
 
 
 def _ps(of: Evidence, predicted: Prediction) -> dict[str, Any]:

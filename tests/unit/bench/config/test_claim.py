@@ -43,6 +43,12 @@ def with_contrast(**fields: object) -> dict[str, Any]:
     return GOOD | {"contrasts": [contrast]}
 
 
+def with_factor(**better: str) -> dict[str, Any]:
+    return GOOD | {
+        "factors": {"it": {"better": better, "worse": {"method": "dpo", "task": "small"}}}
+    }
+
+
 @pytest.mark.parametrize("name", claim_names())
 def test_every_built_in_claim_is_valid(name: str) -> None:
     claim = load_claim(name)
@@ -85,6 +91,8 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
         (with_contrast(task=None, levels=LEVELS), ["contrasts.0.levels", "4 different levels"]),
         (with_contrast(of={"method": "dpo", "tasks": "small"}), ["of.tasks", "unknown key"]),
         (with_contrast(of={"method": "dpo", "params": {"beta": 9.5}}), ["contrasts.0", "beta"]),
+        (with_factor(method="ppp", task="small"), ["factors.it", "unknown method 'ppp'", "dpo"]),
+        (with_factor(method="dpo"), ["factors.it", "unknown task ''", "small, wide"]),
     ],
 )
 def test_a_mistake_is_one_line(content: object, words: list[str]) -> None:
