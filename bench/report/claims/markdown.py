@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.claims.results import Judged
+from bench.report.claims.choosing import choices
 from bench.report.claims.words import LIMITS, VERDICTS, grounds, headline
 from bench.report.content.display import file_link, linked, visible
 from bench.report.content.section import Column, Table
@@ -43,6 +44,8 @@ def render_claims_markdown(claims: Sequence[Judged], page: str, figure: str) -> 
     parts = [
         "# prefrontier: published claims, tested",
         markdown_text(headline(claims)),
+        "For a choice of method:" if (sentences := choices(claims)) else "",
+        "\n".join(f"- {markdown_text(sentence)}" for sentence in sentences),
         f"![Effects in units of the smallest that matters, by claim]({figure})" if figure else "",
         markdown_table(table) if table else "",
         f"All contrasts: {markdown_cell(file_link(page, Path(page)))}.",

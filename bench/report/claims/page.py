@@ -11,6 +11,7 @@ from markupsafe import Markup
 from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
 from bench.analysis.claims.results import Judged
 from bench.config.claim import Claim
+from bench.report.claims.choosing import choices
 from bench.report.claims.dose import dose
 from bench.report.claims.forest import axis, forest, key
 from bench.report.claims.rows import conditions_of
@@ -108,6 +109,7 @@ def render_claims_page(claims: Sequence[Judged], reports: Collection[str]) -> st
         title="published claims, tested",
         about=f"{counted(len(claims), 'claim')}, {counted(contrasts, 'contrast')}",
         headline=headline(claims),
+        choices=choices(claims),
         groups={verdict: group for verdict, group in groups.items() if group},
         limits=LIMITS,
         claims=[view for group in groups.values() for view in group],

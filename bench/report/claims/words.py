@@ -105,13 +105,13 @@ def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -
     mean, name = decision.evidence.mean, f"{contrast.name[:1].upper()}{contrast.name[1:]}"
     if effect_text(decision) == MISSING:
         return f"{name}: no seed has a value"
-    sides = _methods(contrast)
+    sides = two_methods(contrast)
     if decision.finding == "equal":
         text = f"{name}: {signed(mean)} in {measured(contrast)}, too small to matter"
         text += f" (bound {parameter(contrast.bound)})"
     elif sides and decision.finding in ("higher", "lower"):
         above = decision.finding == "higher"
-        size = mean if above else Interval(-mean.mean, -mean.high, -mean.low, mean.n)
+        size = mean if above else mirrored(mean)
         where = f"{bracketed(size)} {'above' if above else 'below'}"
         text = f"{sides[0]} is {where} {sides[1]} in {measured(contrast)}"
         text += f" on {contrast.task}" if names_task else ""
@@ -120,13 +120,18 @@ def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -
     return f"{text}; predicted: {contrast.predicted}" if decision.outcome == "refuted" else text
 
 
-def _methods(contrast: ClaimContrast) -> tuple[str, str] | None:
+def two_methods(contrast: ClaimContrast) -> tuple[str, str] | None:
     """Return the methods of both sides, if nothing else tells the sides apart."""
     of, minus = contrast.of, contrast.minus
     if minus is None or not contrast.task or of.task or minus.task:
         return None
     alike = of.params == minus.params and of.along == minus.along
     return (of.method, minus.method) if alike and of.method != minus.method else None
+
+
+def mirrored(interval: Interval) -> Interval:
+    """Return the interval of the same number with the opposite sign."""
+    return Interval(-interval.mean, -interval.high, -interval.low, interval.n)
 
 
 def effect_text(decision: Decision) -> str:

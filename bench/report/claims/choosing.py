@@ -1,0 +1,67 @@
+"""What somebody who must choose a method can take from tested claims: which had more reward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from bench.analysis.claims.quantities import AT_EQUAL_KL
+from bench.analysis.claims.results import Judged
+from bench.analysis.statistics import Interval
+from bench.report.claims.words import mirrored, two_methods
+from bench.report.content.display import bracketed, listed, parameter
+
+REWARDS = ("reward", AT_EQUAL_KL)
+
+
+class Comparison(NamedTuple):
+    """Two methods whose rewards the seeds tell apart, or show to be equal.
+
+    Attributes:
+        better: The method with more reward; the first one where they are equal.
+        other: The other method.
+        text: How far apart they are, and where.
+        equal: Whether the difference is too small to matter.
+    """
+
+    better: str
+    other: str
+    text: str
+    equal: bool
+
+
+def choices(claims: Sequence[Judged]) -> list[str]:
+    """Return a sentence for each method that had more reward than others, and for equal ones.
+
+    Args:
+        claims: Tested claims with their verdicts.
+    """
+    found = [each for judged in claims for each in _comparisons(judged)]
+    better = dict.fromkeys(each.better for each in found if not each.equal)
+    sentences = [
+        f"{method} has more reward than "
+        + listed([f"{c.other} ({c.text})" for c in found if c.better == method and not c.equal])
+        + "."
+        for method in sorted(better, key=lambda m: -sum(c.better == m for c in found))
+    ]
+    equal = [f"{each.better} and {each.other} ({each.text})" for each in found if each.equal]
+    return [*sentences, f"No difference that matters: {listed(equal)}."] if equal else sentences
+
+
+def _comparisons(judged: Judged) -> Iterator[Comparison]:
+    claim = judged.tested.claim
+    names_task = len(claim.experiment["tasks"]) > 1
+    for contrast, decision in zip(claim.contrasts, judged.decisions, strict=True):
+        methods = two_methods(contrast)
+        if not methods or contrast.quantity not in REWARDS or decision.finding == "none":
+            continue
+        where = " at equal KL" if contrast.quantity == AT_EQUAL_KL else ""
+        where += f", {contrast.task}" if names_task else ""
+        mean = decision.evidence.mean
+        if decision.finding == "equal":
+            yield Comparison(*methods, f"within {parameter(contrast.bound)}{where}", True)
+        else:
+            higher = decision.finding == "higher"
+            size: Interval = mean if higher else mirrored(mean)
+            better, other = methods if higher else reversed(methods)
+            yield Comparison(better, other, f"by {bracketed(size)}{where}", False)

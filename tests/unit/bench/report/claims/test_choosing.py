@@ -1,0 +1,36 @@
+"""What somebody who must choose a method can take from claims."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.claims import Effect, make_judged
+
+from bench.report.claims.choosing import choices
+
+
+@pytest.mark.parametrize(
+    ("effects", "expected"),
+    [
+        ([Effect(0.5)], ["dpo has more reward than ppo (by 0.50 [0.49, 0.51])."]),
+        ([Effect(-0.5)], ["ppo has more reward than dpo (by 0.50 [0.49, 0.51])."]),
+        ([Effect(0.01)], ["No difference that matters: dpo and ppo (within 0.1)."]),
+        ([Effect(0.05, 0.6)], []),
+        ([Effect(None)], []),
+        # A slope is no comparison of two methods.
+        ([Effect(-5.0, levels=True)], []),
+    ],
+)
+def test_a_sentence_says_which_method_has_more(effects: list[Effect], expected: list[str]) -> None:
+    assert choices(make_judged({"one": effects})) == expected
+
+
+def test_one_method_has_one_sentence_and_several_tasks_are_named() -> None:
+    claims = {
+        "few": [Effect(0.5)],
+        "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
+    }
+    assert choices(make_judged(claims)) == [
+        "dpo has more reward than ppo (by 0.50 [0.49, 0.51]) and "
+        "ppo (by 0.70 [0.69, 0.71], polite).",
+        "ppo has more reward than dpo (by 0.30 [0.29, 0.31], polite).",
+    ]
