@@ -48,8 +48,8 @@ def variance_shares(results: Results, factors: Mapping[str, Factor]) -> list[Sha
     ).dropna()
     intervals = share_intervals(gains.to_numpy())
     return [
-        Share(str(name), mean_interval(gains[name].tolist()), interval)
-        for name, interval in zip(gains, intervals, strict=True)
+        Share(name, mean_interval(gains[name].tolist()), interval)
+        for name, interval in zip(factors, intervals, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -37,12 +38,12 @@ def choices(claims: Sequence[Judged]) -> list[str]:
         claims: Tested claims with their verdicts.
     """
     found = [each for judged in claims for each in _comparisons(judged)]
-    better = dict.fromkeys(each.better for each in found if not each.equal)
+    better = Counter(each.better for each in found if not each.equal)
     sentences = [
         f"{method} has more reward than "
         + listed([f"{c.other} ({c.text})" for c in found if c.better == method and not c.equal])
         + "."
-        for method in sorted(better, key=lambda m: -sum(c.better == m for c in found))
+        for method, _ in better.most_common()
     ]
     equal = [f"{each.better} and {each.other} ({each.text})" for each in found if each.equal]
     return [*sentences, f"No difference that matters: {listed(equal)}."] if equal else sentences

@@ -26,6 +26,7 @@ ONE_SIDED: dict[Prediction, tuple[str, ...]] = {
     "not lower": ("not_lower_p", "lower_p"),
     "not higher": ("not_higher_p", "higher_p"),
 }
+ALL_ONE_SIDED = frozenset(name for names in ONE_SIDED.values() for name in names)
 CONTRASTS = (
     Column("contrast", "contrast", "long"),
     Column("measured", "measured", "long"),
@@ -51,7 +52,6 @@ CONDITIONS = (
     Column("effect", "mean [95% interval]"),
     Column("seeds", "seeds"),
 )
-
 SHARES = (
     Column("factor", "factor", "long"),
     Column("gain", "gain in reward [95% interval]"),
@@ -80,7 +80,7 @@ def contrast_table(judged: Judged) -> Table:
         rows.append(row | _ps(of, contrast.predicted))
     # One-sided tests only where a contrast needs them.
     needed = {name for contrast in contrasts for name in ONE_SIDED.get(contrast.predicted, ())}
-    left_out = {name for names in ONE_SIDED.values() for name in names} - needed
+    left_out = ALL_ONE_SIDED - needed
     return Table(tuple(c for c in CONTRASTS if c.name not in left_out), tuple(rows))
 
 
@@ -121,9 +121,11 @@ def share_table(judged: Judged) -> Table:
 def _ps(of: Evidence, predicted: Prediction) -> dict[str, Any]:
     """Return the p values by column, the one-sided ones only where they decide."""
     decide = ONE_SIDED.get(predicted, ())
-    one_sided = {name for names in ONE_SIDED.values() for name in names}
     return {
         "difference_p": p_value(of.difference_p),
         "equivalence_p": p_value(of.equivalence_p),
-        **{name: p_value(getattr(of, name)) if name in decide else MISSING for name in one_sided},
+        **{
+            name: p_value(getattr(of, name)) if name in decide else MISSING
+            for name in ALL_ONE_SIDED
+        },
     }

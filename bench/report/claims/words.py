@@ -123,7 +123,7 @@ def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -
 def two_methods(contrast: ClaimContrast) -> tuple[str, str] | None:
     """Return the methods of both sides, if nothing else tells the sides apart."""
     of, minus = contrast.of, contrast.minus
-    if minus is None or not contrast.task or of.task or minus.task:
+    if minus is None or contrast.than or not contrast.task or of.task or minus.task:
         return None
     alike = of.params == minus.params and of.along == minus.along
     return (of.method, minus.method) if alike and of.method != minus.method else None

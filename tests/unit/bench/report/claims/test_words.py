@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.claims import Effect, all_verdicts, make_judged
 
-from bench.report.claims.words import grounds, headline
+from bench.report.claims.words import grounds, headline, two_methods
 
 
 def ground_of(effect: Effect) -> str:
@@ -55,6 +55,12 @@ def test_a_sentence_says_who_is_above_whom(effect: Effect, expected: str) -> Non
 def test_a_task_is_named_where_there_are_several() -> None:
     [judged] = make_judged({"one": [Effect(0.5), Effect(0.5, levels=True)]})
     assert grounds(judged)[0].text.endswith("above ppo in reward on polite")
+
+
+def test_more_than_a_number_is_not_said_of_the_methods_alone() -> None:
+    contrast = make_judged({"one": [Effect(0.5)]})[0].tested.claim.contrasts[0]
+    assert two_methods(contrast) == ("dpo", "ppo")
+    assert two_methods(contrast.model_copy(update={"than": 0.3})) is None
 
 
 def test_a_claim_that_holds_in_part_has_a_contrast_for_each_part() -> None:
