@@ -82,10 +82,11 @@ def test_work_that_outlived_its_maker_goes_once_the_artifact_is_there(tmp_path: 
     store.make("kind", "key", write)
     # Its maker was killed when the artifact was there and its work was not yet removed.
     (store.workdir("kind", "key") / "progress").write_text("half")
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     maker = context.Process(target=_hold_lock, args=(store.beside("locks", "kind", "key"),))
     maker.start()
     while not is_locked(store.beside("locks", "kind", "key")):
+        assert maker.is_alive()
         time.sleep(0.02)
     # Another process makes it again.
     assert store.has("kind", "key") and store.unfinished("kind", "key").exists()
