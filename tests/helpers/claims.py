@@ -95,19 +95,22 @@ def conditions_of(effect: Effect) -> pd.DataFrame:
 
 
 def make_judged(
-    claims: Mapping[str, Sequence[Effect]], texts: Mapping[str, Mapping[str, str]] | None = None
+    claims: Mapping[str, Sequence[Effect]],
+    texts: Mapping[str, Mapping[str, str]] | None = None,
+    privileged: frozenset[str] = frozenset(),
 ) -> list[Judged]:
     """Return claims with their verdicts.
 
     Args:
         claims: Effects of the contrasts of each claim, by its name.
         texts: Of some claims, in place of the usual ones.
+        privileged: Methods that were given the gold reward.
     """
     tested: list[Tested] = []
     for name, effects in claims.items():
         claim = make_claim(effects, **(texts or {}).get(name, {}))
         frames = [conditions_of(effect) for effect in effects]
-        tested.append(Tested(name, claim, [4, SEEDS], frames, [], 123.4))
+        tested.append(Tested(name, claim, [4, SEEDS], frames, [], 123.4, privileged))
     contrasts = {(of.name, each.name): each for of in tested for each in of.claim.contrasts}
     return judge(tested, contrasts)
 

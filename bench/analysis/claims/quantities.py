@@ -150,22 +150,17 @@ def _reward_model_accuracy(results: Results, side: Side) -> pd.Series:
     return rows.set_index("seed")["reward_accuracy"]
 
 
-def _lost_at_the_furthest(results: Results, side: Side) -> pd.Series:
-    """Return the reward of the selected setting less that of the one furthest from SFT.
+def _lost_at_the_weakest(results: Results, side: Side) -> pd.Series:
+    """Return the reward at the middle strength of a method's grid less that at the weakest.
 
-    For each seed the setting is selected on the other seeds: by chance, the best on all of them
-    would exceed the furthest on each. No number where the furthest is the best for all seeds: what
-    may be lost beyond it was not tried.
+    No setting is selected by its reward: the best of several exceeds another one by chance.
     """
-    rows = _with_params(_of_side(results.runs, side), side.params)
-    table = rows.pivot(index="seed", columns="params", values="reward")
-    furthest = rows.groupby("params")["kl"].mean().idxmax()
-    lost = {}
-    for seed in table.index:
-        others = results.runs[results.runs["seed"] != seed]
-        selected = select_settings(others, side.task).get(side.method, furthest)
-        lost[seed] = table[selected][seed] - table[furthest][seed]
-    return pd.Series(lost if any(lost.values()) else {}, dtype=float)
+    rows = _of_side(results.runs, side)
+    table = rows.pivot_table(index="seed", columns="strength", values="reward")
+    strengths = sorted(table.columns)
+    if len(strengths) < 2:
+        return pd.Series(dtype=float)
+    return table[strengths[len(strengths) // 2]] - table[strengths[0]]
 
 
 def _best_on_the_way(results: Results, side: Side) -> pd.Series:
@@ -184,7 +179,7 @@ QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
     "share of the optimum": _of_regret("share"),
     "KL at which gold turns": _turning_kl,
     "reward model accuracy": _reward_model_accuracy,
-    "reward lost at the furthest setting": _lost_at_the_furthest,
+    "reward lost at the weakest strength": _lost_at_the_weakest,
     "held-out error of Gao's form less a quadratic's": _excess_error_of_form,
     "most unlabeled mass at an optimum": most_unlabeled_mass,
     "share of training at the peak": _best_on_the_way,

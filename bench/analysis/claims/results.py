@@ -46,6 +46,7 @@ class Tested(NamedTuple):
         conditions: For each contrast its numbers by task and seed; see `by_condition`.
         shares: Of the variance in reward that the claim's factors explain.
         seconds: What its jobs took, those included that it shares with other claims.
+        privileged: Methods that were given the gold reward.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Tested(NamedTuple):
     conditions: list[pd.DataFrame]
     shares: list[Share]
     seconds: float
+    privileged: frozenset[str]
 
     def evidences(self) -> list[Evidence]:
         """Return what the seeds say of each contrast."""
@@ -83,7 +85,15 @@ def tested(claim: NamedClaim, looks: Sequence[int], results: Results) -> Tested:
     contrasts = claim.claim.contrasts
     conditions = [by_condition(results, contrast) for contrast in contrasts]
     shares = variance_shares(results, claim.claim.factors)
-    return Tested(claim.name, claim.claim, list(looks), conditions, shares, _seconds(results))
+    return Tested(
+        claim.name,
+        claim.claim,
+        list(looks),
+        conditions,
+        shares,
+        _seconds(results),
+        results.privileged,
+    )
 
 
 def _seconds(results: Results) -> float:

@@ -34,6 +34,8 @@ class Comparison(NamedTuple):
 def choices(claims: Sequence[Judged]) -> list[str]:
     """Return a sentence for each method that had more reward than others, and for equal ones.
 
+    Methods that were given the gold reward cannot be chosen, and are left out.
+
     Args:
         claims: Tested claims with their verdicts.
     """
@@ -54,7 +56,9 @@ def _comparisons(judged: Judged) -> Iterator[Comparison]:
     names_task = len(claim.experiment["tasks"]) > 1
     for contrast, decision in zip(claim.contrasts, judged.decisions, strict=True):
         methods = two_methods(contrast)
-        if not methods or contrast.quantity not in REWARDS or decision.finding == "none":
+        if not methods or judged.tested.privileged & set(methods):
+            continue
+        if contrast.quantity not in REWARDS or decision.finding == "none":
             continue
         where = " at equal KL" if contrast.quantity == AT_EQUAL_KL else ""
         where += f", {contrast.task}" if names_task else ""

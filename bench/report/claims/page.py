@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
+from bench.analysis.claims.decisions import ClaimVerdict, Outcome
 from bench.analysis.claims.results import Judged
 from bench.config.claim import Claim
 from bench.report.claims.choosing import choices
@@ -69,9 +69,7 @@ class ClaimView(NamedTuple):
         url: The address, as a link where it is one of the web.
         grounds: What the verdict rests on.
         contrasts: In their order.
-        seeds: How many seeds have values.
-        looks: At which numbers of seeds it was tested, where there are several.
-        seconds: What its jobs took.
+        cost: How many seeds have values, at which looks it was tested, and what its jobs took.
         tables: Contrasts, conditions, and what factors explain.
         report: Leads to the report of its experiment; None where there is none.
     """
@@ -83,9 +81,7 @@ class ClaimView(NamedTuple):
     url: Link | str
     grounds: list[Ground]
     contrasts: list[ContrastView]
-    seeds: str
-    looks: str
-    seconds: str
+    cost: str
     tables: list[Table]
     report: Link | None
 
@@ -130,9 +126,7 @@ def _claim_view(anchor: str, judged: Judged, has_report: bool) -> ClaimView:
         linked(claim.url, claim.url),
         grounds(judged),
         list(_contrast_views(judged)),
-        _seeds(judged.decisions),
-        looks_text(tested.looks),
-        seconds(tested.seconds),
+        _cost(judged),
         [contrast_table(judged), condition_table(judged), share_table(judged)],
         report if has_report else None,
     )
@@ -154,8 +148,10 @@ def _contrast_views(judged: Judged) -> Iterable[ContrastView]:
         )
 
 
-def _seeds(decisions: Sequence[Decision]) -> str:
-    """Return how many seeds have values, a range where contrasts differ."""
-    numbers = [len(decision.evidence.values) for decision in decisions]
+def _cost(judged: Judged) -> str:
+    """Return the number of seeds that have values, a range where contrasts differ, and seconds."""
+    numbers = [len(decision.evidence.values) for decision in judged.decisions]
     ends = dict.fromkeys((min(numbers), max(numbers)))
-    return " to ".join(map(count, ends))
+    seeds = " to ".join(map(count, ends))
+    looks = looks_text(judged.tested.looks)
+    return f"{seeds} seeds{looks and f' ({looks})'}, {seconds(judged.tested.seconds)} s"

@@ -24,6 +24,11 @@ def test_a_sentence_says_which_method_has_more(effects: list[Effect], expected: 
     assert choices(make_judged({"one": effects})) == expected
 
 
+@pytest.mark.parametrize("privileged", ["dpo", "ppo"])
+def test_a_method_that_was_given_the_gold_reward_cannot_be_chosen(privileged: str) -> None:
+    assert choices(make_judged({"one": [Effect(0.5)]}, privileged=frozenset({privileged}))) == []
+
+
 def test_one_method_has_one_sentence_and_several_tasks_are_named() -> None:
     claims = {
         "few": [Effect(0.5)],

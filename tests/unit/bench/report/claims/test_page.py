@@ -112,7 +112,7 @@ def test_tables_hold_what_decides() -> None:
     assert {row["contrast"] for row in conditions} == {"contrast 3"}, "others have one task"
     assert [row["level"] for row in conditions] == ["0", "0.1", "0.2", "0.4"]
     assert [row["effect"].value for row in conditions] == pytest.approx([0.0, 0.1, 0.2, 0.4])
-    assert "6 to 8" in page_of([judged]).texts("div", "count")[0]
+    assert "6 to 8 seeds" in render_claims_page([judged], set())
 
 
 def test_texts_only_show() -> None:
