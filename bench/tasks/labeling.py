@@ -77,6 +77,8 @@ class ResponseSource:
         coverage: Share of the words that demonstrations begin with, the same at all seeds. What
             begins with another word is drawn again, so it gets no label. For embedded tasks only.
         distinct: Whether all responses of a label differ: equal ones are drawn again.
+        shared_start: Share of the labels whose responses all begin with the same word: others are
+            drawn again.
     """
 
     policy: Literal["sft", "base_model"] = "sft"
@@ -84,7 +86,20 @@ class ResponseSource:
     tilting: Annotated[float, Gt(0)] | None = None
     coverage: Annotated[float, Gt(0), Le(1)] = 1.0
     distinct: bool = False
+    shared_start: Annotated[float, Ge(0), Le(1)] = 0.0
 
     def __post_init__(self) -> None:
         if self.distinct and self.tilting is not None:
             raise ValueError("response_source.distinct is not possible with tilting, which repeats")
+        if self.shared_start and self.tilting is not None:
+            raise ValueError(
+                "response_source.shared_start is not possible with tilting, which resamples"
+            )
+
+    def shares_start(self, request: int) -> bool:
+        """Return whether all responses of a request must begin with the same word.
+
+        Args:
+            request: Its number, from 0.
+        """
+        return int((request + 1) * self.shared_start) > int(request * self.shared_start)

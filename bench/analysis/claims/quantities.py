@@ -163,13 +163,26 @@ def _lost_at_the_weakest(results: Results, side: Side) -> pd.Series:
     return table[strengths[len(strengths) // 2]] - table[strengths[0]]
 
 
-def _best_on_the_way(results: Results, side: Side) -> pd.Series:
-    """Return at which share of training the reward was highest, over checkpoints of the setting."""
+def _lost_after_a_quarter(results: Results, side: Side) -> pd.Series:
+    """Return the reward a quarter of the way through training less that at its end."""
     params = at_chosen_setting(results.runs, side)["params"]
     rows = _of_side(results.checkpoints, side)
     rows = rows[rows["params"] == rows["seed"].map(params)].dropna(subset=["reward"])
-    highest = rows.sort_values("reward").groupby("seed")["step"].last()
-    return highest / rows.groupby("seed")["step"].max()
+    lost = {}
+    for seed, way in rows.groupby("seed"):
+        by_step = way.set_index("step")["reward"]
+        end = by_step.index.max()
+        quarter = min(by_step.index, key=lambda step: abs(step - end / 4))
+        lost[seed] = by_step[quarter] - by_step[end]
+    return pd.Series(lost, dtype=float)
+
+
+def _share_of_optimal_gain(results: Results, side: Side) -> pd.Series:
+    """Return what the method gains over SFT as a share of what the best policy gains."""
+    frontier = results.frontier[results.frontier["task"] == side.task]
+    best = frontier.groupby("seed")["reward"].max()
+    sft = pd.Series(_by_seed(_of_side(results.runs, Side(method="sft", task=side.task))))
+    return (at_chosen_setting(results.runs, side)["reward"] - sft) / (best - sft)
 
 
 QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
@@ -180,7 +193,8 @@ QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
     "KL at which gold turns": _turning_kl,
     "reward model accuracy": _reward_model_accuracy,
     "reward lost at the weakest strength": _lost_at_the_weakest,
-    "held-out error of Gao's form less a quadratic's": _excess_error_of_form,
+    "held-out error of Gao's form minus a quadratic's": _excess_error_of_form,
     "most unlabeled mass at an optimum": most_unlabeled_mass,
-    "share of training at the peak": _best_on_the_way,
+    "reward lost after a quarter of training": _lost_after_a_quarter,
+    "share of the optimal gain": _share_of_optimal_gain,
 }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bench.errors import UserError
 from bench.tasks.base import END, Simulated
+from bench.tasks.coverage import first_word
 from bench.tasks.labeling import Annotator, FeedbackFormat
 from methods.core.feedback import Choice, Label, Pair, Ranking, Unpaired
 from methods.core.models.policy import Policy
@@ -78,7 +79,7 @@ def sample_requests(
     else:
         raise UserError(
             f"options.response_source: after {MOST_ROUNDS:,} attempts {len(places):,} of "
-            f"{len(responses):,} responses are still not covered or not distinct"
+            f"{len(responses):,} responses are still not covered, not distinct or not alike"
         )
     gold = gold_reward(repeated, responses)
     if source.tilting is not None:
@@ -94,15 +95,20 @@ def not_allowed(task: Simulated, responses: Sequence[str], count: int) -> list[i
     """Return the places of responses that the response source does not allow.
 
     Args:
-        task: Sets coverage, and whether responses must differ.
+        task: Sets coverage, and whether responses must differ or begin alike.
         responses: The first response of each request, then the second of each, and so on.
         count: Number of requests.
     """
+    source = task.response_source
     return [
         i
         for i, response in enumerate(responses)
         if not task.is_covered(response)
-        or (task.response_source.distinct and response in responses[i % count : i : count])
+        or (source.distinct and response in responses[i % count : i : count])
+        or (
+            source.shares_start(i % count)
+            and first_word(response) != first_word(responses[i % count])
+        )
     ]
 
 

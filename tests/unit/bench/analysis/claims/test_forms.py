@@ -106,7 +106,7 @@ def test_a_claim_takes_the_form_of_its_method_and_all_settings_with_checkpoints(
     for method, shape in shapes.items():
         contrast = ClaimContrast(
             name="it",
-            quantity="held-out error of Gao's form less a quadratic's",
+            quantity="held-out error of Gao's form minus a quadratic's",
             of=method,
             task="t",
             predicted="lower",

@@ -187,3 +187,29 @@ def test_what_is_lost_from_the_middle_strength_to_the_weakest() -> None:
     assert numbers(results, lost) == pytest.approx([0.6] * SEEDS)
     results = make_results({"runs": runs_of({("a", "dpo", 1.0): 0.5})})
     assert numbers(results, lost) == []
+
+
+def test_what_is_lost_after_a_quarter_of_training() -> None:
+    runs = runs_of({("a", "dpo", 1.0): 1.0})
+    ended = runs[runs["split"] == "test"].drop(columns=["split", "status"])
+    curve = {0: -9.0, 30: 1.2, 50: 1.5, 70: 2.0, 200: 1.0}
+    ways = [
+        ended.assign(step=step, reward=reward + 10 * ended["seed"])
+        for step, reward in curve.items()
+    ]
+    results = make_results({"runs": runs, "checkpoints": pd.concat(ways)})
+    lost = contrast(quantity="reward lost after a quarter of training", task="a")
+    assert numbers(results, lost) == pytest.approx([0.5] * SEEDS)
+
+
+def test_the_share_of_the_optimal_gain() -> None:
+    runs = runs_of({("a", "dpo", 1.0): 1.0, ("a", "sft", 1.0): -1.0})
+    runs.loc[runs["method"] == "sft", ["params", "kl"]] = ["{}", 0.0]
+    line = [
+        {"task": "a", "seed": seed, "kl": kl, "reward": reward + 10 * seed}
+        for seed in range(SEEDS)
+        for kl, reward in ((0.0, -1.0), (4.0, 4.0))
+    ]
+    results = make_results({"runs": runs, "frontier": pd.DataFrame(line)})
+    share = contrast(quantity="share of the optimal gain", task="a")
+    assert numbers(results, share) == pytest.approx([0.4] * SEEDS)

@@ -190,6 +190,9 @@ def test_the_response_source_says_which_responses_are_drawn_again() -> None:
     assert not_allowed(Exact(), responses, 2) == []
     distinct = Exact(response_source=ResponseSource(distinct=True))
     assert not_allowed(distinct, responses, 2) == [2, 5]
+    # Of the second request, every response must begin as the first does.
+    alike = Exact(response_source=ResponseSource(shared_start=0.5))
+    assert not_allowed(alike, ["a b", "b", "c", "b a", "a", "c"], 2) == [5]
     half = Exact(response_source=ResponseSource(coverage=0.5))
     outside = [i for i, response in enumerate(responses) if not half.is_covered(response)]
     assert not_allowed(half, responses, 2) == outside != []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.cache.store import Store
@@ -92,6 +93,23 @@ def test_a_covered_response_is_as_likely_as_by_the_policy_among_those_covered(
     assert first_letters(part) == pytest.approx(first_letters(whole), abs=0.02)
 
 
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_a_share_of_the_pairs_begins_with_the_same_word(
+    tiny_exact: Exact, tmp_path: Path, share: float
+) -> None:
+    def alike(source: ResponseSource) -> list[bool]:
+        task = replace(tiny_exact, response_source=source)
+        pipeline = pipeline_to_feedback(task, tmp_path / str(source.shared_start))
+        pairs = [*pipeline.feedback("pairs"), *pipeline.held_out_pairs("test")]
+        starts = [{text.split()[0] for text in responses_of(pair)} for pair in pairs]
+        return [len(words) == 1 for words in starts]
+
+    by_chance = np.mean(alike(ResponseSource()))
+    expected = share + (1 - share) * by_chance
+    measured = alike(ResponseSource(shared_start=share))
+    assert np.mean(measured) == pytest.approx(expected, abs=0.0 if share == 1 else 0.06)
+
+
 def test_a_source_that_allows_next_to_nothing_is_refused(
     tiny_exact: Exact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,3 +129,5 @@ def test_a_source_that_allows_next_to_nothing_is_refused(
 def test_tilting_repeats_responses() -> None:
     with pytest.raises(ValueError, match=r"response_source\.distinct is not possible"):
         ResponseSource(distinct=True, tilting=0.5)
+    with pytest.raises(ValueError, match=r"response_source\.shared_start is not possible"):
+        ResponseSource(shared_start=0.5, tilting=0.5)
