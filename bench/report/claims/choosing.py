@@ -43,12 +43,20 @@ def choices(claims: Sequence[Judged]) -> list[str]:
     better = Counter(each.better for each in found if not each.equal)
     sentences = [
         f"{method} has more reward than "
-        + listed([f"{c.other} ({c.text})" for c in found if c.better == method and not c.equal])
+        + listed(_named([(c.other, c.text) for c in found if c.better == method and not c.equal]))
         + "."
         for method, _ in better.most_common()
     ]
-    equal = [f"{each.better} and {each.other} ({each.text})" for each in found if each.equal]
+    equal = _named([(f"{c.better} and {c.other}", c.text) for c in found if c.equal])
     return [*sentences, f"No difference that matters: {listed(equal)}."] if equal else sentences
+
+
+def _named(comparisons: Sequence[tuple[str, str]]) -> list[str]:
+    """Return each name once, with all that is said of it; two claims may say the same."""
+    texts: dict[str, dict[str, None]] = {}
+    for name, text in comparisons:
+        texts.setdefault(name, {})[text] = None
+    return [f"{name} ({'; '.join(said)})" for name, said in texts.items()]
 
 
 def _comparisons(judged: Judged) -> Iterator[Comparison]:

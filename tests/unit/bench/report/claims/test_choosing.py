@@ -32,10 +32,10 @@ def test_a_method_that_was_given_the_gold_reward_cannot_be_chosen(privileged: st
 def test_one_method_has_one_sentence_and_several_tasks_are_named() -> None:
     claims = {
         "few": [Effect(0.5)],
+        "the same": [Effect(0.5)],
         "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
     }
     assert choices(make_judged(claims)) == [
-        "dpo has more reward than ppo (by 0.50 [0.49, 0.51]) and "
-        "ppo (by 0.70 [0.69, 0.71], polite).",
+        "dpo has more reward than ppo (by 0.50 [0.49, 0.51]; by 0.70 [0.69, 0.71], polite).",
         "ppo has more reward than dpo (by 0.30 [0.29, 0.31], polite).",
     ]
