@@ -106,7 +106,7 @@ def test_an_early_look_needs_more() -> None:
 
 def test_more_seeds_than_planned_are_one_look() -> None:
     claim = load_claim("kto_no_worse_than_dpo")
-    rows = [["balanced", None, 1.0, seed, 2.0 + NOISE[seed % 12]] for seed in range(20)]
+    rows = [["half_liked", None, 1.0, seed, 2.0 + NOISE[seed % 12]] for seed in range(20)]
     frames = [pd.DataFrame(rows, columns=CONDITION_COLUMNS) for _ in claim.claim.contrasts]
     tested = Tested(claim.name, claim.claim, [20], frames, [], 1.0, frozenset())
     assert all(len(found.values) == 20 for found in tested.evidences())
