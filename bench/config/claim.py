@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from bench.config.experiment import MOST_SEEDS, Experiment, Strict, TaskEntry, validated
+from bench.config.settings import Setting
 from bench.config.validation import describe
 from bench.config.yaml_text import read_yaml
 from bench.errors import UserError, shown
@@ -240,8 +241,11 @@ def _check(claim: Claim, experiment: Experiment, where: str) -> None:
     """Raise UserError if looks or contrasts are not sensible."""
     if claim.seeds != sorted(set(claim.seeds)):
         raise UserError(f"{where}.seeds: must ascend, as in [12, 18, 24]")
+    names = [contrast.name for contrast in claim.contrasts]
     for number, contrast in enumerate(claim.contrasts):
         place = f"{where}.contrasts.{number}"
+        if contrast.name in names[:number]:
+            raise UserError(f"{place}.name: another contrast has it; each needs its own")
         _check_tasks(contrast, place)
         for task in contrast.tasks:
             for side in filter(None, contrast.sides(task)):
@@ -256,6 +260,9 @@ def _check_tasks(contrast: ClaimContrast, place: str) -> None:
     own = contrast.of.task and (contrast.minus is None or contrast.minus.task)
     if sum(ways) != (0 if own else 1):
         raise UserError(f"{place}: must have task, weights or levels, or a task of each side")
+    several = contrast.weights or contrast.levels
+    if several and (contrast.of.task or (contrast.minus and contrast.minus.task)):
+        raise UserError(f"{place}: a side with its own task cannot have weights or levels")
     if contrast.levels and len(set(contrast.levels.values())) < LEVELS_FOR_TREND:
         raise UserError(f"{place}.levels: a trend needs {LEVELS_FOR_TREND} different levels")
 
@@ -267,13 +274,14 @@ def _check_side(side: Side, experiment: Experiment, place: str) -> None:
     if side.task not in experiment.tasks:
         known = ", ".join(experiment.tasks)
         raise UserError(f"{place}: unknown task {shown(side.task)}; it has {known}")
-    if side.params and not _is_setting(side, experiment):
+    if side.params and not matching_settings(side, experiment):
         raise UserError(f"{place}: no setting of {side.method} has {shown(side.params)}")
 
 
-def _is_setting(side: Side, experiment: Experiment) -> bool:
-    """Return whether a setting of the side's method has its hyper-parameters."""
-    return any(
-        setting.name == side.method and side.params.items() <= setting.params.items()
+def matching_settings(side: Side, experiment: Experiment) -> list[Setting]:
+    """Return the settings of a side's method that have its hyper-parameters."""
+    return [
+        setting
         for setting in experiment.settings(side.task)
-    )
+        if setting.name == side.method and side.params.items() <= setting.params.items()
+    ]

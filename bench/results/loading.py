@@ -90,6 +90,15 @@ class Results:
         }
         return replace(self, **tables)
 
+    def first_seeds(self, count: int) -> Results:
+        """Return the results as they were with this many seeds."""
+        tables: dict[str, Any] = {
+            field.name: table[table["seed"].isna() | (table["seed"] < count)]
+            for field in fields(self)
+            if isinstance(table := getattr(self, field.name), pd.DataFrame) and "seed" in table
+        }
+        return replace(self, **tables)
+
     def learns_from(self, method: str) -> str:
         """Return the kind of feedback that a method takes, "" where that is not known."""
         return str(self.described("methods").get(method, {}).get("feedback") or "")

@@ -10,7 +10,7 @@ import pandas as pd
 from helpers.synthetic_hostile import BACKWARD, IMAGE, SCRIPT, TERMINAL
 
 from bench.analysis.claims.results import Judged, Tested, judge
-from bench.analysis.claims.values import CONDITION_COLUMNS
+from bench.analysis.claims.values import CONDITION_COLUMNS, by_seed
 from bench.config.claim import Claim, Prediction
 
 SEEDS = 8
@@ -110,7 +110,12 @@ def make_judged(
     for name, effects in claims.items():
         claim = make_claim(effects, **(texts or {}).get(name, {}))
         frames = [conditions_of(effect) for effect in effects]
-        tested.append(Tested(name, claim, [4, SEEDS], frames, [], 123.4, privileged))
+        looks = [4, SEEDS]
+        values = [
+            [number[number.index < look] for look in looks]
+            for number in map(by_seed, claim.contrasts, frames)
+        ]
+        tested.append(Tested(name, claim, looks, frames, values, [], 123.4, privileged))
     contrasts = {(of.name, each.name): each for of in tested for each in of.claim.contrasts}
     return judge(tested, contrasts)
 

@@ -24,11 +24,12 @@ ABOUT = {
     "seeds": [2, 3],
     "experiment": {key: SMALLEST[key] for key in ("tasks", "methods", "evaluation")},
 }
-# Known without any seed, so decided at the first look.
+# The same at every seed, so decided at the first look.
 CERTAIN = {
     "name": "certain",
-    "quantity": "most unlabeled mass at an optimum",
+    "quantity": "labels",
     "of": "dpo",
+    "minus": "sft",
     "task": "exact",
     "predicted": "higher",
     "bound": 0.01,
@@ -87,6 +88,10 @@ def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         table, pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
     )
+    # Fewer seeds would lose what is there; more are one look more.
+    fewer = claims(tmp_path, files[1], "--seeds", "2")
+    assert fewer.returncode == 2 and "has open with 3 seeds" in fewer.stderr
+    assert looks(tmp_path, "open") == [2, 3]
     policies = tmp_path / "cache" / "policy"
     assert not policies.exists() or not list(policies.iterdir())
 
@@ -120,6 +125,7 @@ def test_the_plan_counts_shared_work_once_and_runs_nothing(tmp_path: Path) -> No
         (["none"], "claim 'none': no such file"),
         (["kto_no_worse_than_dpo", "kto_no_worse_than_dpo"], "two of them have one name"),
         (["kto_no_worse_than_dpo", "--seeds", "0"], "--seeds: must be from 1"),
+        (["kto_no_worse_than_dpo", "--seeds", "3", "--until-decided"], "--seeds is for one stage"),
         (["kto_no_worse_than_dpo", "--executor", "local2"], "--executor: unknown executor"),
     ],
 )

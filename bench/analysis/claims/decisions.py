@@ -77,6 +77,17 @@ class Evidence(NamedTuple):
         ps = self.within_and_beyond(predicted)
         return min(ps) if ps else decision_p(self.difference_p, self.equivalence_p)
 
+    def is_final(self, predicted: Prediction, level: float) -> bool:
+        """Return whether the contrast is decided at a level, and at no higher one otherwise.
+
+        Holm's levels rise while other claims are decided. A difference that is found at a low one
+        may prove too small to matter at a higher one, which takes precedence.
+        """
+        if self.decided_at(predicted) > level:
+            return False
+        may_turn = level < self.equivalence_p <= SIGNIFICANCE
+        return self.within_and_beyond(predicted) is not None or not may_turn
+
 
 class Decision(NamedTuple):
     """What is said of a contrast.
@@ -94,17 +105,19 @@ class Decision(NamedTuple):
     level: float
 
 
-def evidence(values: pd.Series, looks: Sequence[int], most: int, bound: float) -> Evidence:
+def evidence(
+    values: Sequence[pd.Series], looks: Sequence[int], most: int, bound: float
+) -> Evidence:
     """Return what the seeds say of a contrast.
 
     Args:
-        values: Its number, by seed.
+        values: Its number by seed, at each look.
         looks: The numbers of seeds at which it was tested so far.
         most: The number of seeds at the last look that there may be.
         bound: The smallest number that matters.
     """
     fractions = [look / most for look in looks]
-    seen = [[float(value) for value in values[values.index < look]] for look in looks]
+    seen = [[float(value) for value in at_look] for at_look in values]
     mirrored = [[-value for value in part] for part in seen]
 
     def one_sided(ps: Iterable[float]) -> float:
@@ -175,8 +188,7 @@ def is_decided(
         evidences: Of each.
         of_all: How many contrasts all claims have.
     """
-    levels = [
-        each.decided_at(contrast.predicted)
+    return all(
+        each.is_final(contrast.predicted, SIGNIFICANCE / of_all)
         for contrast, each in zip(contrasts, evidences, strict=True)
-    ]
-    return max(levels) <= SIGNIFICANCE / of_all
+    )

@@ -6,7 +6,6 @@ Every numeric column of runs.csv is a quantity too, on test prompts at the chose
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,9 @@ import pandas as pd
 from bench.analysis.claims.forms import excess_error, form_of
 from bench.analysis.claims.optima import most_unlabeled_mass
 from bench.analysis.effort import area_shares
-from bench.analysis.overoptimization import gains, reach, turn_of
+from bench.analysis.overoptimization import GOOD_FIT, gains, reach, turn_of
 from bench.analysis.selection import ok_rows, select_settings
 from bench.config.claim import Side
-from bench.errors import UserError, shown
-from bench.results import schema
 from bench.results.loading import Results
 
 AT_EQUAL_KL = "reward at equal KL"
@@ -37,22 +34,6 @@ def quantity(results: Results, name: str, side: Side) -> pd.Series:
     if name in QUANTITIES:
         return QUANTITIES[name](results, side)
     return at_chosen_setting(results.runs, side)[name]
-
-
-def check_quantity(name: str, where: str) -> None:
-    """Raise UserError if there is no such quantity.
-
-    Args:
-        name: The quantity's name.
-        where: Where it was written.
-    """
-    columns = [column.name for column in schema.RUNS.columns if column.kind == "number"]
-    if name not in (AT_EQUAL_KL, *QUANTITIES, *columns):
-        known = ", ".join((AT_EQUAL_KL, *QUANTITIES))
-        raise UserError(
-            f"{where}: unknown quantity {shown(name)}; allowed: {known}, or a numeric column of "
-            "runs.csv"
-        )
 
 
 def frontier_points(results: Results, side: Side) -> dict[int, Points]:
@@ -120,14 +101,17 @@ def _of_regret(column: str) -> Callable[[Results, Side], pd.Series]:
 def _turning_kl(results: Results, side: Side) -> pd.Series:
     """Return the KL at which the fitted reward turns; the furthest one where it does not.
 
-    Over all settings and checkpoints of a seed.
+    Over all settings and checkpoints of a seed. A seed with a poor fit has no number.
     """
     turns = {}
     for seed, rows in _gains_of_side(results, side).groupby("seed"):
         turn = turn_of(side.method, rows)
+        if turn is None or turn.error_share > GOOD_FIT:
+            continue
         furthest = reach(rows["d"].to_numpy()) ** 2
         # A gain that falls from the start turns at 0.
-        turns[seed] = min(turn.kl if turn.fits[0].turn > 0 else 0.0, furthest) if turn else math.nan
+        turning = turn.kl if turn.fits[0].turn > 0 else 0.0
+        turns[seed] = furthest if turn.why_not == "poor fit" else min(turning, furthest)
     return pd.Series(turns, dtype=float)
 
 
@@ -198,3 +182,11 @@ QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
     "reward lost after a quarter of training": _lost_after_a_quarter,
     "share of the optimal gain": _share_of_optimal_gain,
 }
+# Those that read all settings of a method, instead of the one that is named or selected.
+OF_ALL_SETTINGS = (
+    AT_EQUAL_KL,
+    "area under the frontier",
+    "KL at which gold turns",
+    "reward lost at the weakest strength",
+    "held-out error of Gao's form minus a quadratic's",
+)

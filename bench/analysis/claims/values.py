@@ -50,6 +50,8 @@ def by_seed(contrast: ClaimContrast, conditions: pd.DataFrame) -> pd.Series:
     """
     weighted = conditions.assign(value=conditions["value"] * conditions["weight"])
     table = weighted.pivot(index="seed", columns="task", values="value")
+    # A task without a value at any seed has no column of its own.
+    table = table.reindex(columns=[contrast.sides(task)[0].task for task in weights(contrast)])
     return table.dropna().sum(axis="columns") - contrast.than
 
 

@@ -26,7 +26,7 @@ def claims(
     ] = False,
     seeds: Annotated[
         int | None,
-        typer.Option(help="Number of seeds, in one stage. Fewer than planned are tested strictly."),
+        typer.Option(help="Number of seeds, in one stage. With few, hardly anything is decided."),
     ] = None,
     jobs: Jobs = None,
     device: Device = "auto",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.cache.files import check_can_be_made, check_writable
+from bench.commands.claims.looks import looks_before, only_stage, stages_until_decided
 from bench.commands.experiments.options import Options, check_executor, stay_offline
 from bench.commands.experiments.run import say_failure
 from bench.config.claim import NamedClaim, claim_names, load_claim
@@ -17,9 +18,6 @@ from bench.config.validation import check_count
 from bench.errors import Missing, Unusable, UserError
 from bench.interrupt import exit_status_of
 from methods.core.models import distributed
-
-# The numbers of seeds at which each claim is tested up to now.
-Stage = list[tuple[NamedClaim, list[int]]]
 
 
 def run_claims(
@@ -45,8 +43,12 @@ def run_claims(
     check_executor(options)
     if distributed.is_distributed():
         raise UserError("claims: it starts processes itself; start it without accelerate launch")
+    if until_decided and options.seeds:
+        raise UserError("claims: --seeds is for one stage; leave it or --until-decided out")
     claims = load_claims(names)
     check_can_be_made(folder)
+    before = looks_before(claims, folder)
+    once = only_stage(claims, options.seeds, before)
     stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.default import default_store
@@ -58,13 +60,13 @@ def run_claims(
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     default_store().check()
     if only_plan:
-        print_stage(stage_of(claims, options.seeds), options, console)
+        print_stage(once, options, console)
         return 0
     check_writable(folder, default_store().root)
     # A run that failed is tried again at the next look.
     failed: dict[str, bool] = {}
     try:
-        for stage in stages(claims, options.seeds, folder, until_decided=until_decided):
+        for stage in stages_until_decided(claims, before, folder) if until_decided else [once]:
             failed |= run_stage(stage, options, folder, console)
         return show(claims, folder, console, sum(failed.values()))
     except KeyboardInterrupt as interrupt:
@@ -80,51 +82,19 @@ def load_claims(names: Sequence[str]) -> list[NamedClaim]:
     Raises:
         UserError: One of them cannot be read, or is not valid.
     """
-    from bench.analysis.claims.quantities import check_quantity
+    from bench.analysis.claims.checking import check_contrasts
 
     claims = [load_claim(name) for name in names or claim_names()]
     if len({claim.name for claim in claims}) < len(claims):
         raise UserError("claims: two of them have one name, and would have one folder")
     for claim in claims:
-        for number, contrast in enumerate(claim.claim.contrasts):
-            check_quantity(contrast.quantity, f"{claim.name}: contrasts.{number}.quantity")
+        check_contrasts(claim, claim.name)
     return claims
-
-
-def stage_of(claims: Sequence[NamedClaim], seeds: int | None) -> Stage:
-    """Return the only stage of claims that are tested once, with so many seeds or as they say."""
-    return [(claim, [seeds or claim.claim.seeds[-1]]) for claim in claims]
-
-
-def stages(
-    claims: Sequence[NamedClaim], seeds: int | None, folder: Path, *, until_decided: bool
-) -> Iterator[Stage]:
-    """Yield what is to be run next: once all claims, or again and again those not yet decided.
-
-    Args:
-        claims: What is tested.
-        seeds: The number of seeds; None for that of each claim.
-        folder: Where each stage leaves its results before the next is asked for.
-        until_decided: Whether seeds are added in stages.
-    """
-    if not until_decided or seeds:
-        yield stage_of(claims, seeds)
-        return
-    from bench.analysis.claims.results import decided_claims
-
-    left = list(claims)
-    for number in range(max(len(claim.claim.seeds) for claim in claims)):
-        left = [claim for claim in left if number < len(claim.claim.seeds)]
-        if not left:
-            return
-        yield [(claim, claim.claim.seeds[: number + 1]) for claim in left]
-        decided = decided_claims(folder)
-        left = [claim for claim in left if claim.name not in decided]
 
 
 def show(claims: Sequence[NamedClaim], folder: Path, console: Console, failures: int) -> int:
     """Build the reports, print the verdicts, and return the exit status: 1 if a run failed."""
-    from bench.analysis.claims.results import judged_claims
+    from bench.analysis.claims.folder import judged_claims
     from bench.report.build import build_report
     from bench.report.claims.build import build_claims_page
     from bench.report.claims.terminal import verdict_table

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.analysis.claims.results import FILE, claim_text
+from bench.analysis.claims.folder import FILE, claim_text
 from bench.cache.default import default_store
 from bench.cache.files import write_text
+from bench.commands.claims.looks import Stage
 from bench.commands.experiments.executor import executor_for
 from bench.commands.experiments.options import Options, device_of
 from bench.commands.experiments.plan import jobs_table, schedule_lines
@@ -27,7 +28,7 @@ from bench.execution.writing import drop_policies, write_results
 
 
 def run_stage(
-    stage: Sequence[tuple[NamedClaim, list[int]]],
+    stage: Stage,
     options: Options,
     folder: Path,
     console: Console,
@@ -72,9 +73,7 @@ def _write(
     drop_policies(plan, kept)
 
 
-def print_stage(
-    stage: Sequence[tuple[NamedClaim, list[int]]], options: Options, console: Console
-) -> None:
+def print_stage(stage: Stage, options: Options, console: Console) -> None:
     """Print the jobs of claims, what is cached, and what the rest takes; run nothing."""
     plans, schedule, executor = _prepared(stage, options)
     _print_head(stage, plans, schedule, executor, console)
@@ -83,9 +82,7 @@ def print_stage(
         console.print(line, soft_wrap=True, markup=False)
 
 
-def _prepared(
-    stage: Sequence[tuple[NamedClaim, list[int]]], options: Options
-) -> tuple[list[Plan], Schedule, Executor]:
+def _prepared(stage: Stage, options: Options) -> tuple[list[Plan], Schedule, Executor]:
     device, store = device_of(options), default_store()
     plans = [Plan.of(claim.experiment(looks[-1]), store, device) for claim, looks in stage]
     executor = executor_for(plans[0].experiment, device, options, store)
@@ -94,7 +91,7 @@ def _prepared(
 
 
 def _print_head(
-    stage: Sequence[tuple[NamedClaim, list[int]]],
+    stage: Stage,
     plans: Sequence[Plan],
     schedule: Schedule,
     executor: Executor,

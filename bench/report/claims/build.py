@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.claims.results import FILE, Judged, judged_claims
+from bench.analysis.claims.folder import FILE, judged_claims
+from bench.analysis.claims.results import Judged
 from bench.cache.files import write_text
 from bench.report.charts.style import RC, save
 from bench.report.claims.figure import NAME, claims_figure

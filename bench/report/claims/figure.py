@@ -38,7 +38,10 @@ VERDICT_COLORS: dict[ClaimVerdict, str] = {
     "does not hold here": COLORS["refuted"],
     "not decided": SOFT,
 }
-X_LABEL = "effect / smallest effect that matters (shaded: smaller)"
+X_LABEL = (
+    "effect / smallest effect that matters\n"
+    "shaded: smaller, which is as claimed where a claim is of no loss or no difference"
+)
 
 
 class Row(NamedTuple):

@@ -42,12 +42,14 @@ OUTCOMES: dict[Outcome, str] = {
 LIMITS = (
     "Models are tiny and tasks are made up. How methods compare may change with size.",
     "The gold reward is a program. No people judged any response.",
-    "Each seed has its own random instance of the task exact. Haiku and bandit have one for all.",
+    "Each seed has its own random instance of the task exact. Other tasks have one for all.",
     "A method is as good as the settings that were tried, and no better.",
     "In exact and bandit all splits have the same prompts: settings are selected and measured on "
     "them, so that rewards of the selected ones are a little too high.",
     "Equal KL compares frontiers through each method's own settings, where both reach.",
     "Sampling is cheap here, which favors on-policy methods.",
+    "The chance of any false verdict is at most 5%, unless a number is very skewed over seeds: see "
+    "the calibration in docs/report.md.",
     "Effects are in units of this gold reward. Their sizes do not carry over to other tasks.",
 )
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.analysis.claims.quantities import check_quantity
-from bench.config.claim import claim_names, load_claim, parse_claim
+from bench.analysis.claims.checking import check_contrasts
+from bench.config.claim import NamedClaim, claim_names, load_claim, parse_claim
 from bench.errors import UserError
 
 CONTRAST = {
@@ -36,6 +36,7 @@ GOOD: dict[str, Any] = {
     "contrasts": [CONTRAST],
 }
 LEVELS = {"small": 1.0, "wide": 2.0}
+FOUR = {"small": 1.0, "wide": 2.0, "third": 3.0, "fourth": 4.0}
 
 
 def with_contrast(**fields: object) -> dict[str, Any]:
@@ -52,8 +53,7 @@ def with_factor(**better: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", claim_names())
 def test_every_built_in_claim_is_valid(name: str) -> None:
     claim = load_claim(name)
-    for contrast in claim.claim.contrasts:
-        check_quantity(contrast.quantity, name)
+    check_contrasts(claim, name)
     # So that it does not disturb an experiment of the same name.
     assert claim.experiment(6).name == f"claim-{name}"
 
@@ -91,6 +91,14 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
         (with_contrast(task=None, levels=LEVELS), ["contrasts.0.levels", "4 different levels"]),
         (with_contrast(of={"method": "dpo", "tasks": "small"}), ["of.tasks", "unknown key"]),
         (with_contrast(of={"method": "dpo", "params": {"beta": 9.5}}), ["contrasts.0", "beta"]),
+        (
+            GOOD | {"contrasts": 2 * with_contrast()["contrasts"]},
+            ["contrasts.1.name", "another contrast has it"],
+        ),
+        (
+            with_contrast(task=None, levels=FOUR, of={"method": "dpo", "task": "small"}),
+            ["contrasts.0", "its own task", "levels"],
+        ),
         (with_factor(method="ppp", task="small"), ["factors.it", "unknown method 'ppp'", "dpo"]),
         (with_factor(method="dpo"), ["factors.it", "unknown task ''", "small, wide"]),
     ],
@@ -108,6 +116,30 @@ def test_an_unknown_claim_is_said_with_those_that_there_are() -> None:
         load_claim("none")
 
 
-def test_an_unknown_quantity_is_said_with_those_that_there_are() -> None:
-    with pytest.raises(UserError, match=r"here: unknown quantity 'rewart'; allowed: reward at"):
-        check_quantity("rewart", "here")
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"quantity": "rewart"},
+            "contrasts.0.quantity: unknown quantity 'rewart'; allowed: reward",
+        ),
+        ({"quantity": "reward at equal KL", "minus": None}, "contrasts.0.minus: .* needs `minus`"),
+        ({"quantity": "most unlabeled mass at an optimum"}, "dpo and ppo on bandit alone"),
+    ],
+)
+def test_a_quantity_that_cannot_be_measured_is_said(fields: dict[str, Any], words: str) -> None:
+    claim = NamedClaim("mine", parse_claim(with_contrast(**fields), "mine.yaml"))
+    with pytest.raises(UserError, match=f"^here: .*{words}"):
+        check_contrasts(claim, "here")
+
+
+def test_params_of_several_settings_name_none() -> None:
+    grid = {"beta": [0.1, 0.2], "learning_rate": [0.001, 0.002]}
+    side = {"method": "dpo", "params": {"beta": 0.1}}
+    experiment = GOOD["experiment"] | {"methods": {"dpo": {"grid": grid}, "best_of_n": {}}}
+    content = with_contrast(of=side) | {"experiment": experiment}
+    with pytest.raises(UserError, match=r"here: contrasts.0: 2 settings of dpo have .* reward is"):
+        check_contrasts(NamedClaim("mine", parse_claim(content, "mine.yaml")), "here")
+    # A frontier has several.
+    content = with_contrast(of=side, quantity="reward at equal KL") | {"experiment": experiment}
+    check_contrasts(NamedClaim("mine", parse_claim(content, "mine.yaml")), "here")

@@ -128,6 +128,9 @@ def test_seeds_without_all_values_are_left_out() -> None:
     of = contrast(quantity="reward", minus="ppo", weights={"a": 1.0, "b": -1.0})
     conditions = by_condition(make_results({"runs": runs}), of)
     assert by_seed(of, conditions).index.tolist() == [0, 2]
+    runs.loc[runs["task"] == "b", "status"] = "failed"
+    conditions = by_condition(make_results({"runs": runs}), of)
+    assert len(conditions) == SEEDS and by_seed(of, conditions).empty
 
 
 def test_at_equal_kl_two_methods_on_one_frontier_do_not_differ() -> None:

@@ -9,7 +9,7 @@ import pytest
 from helpers.claims import Effect, make_claim
 from helpers.synthetic import make_runs, write_folder
 
-from bench.analysis.claims.results import FILE, claim_text
+from bench.analysis.claims.folder import FILE, claim_text
 from bench.analysis.selection import select_settings
 from bench.report.claims.build import build_claims_page
 from bench.report.several.index import write_report

@@ -11,9 +11,9 @@ from bench.report.claims.choosing import choices
 @pytest.mark.parametrize(
     ("effects", "expected"),
     [
-        ([Effect(0.5)], ["dpo has more reward than ppo (by 0.50 [0.49, 0.51])."]),
-        ([Effect(-0.5)], ["ppo has more reward than dpo (by 0.50 [0.49, 0.51])."]),
-        ([Effect(0.01)], ["No difference that matters: dpo and ppo (within 0.1)."]),
+        ([Effect(0.5)], ["dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward."]),
+        ([Effect(-0.5)], ["dpo and ppo: ppo has 0.50 [0.49, 0.51] more reward."]),
+        ([Effect(0.01)], ["dpo and ppo: no difference above 0.1 in reward."]),
         ([Effect(0.05, 0.6)], []),
         ([Effect(None)], []),
         # A slope is no comparison of two methods.
@@ -29,13 +29,13 @@ def test_a_method_that_was_given_the_gold_reward_cannot_be_chosen(privileged: st
     assert choices(make_judged({"one": [Effect(0.5)]}, privileged=frozenset({privileged}))) == []
 
 
-def test_one_method_has_one_sentence_and_several_tasks_are_named() -> None:
+def test_two_methods_have_one_sentence_and_one_of_several_tasks_is_named() -> None:
     claims = {
         "few": [Effect(0.5)],
         "the same": [Effect(0.5)],
         "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
     }
     assert choices(make_judged(claims)) == [
-        "dpo has more reward than ppo (by 0.50 [0.49, 0.51]; by 0.70 [0.69, 0.71], polite).",
-        "ppo has more reward than dpo (by 0.30 [0.29, 0.31], polite).",
+        "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; dpo has 0.70 [0.69, 0.71] more reward "
+        "on polite; ppo has 0.30 [0.29, 0.31] more reward on polite."
     ]

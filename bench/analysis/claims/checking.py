@@ -1,0 +1,54 @@
+"""Whether the quantities of a claim's contrasts are known, and can be measured as it says."""
+
+from __future__ import annotations
+
+from bench.analysis.claims.quantities import AT_EQUAL_KL, OF_ALL_SETTINGS, QUANTITIES
+from bench.config.claim import ClaimContrast, NamedClaim, Side, matching_settings
+from bench.config.experiment import Experiment
+from bench.errors import UserError, shown
+from bench.results import schema
+
+AT_AN_OPTIMUM = "most unlabeled mass at an optimum"
+
+
+def check_contrasts(claim: NamedClaim, where: str) -> None:
+    """Raise UserError if a contrast's quantity is unknown, or does not fit its sides.
+
+    Args:
+        claim: The claim.
+        where: Where it was written.
+    """
+    experiment = claim.experiment(claim.claim.seeds[-1])
+    for number, contrast in enumerate(claim.claim.contrasts):
+        place = f"{where}: contrasts.{number}"
+        _check_quantity(contrast, place)
+        for task in contrast.tasks:
+            for side in filter(None, contrast.sides(task)):
+                _check_side(contrast.quantity, side, experiment, place)
+
+
+def _check_quantity(contrast: ClaimContrast, place: str) -> None:
+    name = contrast.quantity
+    columns = [column.name for column in schema.RUNS.columns if column.kind == "number"]
+    if name not in (AT_EQUAL_KL, *QUANTITIES, *columns):
+        known = ", ".join((AT_EQUAL_KL, *QUANTITIES))
+        raise UserError(
+            f"{place}.quantity: unknown quantity {shown(name)}; allowed: {known}, or a numeric "
+            "column of runs.csv"
+        )
+    if name == AT_EQUAL_KL and contrast.minus is None:
+        raise UserError(f"{place}.minus: {name} compares two frontiers, so it needs `minus`")
+
+
+def _check_side(quantity: str, side: Side, experiment: Experiment, place: str) -> None:
+    if side.params and quantity not in OF_ALL_SETTINGS:
+        count = len(matching_settings(side, experiment))
+        if count > 1:
+            raise UserError(
+                f"{place}: {count} settings of {side.method} have {shown(side.params)}; "
+                f"{quantity} is of one"
+            )
+    if quantity == AT_AN_OPTIMUM:
+        task = experiment.tasks[side.task].task or side.task
+        if task != "bandit" or side.method not in ("dpo", "ppo"):
+            raise UserError(f"{place}: {quantity} is known of dpo and ppo on bandit alone")

@@ -1,0 +1,84 @@
+"""At which numbers of seeds claims are tested next: nothing that is there is lost or forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.claims.folder import FILE, claim_text
+from bench.commands.claims.looks import looks_before, only_stage, stages_until_decided
+from bench.config.claim import NamedClaim, load_claim
+from bench.errors import UserError
+
+NAME = "kto_no_worse_than_dpo"
+
+
+@pytest.fixture
+def claim() -> NamedClaim:
+    return load_claim(NAME)
+
+
+def keep(folder: Path, claim: NamedClaim, looks: list[int]) -> None:
+    (folder / claim.name).mkdir(parents=True, exist_ok=True)
+    (folder / claim.name / FILE).write_text(claim_text(claim.claim, looks))
+
+
+def test_looks_count_unless_something_else_is_tested(tmp_path: Path, claim: NamedClaim) -> None:
+    assert looks_before([claim], tmp_path) == {NAME: []}
+    reworded = claim._replace(claim=claim.claim.model_copy(update={"title": "Another"}))
+    keep(tmp_path, reworded, [12, 18])
+    assert looks_before([claim], tmp_path) == {NAME: [12, 18]}
+    fewer = claim.claim.model_copy(update={"contrasts": claim.claim.contrasts[:1]})
+    keep(tmp_path, claim._replace(claim=fewer), [12, 18])
+    assert looks_before([claim], tmp_path) == {NAME: []}
+
+
+@pytest.mark.parametrize(
+    ("before", "seeds", "looks"),
+    [
+        ([], None, [24]),
+        ([], 3, [3]),
+        ([12, 18], None, [12, 18, 24]),
+        ([12, 18, 24], None, [12, 18, 24]),
+        ([12, 18, 24], 36, [12, 18, 24, 36]),
+        ([36], None, [36]),
+    ],
+)
+def test_a_single_stage_adds_a_look(
+    claim: NamedClaim, before: list[int], seeds: int | None, looks: list[int]
+) -> None:
+    assert only_stage([claim], seeds, {NAME: before}) == [(claim, looks)]
+
+
+def test_fewer_seeds_than_there_are_would_lose_some(claim: NamedClaim) -> None:
+    with pytest.raises(UserError, match=r"^--seeds 3: the folder has .* with 24 seeds; .*--out"):
+        only_stage([claim], 3, {NAME: [12, 24]})
+
+
+@pytest.mark.parametrize(
+    ("before", "decided_at", "stages"),
+    [
+        ([], None, [[12], [12, 18], [12, 18, 24]]),
+        ([], 18, [[12], [12, 18]]),
+        ([12, 18], None, [[12, 18], [12, 18, 24]]),
+        ([24], None, [[24]]),
+    ],
+)
+def test_seeds_are_added_from_where_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    claim: NamedClaim,
+    before: list[int],
+    decided_at: int | None,
+    stages: list[list[int]],
+) -> None:
+    seen: list[list[int]] = []
+
+    def decided(folder: Path, names: list[str]) -> set[str]:
+        return set(names) if seen[-1][-1] == decided_at else set()
+
+    monkeypatch.setattr("bench.analysis.claims.folder.decided_claims", decided)
+    for [(_, looks)] in stages_until_decided([claim], {NAME: before}, tmp_path):
+        seen.append(looks)
+    assert seen == stages
