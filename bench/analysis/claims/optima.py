@@ -1,35 +1,63 @@
-"""The optima of the task `bandit`, as a quantity of claims: no training, the same at all seeds."""
+"""The optima of the task `bandit`, as quantities of claims: no training, the same at all seeds.
+
+By enumeration: see `bench/evaluation/optimal/bandit.py`.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from numpy import ndarray
 
 from bench.config.claim import Side
 from bench.results.loading import Results
 
-# Probabilities in steps of 1/200; a loss below 1e-6 is at its infimum of 0.
-STEPS, AT_INFIMUM = 200, 1e-6
-# Any: the optima do not depend on it in the limit of certain labels.
+# Probabilities are multiples of 1 over this.
+STEPS = 200
+# Where a side names none.
 BETA = 0.1
 # The gap between the fitted rewards grows without bound; from here on nothing changes.
 GAP = 1e3
 
 
 def most_unlabeled_mass(results: Results, side: Side) -> pd.Series:
-    """Return the most that an optimum of DPO or PPO gives to responses without a label.
-
-    By enumeration, the same at every seed: see `bench/evaluation/optimal/bandit.py`.
-    """
+    """Return the most that an optimum of DPO, IPO or PPO gives to responses without a label."""
     # It imports torch.
-    from bench.evaluation.optimal.bandit import dpo_loss, fitted_rewards, ppo_optimum, simplex
+    from bench.evaluation.optimal.bandit import fitted_rewards, ppo_optimum, simplex
 
-    runs = results.runs
-    seeds = sorted(runs.loc[(runs["task"] == side.task) & (runs["method"] == side.method), "seed"])
-    if side.method == "dpo":
-        policies = simplex(STEPS)
-        mass = float(policies[dpo_loss(policies, BETA) < AT_INFIMUM, 2].max())
-    elif side.method == "ppo":
-        mass = float(ppo_optimum(fitted_rewards(GAP), BETA)[2])
+    if side.method == "ppo":
+        kl_coef = side.params.get("kl_coef", BETA)
+        mass = float(ppo_optimum(fitted_rewards(GAP), kl_coef)[2])
     else:
-        return pd.Series(dtype=float)
-    return pd.Series(mass, index=pd.Index(seeds).unique(), dtype=float)
+        mass = float(_optima(simplex(STEPS), side)[:, 2].max())
+    return _at_all_seeds(mass, results, side)
+
+
+def least_kl(results: Results, side: Side) -> pd.Series:
+    """Return the least KL to the reference (nats) of an optimum of DPO or IPO."""
+    from bench.evaluation.optimal.bandit import kls_to_reference, simplex
+
+    # All others have an infinite KL.
+    policies = simplex(STEPS)
+    policies = policies[policies[:, 2] == 0]
+    return _at_all_seeds(float(kls_to_reference(_optima(policies, side)).min()), results, side)
+
+
+def _optima(policies: ndarray, side: Side) -> ndarray:
+    """Return those of the policies [N, 3] at which the loss of a side's method is least."""
+    from bench.evaluation.optimal.bandit import pair_loss
+    from methods.dpo import DPO
+    from methods.ipo import IPO
+
+    beta = side.params.get("beta", BETA)
+    # The responses have one token each.
+    method = DPO(beta=beta) if side.method == "dpo" else IPO(beta=beta, average=False)
+    losses = pair_loss(policies, method)
+    optima: ndarray = policies[losses == np.nanmin(losses)]
+    return optima
+
+
+def _at_all_seeds(value: float, results: Results, side: Side) -> pd.Series:
+    runs = results.runs
+    seeds = runs.loc[(runs["task"] == side.task) & (runs["method"] == side.method), "seed"]
+    return pd.Series(value, index=pd.Index(sorted(seeds.unique())), dtype=float)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.claims.forms import excess_error, form_of
-from bench.analysis.claims.optima import most_unlabeled_mass
+from bench.analysis.claims.optima import least_kl, most_unlabeled_mass
 from bench.analysis.effort import area_shares
 from bench.analysis.overoptimization import GOOD_FIT, gains, reach, turn_of
 from bench.analysis.selection import ok_rows, select_settings
@@ -179,6 +179,7 @@ QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
     "reward lost at the weakest strength": _lost_at_the_weakest,
     "held-out error of Gao's form minus a quadratic's": _excess_error_of_form,
     "most unlabeled mass at an optimum": most_unlabeled_mass,
+    "least KL at an optimum": least_kl,
     "reward lost after a quarter of training": _lost_after_a_quarter,
     "share of the optimal gain": _share_of_optimal_gain,
 }

@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.special import log_softmax, rel_entr
 
 from methods.core.training.logprobs import PairLogprobs
-from methods.dpo import DPO
+from methods.toolkit.offline import PairLoss
 
 REFERENCE = np.array([0.5, 0.5, 0.0])
 
@@ -23,23 +23,30 @@ def simplex(steps: int) -> ndarray:
     return np.stack([y1, y2, steps - y1 - y2], axis=1) / steps
 
 
-def dpo_loss(policies: ndarray, beta: float) -> ndarray:
-    """Return DPO's loss on the label.
+def pair_loss(policies: ndarray, method: PairLoss) -> ndarray:
+    """Return a method's loss on the label, such as DPO's.
 
     Args:
         policies: Probabilities of y1, y2 and y3, [..., 3].
-        beta: DPO's.
+        method: Its loss may not depend on single tokens.
 
     Returns:
-        [...]; its infimum is 0. It is nan where a policy gives neither y1 nor y2: it has no odds.
+        [...]; the infimum of DPO's is 0. It is nan where a policy gives neither y1 nor y2: it has
+        no odds.
     """
     import torch
 
     logprobs = torch.from_numpy(np.asarray(policies, dtype=float)).log()
     reference = torch.from_numpy(REFERENCE).log()
     pair = PairLogprobs(logprobs[..., 0], logprobs[..., 1], reference[0], reference[1])
-    loss: ndarray = DPO(beta=beta).loss(pair).numpy()
+    loss: ndarray = method.loss(pair).numpy()
     return loss
+
+
+def kls_to_reference(policies: ndarray) -> ndarray:
+    """Return the KL of policies [..., 3] to the reference (nats), infinite where they give y3."""
+    kls: ndarray = rel_entr(policies, REFERENCE).sum(-1)
+    return kls
 
 
 def fitted_rewards(gap: float, unseen: float = 0.0) -> ndarray:
@@ -67,7 +74,7 @@ def ppo_objective(policies: ndarray, rewards: ndarray, beta: float) -> ndarray:
         [...]; -inf where y3 has any probability.
     """
     policies = np.asarray(policies, dtype=float)
-    objective: ndarray = policies @ rewards - beta * rel_entr(policies, REFERENCE).sum(-1)
+    objective: ndarray = policies @ rewards - beta * kls_to_reference(policies)
     return objective
 
 

@@ -124,7 +124,7 @@ def test_an_unknown_claim_is_said_with_those_that_there_are() -> None:
             "contrasts.0.quantity: unknown quantity 'rewart'; allowed: reward",
         ),
         ({"quantity": "reward at equal KL", "minus": None}, "contrasts.0.minus: .* needs `minus`"),
-        ({"quantity": "most unlabeled mass at an optimum"}, "dpo and ppo on bandit alone"),
+        ({"quantity": "least KL at an optimum"}, "known of dpo and ipo on bandit alone"),
     ],
 )
 def test_a_quantity_that_cannot_be_measured_is_said(fields: dict[str, Any], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -93,6 +94,15 @@ def test_the_optima_of_the_bandit_are_those_of_the_paper() -> None:
     # All but the least that y1 can have on the grid.
     assert numbers(results, contrast(quantity=name, task="a")) == pytest.approx([0.995] * SEEDS)
     assert numbers(results, contrast(quantity=name, of="ppo", task="a")) == [0.0] * SEEDS
+    results = make_results({"runs": runs_of({("a", "dpo", 10.0): 1.0, ("a", "ipo", 10.0): 1.0})})
+    name, params = "least KL at an optimum", {"beta": 10.0}
+    of_dpo, of_ipo = (
+        numbers(results, contrast(quantity=name, of={"method": m, "params": params}, task="a"))
+        for m in ("dpo", "ipo")
+    )
+    assert of_dpo == pytest.approx([math.log(2)] * SEEDS)
+    # The margin is 1 / 20.
+    assert of_ipo == pytest.approx([0.0003] * SEEDS, abs=2e-4)
 
 
 @pytest.mark.parametrize(("a", "b", "turn"), [(-0.1, 0.2, 0.0), (1.6, 0.4, 4.0), (1.0, 0.1, 9.0)])
