@@ -1,4 +1,4 @@
-"""How often a judge agrees with people on held-out preferences."""
+"""How often judges, reward models and policies agree with held-out preferences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bench.analysis.selection import ok_rows
+from bench.analysis.statistics import mean_interval
 from bench.results.loading import Results
+
+# Feedback of methods that learn from labels without a reward model.
+DIRECT = ("pairs", "unpaired")
+# The smallest lead in accuracy that is worth a warning.
+SMALLEST_LEAD = 0.02
 
 
 class Agreement(NamedTuple):
@@ -78,6 +85,50 @@ def shared_errors(results: Results, task: str) -> SharedErrors | None:
         with_interval("error_correlation"),
         with_interval("margin_correlation"),
         float(means["pairs"]),
+    )
+
+
+class WeakerReward(NamedTuple):
+    """A reward model that tells chosen from rejected responses worse than a policy does.
+
+    Attributes:
+        label_accuracy: How often it agrees with the annotator on held-out pairs; mean over seeds.
+        method: Of the policy, which learned from the same labels without it.
+        params: Its setting.
+        implicit_accuracy: How often the policy agrees with the annotator on these pairs.
+    """
+
+    label_accuracy: float
+    method: str
+    params: str
+    implicit_accuracy: float
+
+
+def weaker_reward(results: Results, task: str) -> WeakerReward | None:
+    """Return whether a policy learned more from the labels than the reward model did.
+
+    Then the reward model was trained too little, or is too small, and holds back what learns from
+    it. None if it is not known, or if the difference is small or may be chance.
+    """
+    stages = results.stages
+    rows = stages[(stages["task"] == task) & (stages["stage"] == "reward_model")]
+    of_reward = rows.set_index("seed")["label_accuracy"].dropna()
+    direct = [m for m in results.methods_on(task) if results.learns_from(m) in DIRECT]
+    runs = ok_rows(results.runs)
+    runs = runs[(runs["task"] == task) & (runs["split"] == "test") & runs["method"].isin(direct)]
+    means = runs.groupby(["method", "params"])["implicit_accuracy"].mean().dropna().reset_index()
+    if means.empty:
+        return None
+    best = means.iloc[int(means["implicit_accuracy"].argmax())]
+    of_best = runs[(runs["method"] == best["method"]) & (runs["params"] == best["params"])]
+    lead = (of_best.set_index("seed")["implicit_accuracy"] - of_reward).dropna()
+    if lead.empty or lead.mean() < SMALLEST_LEAD or not mean_interval(lead.tolist()).low > 0:
+        return None
+    return WeakerReward(
+        float(of_reward.mean()),
+        str(best["method"]),
+        str(best["params"]),
+        float(best["implicit_accuracy"]),
     )
 
 

@@ -115,6 +115,10 @@ STAGES = Table(
         *(TASK, SEED, _text("stage", "The stage's name.", missing="nothing")),
         Column("seconds", "Time to make the stage (s)."),
         Column("reward_accuracy", "How often a reward model agrees with gold, or with people."),
+        Column(
+            "label_accuracy",
+            "How often a reward model agrees with a simulated annotator on held-out pairs.",
+        ),
         Column("pairs", "Number of held-out labels of people."),
         Column("accuracy_low", "Lower end of the accuracy's 95% interval."),
         Column("accuracy_high", "Its upper end."),

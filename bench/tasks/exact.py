@@ -67,7 +67,8 @@ class Exact(Embedded):
     architecture: Architecture = Architecture(layers=2, hidden=32, heads=2, intermediate=96)
     pretraining: Training = Training(16384, 1, 128, 3e-3)
     sft: Training = Training(4096, 1, 128, 1e-3)
-    reward_model: RewardTraining = RewardTraining(4, 256, 1e-2)
+    # With fewer passes its accuracy is 0.65 in place of 0.80, and PPO gains half as much.
+    reward_model: RewardTraining = RewardTraining(16, 128, 4e-3)
 
     def __post_init__(self) -> None:
         super().__post_init__()

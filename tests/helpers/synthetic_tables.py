@@ -103,7 +103,7 @@ def optimum_rows(runs: pd.DataFrame) -> list[Any]:
 
 def stage_rows(tasks: list[str], seeds: list[int]) -> list[Any]:
     return [
-        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None, *[None] * 10)
+        (t, s, stage, 12.5, 0.78 if stage == "reward_model" else None, *[None] * 11)
         for t in tasks
         for s in seeds
         for stage in ("base_model", "sft", "feedback", "reward_model", "frontier")

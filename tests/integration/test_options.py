@@ -74,6 +74,16 @@ def test_capacity_is_how_many_layers_the_reward_model_keeps(make_pipeline: MakeP
     assert len(make_pipeline().reward_model().model.base_model.layers) == 2
 
 
+def test_label_accuracy_is_how_often_the_annotator_agrees(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    reward, pairs = pipeline.reward_model(), pipeline.held_out_pairs("test")
+    prompts = [pair.prompt for pair in pairs]
+    chosen = np.array(reward(prompts, [pair.chosen for pair in pairs]))
+    rejected = np.array(reward(prompts, [pair.rejected for pair in pairs]))
+    share = np.mean((chosen > rejected) + 0.5 * (chosen == rejected))
+    assert pipeline.metrics("reward_model")["label_accuracy"] == pytest.approx(share)
+
+
 def enumerated_frontier(pipeline: EmbeddedPipeline) -> OptimalFrontier:
     """Return the optimal frontier of the gold reward."""
     policy, prompts = pipeline.sft(), pipeline.prompts("test")

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, reason_of
-from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
+from bench.pipeline.stages.accuracy import (
+    gold_order_accuracy,
+    held_out_accuracy,
+    pair_margins,
+    wrong,
+)
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
 from methods.core.feedback import Label, Unpaired, derive
@@ -28,12 +33,18 @@ def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
 
     Returns:
         reward_accuracy: how often it orders two fresh responses to a test prompt as gold does.
+        label_accuracy: how often it agrees with the annotator on held-out pairs of test prompts.
+            A policy's implicit accuracy is about the same pairs.
     """
     train = partial(train_reward_model, loading=pipeline.loading)
     choices, training = pipeline.feedback("choices"), pipeline.task.reward_model
     reward = pipeline.fit("reward_model", train, pipeline.folder("sft"), choices, training)
     reward.save(folder)
-    return {"reward_accuracy": _agreement_with_gold(pipeline, reward)}
+    held_out = pipeline.held_out_pairs("test")
+    return {
+        "reward_accuracy": _agreement_with_gold(pipeline, reward),
+        "label_accuracy": 1 - float(wrong(pair_margins(reward, held_out)).mean()),
+    }
 
 
 def _agreement_with_gold(pipeline: SimulatedPipeline, reward: RewardModel) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.analysis.agreement import weaker_reward
 from bench.analysis.contrasts import with_verdict
 from bench.analysis.effort import settings_tried
 from bench.analysis.selection import Edge, edges, selected_rows
@@ -14,7 +15,7 @@ from bench.analysis.usage import (
     setting_reaching,
     training_amounts,
 )
-from bench.report.content.display import count, listed, number, parameter, seconds, setting
+from bench.report.content.display import count, listed, number, parameter, percent, seconds, setting
 from bench.results.loading import Results
 
 # More names than this are counted, not listed.
@@ -115,6 +116,19 @@ def effort_warnings(results: Results, task: str) -> list[str]:
     if not _only_best_of_n_differs(results, task):
         amounts.append(_unequal("tried", _tried(results, task), "settings", contrasted))
     return [f"Unequal effort: {text}" for text in amounts if text]
+
+
+def reward_model_warnings(results: Results, task: str) -> list[str]:
+    """Warn where a policy learned more from the labels than the reward model did."""
+    weaker = weaker_reward(results, task)
+    if weaker is None:
+        return []
+    policy = f"{weaker.method} ({setting(weaker.params)})"
+    return [
+        f"Weak reward model: it agrees with {percent(weaker.label_accuracy)} of held-out labels, "
+        f"and {policy}, from as many labels, with {percent(weaker.implicit_accuracy)}. This holds "
+        "back methods that learn from it; longer training or more layers may mend it."
+    ]
 
 
 def _only_best_of_n_differs(results: Results, task: str) -> bool:

@@ -16,6 +16,7 @@ from bench.report.content.effort import (
     edge_warnings,
     effort_warnings,
     one_setting_each,
+    reward_model_warnings,
 )
 from bench.report.content.facts import facts
 from bench.report.content.failures import failure_statement, failure_warnings
@@ -80,6 +81,7 @@ def answer(results: Results, task: str) -> Part:
         *unreachable_verdict_warnings(results, task),
         *_temperature_warnings(results, task),
         *effort_warnings(results, task),
+        *reward_model_warnings(results, task),
         *edge_warnings(results, task),
         *cut_warnings(results, task),
         *repeated_warnings(results, task),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers.synthetic import make_runs, write_folder
 from helpers.synthetic_design import GRID, LEARNS_FROM
@@ -16,6 +18,7 @@ from bench.report.content.effort import (
     effort_warnings,
     equal_reward_sentence,
     one_setting_each,
+    reward_model_warnings,
 )
 from bench.results.loading import Results, load_results
 
@@ -207,3 +210,37 @@ def test_the_cost_of_the_same_reward_is_that_of_the_nearest_setting(tmp_path: Pa
     assert sentence.endswith("s for the reward model, at 2.50 nats.")
     without = load_results(write_folder(tmp_path / "b", runs[runs["method"] != "ppo"]))
     assert "ppo" not in equal_reward_sentence(without, "polite")
+
+
+@pytest.mark.parametrize(
+    ("implicit", "of_reward", "warned"),
+    [
+        ([0.72, 0.74, 0.73], [0.65, 0.66, 0.64], True),
+        # Level, or better.
+        ([0.72, 0.74, 0.73], [0.72, 0.73, 0.74], False),
+        ([0.72, 0.74, 0.73], [0.78, 0.79, 0.77], False),
+        # May be chance.
+        ([0.80, 0.62, 0.77], [0.66, 0.73, 0.70], False),
+        # Too few seeds to tell, and results that do not say.
+        ([0.73], [0.65], False),
+        ([0.73, 0.74, 0.72], [math.nan] * 3, False),
+    ],
+)
+def test_a_reward_model_that_learned_less_than_a_policy_is_said(
+    tmp_path: Path, implicit: list[float], of_reward: list[float], warned: bool
+) -> None:
+    runs = make_runs(["polite"], ["sft", "dpo", "ppo"], len(implicit))
+    dpo = runs["method"] == "dpo"
+    # Others may tell them apart even better, by the reward model itself.
+    runs["implicit_accuracy"] = 0.9
+    runs.loc[dpo, "implicit_accuracy"] = runs.loc[dpo, "seed"].map(dict(enumerate(implicit)))
+    results = load_results(write_folder(tmp_path, runs, []))
+    stages = pd.DataFrame(
+        {"task": "polite", "seed": range(len(of_reward)), "stage": "reward_model"}
+    )
+    results = replace(results, stages=stages.assign(label_accuracy=of_reward))
+    warnings = reward_model_warnings(results, "polite")
+    assert len(warnings) == warned
+    if warned:
+        assert "agrees with 65% of held-out labels, and dpo (beta " in warnings[0]
+        assert "with 73%." in warnings[0]
