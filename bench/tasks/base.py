@@ -124,7 +124,7 @@ class Task(ABC):
     takes_data: ClassVar[bool] = False
 
     sft: Training = Training(4096, 1, 64, 2e-3)
-    reward_model: RewardTraining = RewardTraining(3, 32, 2e-3)
+    reward_model: RewardTraining = RewardTraining(8, 32, 1e-3)
 
     @property
     @abstractmethod
