@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from helpers.synthetic_hostile import BACKWARD, IMAGE, SCRIPT, TERMINAL
 
-from bench.analysis.claims.results import Judged, Tested, judge
+from bench.analysis.claims.results import ClaimResult, Tested, claim_results
 from bench.analysis.claims.values import CONDITION_COLUMNS, by_seed
 from bench.config.claim import Claim, Prediction
 
@@ -94,11 +94,11 @@ def conditions_of(effect: Effect) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
 
 
-def make_judged(
+def with_verdicts(
     claims: Mapping[str, Sequence[Effect]],
     texts: Mapping[str, Mapping[str, str]] | None = None,
     privileged: frozenset[str] = frozenset(),
-) -> list[Judged]:
+) -> list[ClaimResult]:
     """Return claims with their verdicts.
 
     Args:
@@ -117,17 +117,17 @@ def make_judged(
         ]
         tested.append(Tested(name, claim, looks, frames, values, [], 123.4, privileged))
     contrasts = {(of.name, each.name): each for of in tested for each in of.claim.contrasts}
-    return judge(tested, contrasts)
+    return claim_results(tested, contrasts)
 
 
-def all_verdicts() -> list[Judged]:
+def all_verdicts() -> list[ClaimResult]:
     """Return four claims, one with each verdict."""
     effects = {"open": UNDECIDED, "part": IN_PART, "refuted": REFUTED, "holds": HOLDS}
     titles = {name: {"title": f"The claim {name}"} for name in effects}
-    return make_judged(effects, titles)
+    return with_verdicts(effects, titles)
 
 
-def hostile_claims() -> list[Judged]:
+def hostile_claims() -> list[ClaimResult]:
     """Return claims whose texts try to act, or are longer than a window is wide."""
     fields = ("title", "paper", "place", "statement", "refuted_by", "checked")
     attacks = {
@@ -137,14 +137,14 @@ def hostile_claims() -> list[Judged]:
         "long": dict.fromkeys(fields, WORD) | {"url": f"https://example.org/{WORD}"},
     }
     effects = [Effect(0.5), Effect(0.5, levels=True)]
-    claims = make_judged(dict.fromkeys(attacks, effects), attacks)
-    for judged in claims:
-        text = judged.tested.claim.title
+    claims = with_verdicts(dict.fromkeys(attacks, effects), attacks)
+    for result in claims:
+        text = result.tested.claim.title
         contrasts = [
             contrast.model_copy(update={"name": text, "quantity": text})
-            for contrast in judged.tested.claim.contrasts
+            for contrast in result.tested.claim.contrasts
         ]
-        judged.tested.claim.contrasts[:] = contrasts
-        for frame in judged.tested.conditions:
+        result.tested.claim.contrasts[:] = contrasts
+        for frame in result.tested.conditions:
             frame["task"] = frame["task"] + text
     return claims

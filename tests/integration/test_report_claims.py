@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.browser import SCREEN, Opened, open_page
-from helpers.claims import Effect, all_verdicts, hostile_claims, make_judged
+from helpers.claims import Effect, all_verdicts, hostile_claims, with_verdicts
 from helpers.contrast import low_contrasts, luminance
 from playwright.sync_api import Browser, Page
 
@@ -25,7 +25,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of claims with all verdicts, one with levels, and many that are not decided."""
     texts = {"title": "Some method is better than another under some condition", "checked": "so"}
     names = [f"more{i}" for i in range(MOST_CLAIMS - 5)]
-    more = make_judged(
+    more = with_verdicts(
         {"levels": [Effect(0.5, levels=True)], **{key: [Effect(0.05, 0.6)] for key in names}},
         dict.fromkeys(["levels", *names], texts),
     )

@@ -8,7 +8,13 @@ from typing import Any
 
 from bench.analysis.claims.checking import check_contrasts
 from bench.analysis.claims.decisions import is_decided
-from bench.analysis.claims.results import Judged, Tested, declared_contrasts, judge, measured
+from bench.analysis.claims.results import (
+    ClaimResult,
+    Tested,
+    claim_results,
+    declared_contrasts,
+    measured,
+)
 from bench.config.claim import Claim, NamedClaim, parse_claim
 from bench.config.yaml_text import read_yaml, yaml_text
 from bench.errors import UserError
@@ -18,14 +24,14 @@ from bench.results.loading import load_results
 FILE = "claim.yaml"
 
 
-def judged_claims(folder: Path) -> list[Judged]:
+def load_claim_results(folder: Path) -> list[ClaimResult]:
     """Return the claims that were tested below a folder, with their verdicts.
 
     Raises:
         UserError: A file is damaged.
     """
     claims = load_tested(folder)
-    return judge(claims, declared_contrasts(claims))
+    return claim_results(claims, declared_contrasts(claims))
 
 
 def decided_claims(folder: Path, names: Iterable[str]) -> set[str]:

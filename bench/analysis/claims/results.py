@@ -61,7 +61,7 @@ class Tested(NamedTuple):
         ]
 
 
-class Judged(NamedTuple):
+class ClaimResult(NamedTuple):
     """A tested claim with its verdict.
 
     Attributes:
@@ -103,7 +103,9 @@ def _seconds(results: Results) -> float:
     return float(stages + runs["train_seconds"].sum())
 
 
-def judge(claims: Sequence[Tested], declared: Mapping[Key, ClaimContrast]) -> list[Judged]:
+def claim_results(
+    claims: Sequence[Tested], declared: Mapping[Key, ClaimContrast]
+) -> list[ClaimResult]:
     """Return the verdicts on claims, with Holm's correction for all contrasts.
 
     Args:
@@ -116,12 +118,12 @@ def judge(claims: Sequence[Tested], declared: Mapping[Key, ClaimContrast]) -> li
         for contrast, found in zip(each.claim.contrasts, each.evidences(), strict=True)
     }
     decisions = decide(declared, evidences)
-    judged = []
+    results = []
     for each in claims:
         of_claim = [decisions[each.name, contrast.name] for contrast in each.claim.contrasts]
         verdict = claim_verdict([decision.outcome for decision in of_claim])
-        judged.append(Judged(each, of_claim, verdict))
-    return judged
+        results.append(ClaimResult(each, of_claim, verdict))
+    return results
 
 
 def declared_contrasts(claims: Iterable[Tested]) -> dict[Key, ClaimContrast]:

@@ -94,16 +94,16 @@ def load_claims(names: Sequence[str]) -> list[NamedClaim]:
 
 def show(claims: Sequence[NamedClaim], folder: Path, console: Console, failures: int) -> int:
     """Build the reports, print the verdicts, and return the exit status: 1 if a run failed."""
-    from bench.analysis.claims.folder import judged_claims
+    from bench.analysis.claims.folder import load_claim_results
     from bench.report.build import build_report
     from bench.report.claims.build import build_claims_page
     from bench.report.claims.terminal import verdict_table
 
     for claim in claims:
         build_report(folder / claim.name)
-    judged, names = judged_claims(folder), {claim.name for claim in claims}
-    page = build_claims_page(folder, judged)
-    console.print(verdict_table(each for each in judged if each.tested.name in names))
+    results, names = load_claim_results(folder), {claim.name for claim in claims}
+    page = build_claims_page(folder, results)
+    console.print(verdict_table(each for each in results if each.tested.name in names))
     if failures:
         console.print(f"[red]{failures} runs failed[/]: the report of each claim lists them")
     console.print(f"claims: {page}", soft_wrap=True)

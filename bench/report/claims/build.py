@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.claims.folder import FILE, judged_claims
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.folder import FILE, load_claim_results
+from bench.analysis.claims.results import ClaimResult
 from bench.cache.files import write_text
 from bench.report.charts.style import RC, save
 from bench.report.claims.figure import NAME, claims_figure
@@ -27,7 +27,7 @@ def has_claims(folder: Path) -> bool:
     return any(folder.glob(f"*/{FILE}"))
 
 
-def build_claims_page(folder: Path, claims: Sequence[Judged] | None = None) -> Path:
+def build_claims_page(folder: Path, claims: Sequence[ClaimResult] | None = None) -> Path:
     """Write claims.csv, conditions.csv, claims.md, claims.html and the figure; return the page.
 
     Args:
@@ -38,7 +38,7 @@ def build_claims_page(folder: Path, claims: Sequence[Judged] | None = None) -> P
         UserError: A results folder cannot be read.
         WriteError: The page cannot be written.
     """
-    claims = judged_claims(folder) if claims is None else claims
+    claims = load_claim_results(folder) if claims is None else claims
     reports = {c.tested.name for c in claims if (folder / c.tested.name / REPORT).is_file()}
     with replaced_together(folder, OWNED) as new:
         write_text(new / "claims.csv", _csv(claim_rows(claims)))
@@ -51,7 +51,7 @@ def build_claims_page(folder: Path, claims: Sequence[Judged] | None = None) -> P
     return folder / PAGE
 
 
-def _write_figure(claims: Sequence[Judged], folder: Path) -> None:
+def _write_figure(claims: Sequence[ClaimResult], folder: Path) -> None:
     from matplotlib import rc_context
 
     with rc_context(RC):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.analysis.claims.quantities import AT_EQUAL_KL
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.report.claims.words import mirrored, two_methods
 from bench.report.content.display import bracketed, parameter
 
@@ -25,7 +25,7 @@ class Comparison(NamedTuple):
     text: str
 
 
-def choices(claims: Sequence[Judged]) -> list[str]:
+def choices(claims: Sequence[ClaimResult]) -> list[str]:
     """Return a sentence for each two methods that were told apart, or shown to be equal.
 
     Methods that were given the gold reward cannot be chosen, and are left out.
@@ -36,8 +36,8 @@ def choices(claims: Sequence[Judged]) -> list[str]:
     # Two claims may say the same.
     texts: dict[frozenset[str], dict[str, None]] = {}
     names: dict[frozenset[str], tuple[str, str]] = {}
-    for judged in claims:
-        for methods, text in _comparisons(judged):
+    for result in claims:
+        for methods, text in _comparisons(result):
             pair = frozenset(methods)
             names.setdefault(pair, methods)
             texts.setdefault(pair, {})[text] = None
@@ -46,12 +46,12 @@ def choices(claims: Sequence[Judged]) -> list[str]:
     ]
 
 
-def _comparisons(judged: Judged) -> Iterator[Comparison]:
-    claim = judged.tested.claim
+def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
+    claim = result.tested.claim
     names_task = len(claim.experiment["tasks"]) > 1
-    for contrast, decision in zip(claim.contrasts, judged.decisions, strict=True):
+    for contrast, decision in zip(claim.contrasts, result.decisions, strict=True):
         methods = two_methods(contrast)
-        if not methods or judged.tested.privileged & set(methods):
+        if not methods or result.tested.privileged & set(methods):
             continue
         if contrast.quantity not in REWARDS or decision.finding == "none":
             continue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.analysis.statistics import Interval
 from bench.config.claim import ClaimContrast
 from bench.report.charts.style import GRID_COLOR, INK, SHADE, SOFT, ZERO_COLOR
@@ -48,19 +48,19 @@ class Row(NamedTuple):
     """A claim's place in the figure.
 
     Attributes:
-        judged: The claim.
+        result: The claim.
         title: Its lines.
         top: Where it starts, in inches from the top.
         height: In inches.
     """
 
-    judged: Judged
+    result: ClaimResult
     title: list[str]
     top: float
     height: float
 
 
-def claims_figure(claims: Sequence[Judged]) -> Figure:
+def claims_figure(claims: Sequence[ClaimResult]) -> Figure:
     """Draw each contrast's mean and 95% interval in units of its bound.
 
     To the right is what the paper predicts: see `in_bounds`.
@@ -84,14 +84,14 @@ def claims_figure(claims: Sequence[Judged]) -> Figure:
     return figure
 
 
-def figure_rows(claims: Sequence[Judged]) -> list[Row]:
+def figure_rows(claims: Sequence[ClaimResult]) -> list[Row]:
     """Return the claims in the order of their verdicts, each as high as its title or contrasts."""
     rows: list[Row] = []
     top = 0.0
-    for judged in sorted(claims, key=lambda judged: VERDICTS.index(judged.verdict)):
-        title = title_lines(judged.tested.claim.title)
-        height = max(len(title), len(judged.decisions)) * LINE + GAP
-        rows.append(Row(judged, title, top, height))
+    for result in sorted(claims, key=lambda result: VERDICTS.index(result.verdict)):
+        title = title_lines(result.tested.claim.title)
+        height = max(len(title), len(result.decisions)) * LINE + GAP
+        rows.append(Row(result, title, top, height))
         top += height
     return rows
 
@@ -116,11 +116,11 @@ def in_bounds(contrast: ClaimContrast, decision: Decision) -> Interval:
     return Interval(middle, low, high, mean.n)
 
 
-def _set_axis(ax: Axes, claims: Sequence[Judged]) -> None:
+def _set_axis(ax: Axes, claims: Sequence[ClaimResult]) -> None:
     ends = [
         abs(end)
-        for judged in claims
-        for contrast, decision in zip(judged.tested.claim.contrasts, judged.decisions, strict=True)
+        for result in claims
+        for contrast, decision in zip(result.tested.claim.contrasts, result.decisions, strict=True)
         for end in in_bounds(contrast, decision)[:3]
         if math.isfinite(end)
     ]
@@ -145,10 +145,10 @@ def _draw(ax: Axes, row: Row) -> None:
     across = ax.get_yaxis_transform()
     start, end = -LEFT / (RIGHT - LEFT) + 0.02, 1.03
     ax.text(start, middle, "\n".join(row.title), transform=across, va="center", color=INK)
-    verdict = row.judged.verdict
+    verdict = row.result.verdict
     color = VERDICT_COLORS[verdict]
     ax.text(end, middle, verdict, transform=across, va="center", color=color, fontweight="bold")
-    contrasts = list(zip(row.judged.tested.claim.contrasts, row.judged.decisions, strict=True))
+    contrasts = list(zip(row.result.tested.claim.contrasts, row.result.decisions, strict=True))
     first = middle - LINE * (len(contrasts) - 1) / 2
     for number, (contrast, decision) in enumerate(contrasts):
         mean, y = in_bounds(contrast, decision), first + LINE * number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.report.claims.choosing import choices
 from bench.report.claims.words import LIMITS, VERDICTS, grounds, headline
 from bench.report.content.display import file_link, linked, visible
@@ -21,7 +21,7 @@ COLUMNS = (
 )
 
 
-def render_claims_markdown(claims: Sequence[Judged], page: str, figure: str) -> str:
+def render_claims_markdown(claims: Sequence[ClaimResult], page: str, figure: str) -> str:
     """Return claims.md.
 
     Args:
@@ -29,16 +29,16 @@ def render_claims_markdown(claims: Sequence[Judged], page: str, figure: str) -> 
         page: The file of the page, which has all contrasts.
         figure: The file of the figure; empty where there is none.
     """
-    ordered = sorted(claims, key=lambda judged: VERDICTS.index(judged.verdict))
+    ordered = sorted(claims, key=lambda result: VERDICTS.index(result.verdict))
     rows = [
         {
-            "claim": judged.tested.claim.title,
-            "paper": linked(visible(judged.tested.claim.paper), judged.tested.claim.url),
-            "verdict": judged.verdict,
-            "effect": " / ".join(ground.text for ground in grounds(judged)),
-            "seeds": str(judged.tested.looks[-1]),
+            "claim": result.tested.claim.title,
+            "paper": linked(visible(result.tested.claim.paper), result.tested.claim.url),
+            "verdict": result.verdict,
+            "effect": " / ".join(ground.text for ground in grounds(result)),
+            "seeds": str(result.tested.looks[-1]),
         }
-        for judged in ordered
+        for result in ordered
     ]
     table = Table(COLUMNS, tuple(rows))
     parts = [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from bench.analysis.claims.decisions import ClaimVerdict, Outcome
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.config.claim import Claim
 from bench.report.claims.choosing import choices
 from bench.report.claims.dose import dose
@@ -86,7 +86,7 @@ class ClaimView(NamedTuple):
     report: Link | None
 
 
-def render_claims_page(claims: Sequence[Judged], reports: Collection[str]) -> str:
+def render_claims_page(claims: Sequence[ClaimResult], reports: Collection[str]) -> str:
     """Return the page.
 
     Args:
@@ -94,11 +94,11 @@ def render_claims_page(claims: Sequence[Judged], reports: Collection[str]) -> st
         reports: The names of the claims whose folder has a report.
     """
     views = [
-        _claim_view(f"claim-{number}", judged, judged.tested.name in reports)
-        for number, judged in enumerate(claims, start=1)
+        _claim_view(f"claim-{number}", result, result.tested.name in reports)
+        for number, result in enumerate(claims, start=1)
     ]
     groups = {verdict: [view for view in views if view.verdict == verdict] for verdict in VERDICTS}
-    contrasts = sum(len(judged.decisions) for judged in claims)
+    contrasts = sum(len(result.decisions) for result in claims)
     return render_template(
         "claims.html.j2",
         STYLES,
@@ -114,28 +114,28 @@ def render_claims_page(claims: Sequence[Judged], reports: Collection[str]) -> st
     )
 
 
-def _claim_view(anchor: str, judged: Judged, has_report: bool) -> ClaimView:
-    tested = judged.tested
+def _claim_view(anchor: str, result: ClaimResult, has_report: bool) -> ClaimView:
+    tested = result.tested
     claim = tested.claim
     report = file_link("Report of its experiment", Path(tested.name) / REPORT)
     return ClaimView(
         anchor,
         claim,
-        judged.verdict,
+        result.verdict,
         linked(claim.paper, claim.url),
         linked(claim.url, claim.url),
-        grounds(judged),
-        list(_contrast_views(judged)),
-        _cost(judged),
-        [contrast_table(judged), condition_table(judged), share_table(judged)],
+        grounds(result),
+        list(_contrast_views(result)),
+        _cost(result),
+        [contrast_table(result), condition_table(result), share_table(result)],
         report if has_report else None,
     )
 
 
-def _contrast_views(judged: Judged) -> Iterable[ContrastView]:
-    tested = judged.tested
+def _contrast_views(result: ClaimResult) -> Iterable[ContrastView]:
+    tested = result.tested
     for contrast, decision, frame in zip(
-        tested.claim.contrasts, judged.decisions, tested.conditions, strict=True
+        tested.claim.contrasts, result.decisions, tested.conditions, strict=True
     ):
         yield ContrastView(
             contrast.name,
@@ -148,10 +148,10 @@ def _contrast_views(judged: Judged) -> Iterable[ContrastView]:
         )
 
 
-def _cost(judged: Judged) -> str:
+def _cost(result: ClaimResult) -> str:
     """Return the number of seeds that have values, a range where contrasts differ, and seconds."""
-    numbers = [len(decision.evidence.values) for decision in judged.decisions]
+    numbers = [len(decision.evidence.values) for decision in result.decisions]
     ends = dict.fromkeys((min(numbers), max(numbers)))
     seeds = " to ".join(map(count, ends))
-    looks = looks_text(judged.tested.looks)
-    return f"{seeds} seeds{looks and f' ({looks})'}, {seconds(judged.tested.seconds)} s"
+    looks = looks_text(result.tested.looks)
+    return f"{seeds} seeds{looks and f' ({looks})'}, {seconds(result.tested.seconds)} s"

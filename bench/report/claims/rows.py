@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.analysis.statistics import Interval, mean_interval
 
 CLAIM_COLUMNS = [
@@ -37,7 +37,7 @@ class Condition(NamedTuple):
     interval: Interval
 
 
-def claim_rows(claims: Sequence[Judged]) -> pd.DataFrame:
+def claim_rows(claims: Sequence[ClaimResult]) -> pd.DataFrame:
     """Return a row for each contrast of each claim.
 
     Args:
@@ -48,15 +48,15 @@ def claim_rows(claims: Sequence[Judged]) -> pd.DataFrame:
         are over all looks, not corrected; `level` is what they are compared with.
     """
     rows = []
-    for judged in claims:
-        tested = judged.tested
+    for result in claims:
+        tested = result.tested
         about = [tested.name, tested.claim.title, tested.claim.paper, tested.claim.place]
         looks = " ".join(map(str, tested.looks))
-        for contrast, decision in zip(tested.claim.contrasts, judged.decisions, strict=True):
+        for contrast, decision in zip(tested.claim.contrasts, result.decisions, strict=True):
             of = decision.evidence
             rows.append(
                 [
-                    *(*about, judged.verdict, contrast.name, contrast.quantity),
+                    *(*about, result.verdict, contrast.name, contrast.quantity),
                     *(contrast.predicted, *of.mean[:3], contrast.bound, of.difference_p),
                     *(of.equivalence_p, of.not_lower_p, of.not_higher_p, of.lower_p, of.higher_p),
                     *(decision.level, decision.finding, decision.outcome, len(of.values)),
@@ -66,13 +66,13 @@ def claim_rows(claims: Sequence[Judged]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
-def condition_rows(claims: Sequence[Judged]) -> pd.DataFrame:
+def condition_rows(claims: Sequence[ClaimResult]) -> pd.DataFrame:
     """Return a row for each task of each contrast: the difference there, with its interval."""
     rows = [
-        [judged.tested.name, contrast.name, *condition[:3], *condition.interval]
-        for judged in claims
+        [result.tested.name, contrast.name, *condition[:3], *condition.interval]
+        for result in claims
         for contrast, frame in zip(
-            judged.tested.claim.contrasts, judged.tested.conditions, strict=True
+            result.tested.claim.contrasts, result.tested.conditions, strict=True
         )
         for condition in conditions_of(frame)
     ]

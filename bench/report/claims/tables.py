@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.analysis.claims.decisions import Evidence
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.config.claim import Prediction
 from bench.report.claims.rows import conditions_of
 from bench.report.claims.words import OUTCOMES, effect_text, measured
@@ -60,11 +60,11 @@ SHARES = (
 )
 
 
-def contrast_table(judged: Judged) -> Table:
+def contrast_table(result: ClaimResult) -> Table:
     """Return the table of a claim's contrasts; p values are over all looks, not corrected."""
-    contrasts = judged.tested.claim.contrasts
+    contrasts = result.tested.claim.contrasts
     rows = []
-    for contrast, decision in zip(contrasts, judged.decisions, strict=True):
+    for contrast, decision in zip(contrasts, result.decisions, strict=True):
         of = decision.evidence
         row = {
             "contrast": contrast.name,
@@ -84,7 +84,7 @@ def contrast_table(judged: Judged) -> Table:
     return Table(tuple(c for c in CONTRASTS if c.name not in left_out), tuple(rows))
 
 
-def condition_table(judged: Judged) -> Table:
+def condition_table(result: ClaimResult) -> Table:
     """Return the table of the difference in each task of each contrast that has several."""
     rows = [
         {
@@ -96,7 +96,7 @@ def condition_table(judged: Judged) -> Table:
             "seeds": count(condition.interval.n),
         }
         for contrast, frame in zip(
-            judged.tested.claim.contrasts, judged.tested.conditions, strict=True
+            result.tested.claim.contrasts, result.tested.conditions, strict=True
         )
         if len(contrast.tasks) > 1
         for condition in conditions_of(frame)
@@ -104,7 +104,7 @@ def condition_table(judged: Judged) -> Table:
     return Table(CONDITIONS, tuple(rows))
 
 
-def share_table(judged: Judged) -> Table:
+def share_table(result: ClaimResult) -> Table:
     """Return the table of what the claim's factors explain."""
     rows = [
         {
@@ -113,7 +113,7 @@ def share_table(judged: Judged) -> Table:
             "share": bracketed(share.share),
             "seeds": count(share.gain.n),
         }
-        for share in judged.tested.shares
+        for share in result.tested.shares
     ]
     return Table(SHARES, tuple(rows))
 

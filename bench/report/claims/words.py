@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
-from bench.analysis.claims.results import Judged
+from bench.analysis.claims.results import ClaimResult
 from bench.analysis.statistics import Interval
 from bench.config.claim import ClaimContrast
 from bench.report.content.display import MISSING, bracketed, listed, parameter, signed
@@ -66,7 +66,7 @@ class Ground(NamedTuple):
     text: str
 
 
-def headline(claims: Sequence[Judged]) -> str:
+def headline(claims: Sequence[ClaimResult]) -> str:
     """Return how many claims have which verdict."""
     if not claims:
         return "No claim was tested."
@@ -80,13 +80,13 @@ def counted(number: int, name: str) -> str:
     return f"{number} {name}{'' if number == 1 else 's'}"
 
 
-def grounds(judged: Judged) -> list[Ground]:
+def grounds(result: ClaimResult) -> list[Ground]:
     """Return the first contrast with each outcome that the verdict rests on."""
-    claim = judged.tested.claim
-    pairs = list(zip(claim.contrasts, judged.decisions, strict=True))
+    claim = result.tested.claim
+    pairs = list(zip(claim.contrasts, result.decisions, strict=True))
     firsts = [
         next(((contrast, d) for contrast, d in pairs if d.outcome == outcome), None)
-        for outcome in GROUNDS[judged.verdict]
+        for outcome in GROUNDS[result.verdict]
     ]
     names_task = len(claim.experiment["tasks"]) > 1
     return [

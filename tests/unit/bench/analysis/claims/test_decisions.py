@@ -17,7 +17,7 @@ from bench.analysis.claims.decisions import (
     evidence,
     is_decided,
 )
-from bench.analysis.claims.results import Tested, declared_contrasts, judge, measured
+from bench.analysis.claims.results import Tested, claim_results, declared_contrasts, measured
 from bench.analysis.claims.values import CONDITION_COLUMNS
 from bench.analysis.statistics import SIGNIFICANCE
 from bench.config.claim import ClaimContrast, NamedClaim, Side, load_claim
@@ -124,8 +124,8 @@ def test_more_seeds_than_planned_are_one_look() -> None:
     values = [[frame.set_index("seed")["value"]] for frame in frames]
     of_claim = Tested(claim.name, claim.claim, [20], frames, values, [], 1.0, frozenset())
     assert all(len(found.values) == 20 for found in of_claim.evidences())
-    [judged] = judge([of_claim], declared_contrasts([of_claim]))
-    assert judged.verdict == "holds here"
+    [result] = claim_results([of_claim], declared_contrasts([of_claim]))
+    assert result.verdict == "holds here"
 
 
 def test_without_seeds_nothing_is_decided() -> None:

@@ -63,7 +63,7 @@ def test_the_held_out_error_is_that_of_the_hat_matrix() -> None:
 
 
 def test_points_near_the_reference_do_not_count() -> None:
-    """The RL form is not valid there, so neither form is judged by them."""
+    """The RL form is not valid there, so neither form is result by them."""
     reward = CURVES["RL"](D)
     near = points(np.append(reward, 5.0), np.append(D, 0.05), np.append(PARAMS, "a"))
     assert excess_error(near, "RL") == excess_error(points(reward), "RL")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.claims import Effect, make_judged
+from helpers.claims import Effect, with_verdicts
 
 from bench.report.claims.choosing import choices
 
@@ -21,12 +21,12 @@ from bench.report.claims.choosing import choices
     ],
 )
 def test_a_sentence_says_which_method_has_more(effects: list[Effect], expected: list[str]) -> None:
-    assert choices(make_judged({"one": effects})) == expected
+    assert choices(with_verdicts({"one": effects})) == expected
 
 
 @pytest.mark.parametrize("privileged", ["dpo", "ppo"])
 def test_a_method_that_was_given_the_gold_reward_cannot_be_chosen(privileged: str) -> None:
-    assert choices(make_judged({"one": [Effect(0.5)]}, privileged=frozenset({privileged}))) == []
+    assert choices(with_verdicts({"one": [Effect(0.5)]}, privileged=frozenset({privileged}))) == []
 
 
 def test_two_methods_have_one_sentence_and_one_of_several_tasks_is_named() -> None:
@@ -35,7 +35,7 @@ def test_two_methods_have_one_sentence_and_one_of_several_tasks_is_named() -> No
         "the same": [Effect(0.5)],
         "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
     }
-    assert choices(make_judged(claims)) == [
+    assert choices(with_verdicts(claims)) == [
         "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; dpo has 0.70 [0.69, 0.71] more reward "
         "on polite; ppo has 0.30 [0.29, 0.31] more reward on polite."
     ]

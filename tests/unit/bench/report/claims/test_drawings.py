@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from helpers.claims import LEVELS, Effect, make_judged
+from helpers.claims import LEVELS, Effect, with_verdicts
 
 from bench.analysis.statistics import Interval
 from bench.report.claims import dose as doses
@@ -18,8 +18,8 @@ MIDDLE = WIDTH / 2
 
 
 def drawn(effect: Effect) -> ElementTree.Element:
-    [judged] = make_judged({"one": [effect]})
-    return ElementTree.fromstring(forest(judged.tested.claim.contrasts[0], judged.decisions[0]))
+    [result] = with_verdicts({"one": [effect]})
+    return ElementTree.fromstring(forest(result.tested.claim.contrasts[0], result.decisions[0]))
 
 
 def number(element: ElementTree.Element, name: str) -> float:
@@ -106,8 +106,8 @@ def test_the_color_is_that_of_the_outcome() -> None:
 
 
 def test_a_dose_response_rises_with_its_level() -> None:
-    [judged] = make_judged({"one": [Effect(2.0, levels=True)]})
-    chart = ElementTree.fromstring(dose(conditions_of(judged.tested.conditions[0])))
+    [result] = with_verdicts({"one": [Effect(2.0, levels=True)]})
+    chart = ElementTree.fromstring(dose(conditions_of(result.tested.conditions[0])))
     dots = find(chart, "dot")
     places = [(number(dot, "cx"), number(dot, "cy")) for dot in dots]
     levels = list(LEVELS.values())

@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from helpers.claims import Effect, all_verdicts, hostile_claims, make_judged
+from helpers.claims import Effect, all_verdicts, hostile_claims, with_verdicts
 from matplotlib import rc_context
 
 from bench.report.charts.style import RC, save
@@ -35,24 +35,24 @@ from bench.report.claims.figure import (
 def test_effects_are_in_bounds_and_to_the_right_where_the_paper_predicts_them(
     effect: Effect, expected: float
 ) -> None:
-    [judged] = make_judged({"one": [effect]})
-    found = in_bounds(judged.tested.claim.contrasts[0], judged.decisions[0])
+    [result] = with_verdicts({"one": [effect]})
+    found = in_bounds(result.tested.claim.contrasts[0], result.decisions[0])
     assert found.mean == pytest.approx(expected)
     assert found.low < found.mean < found.high
-    width = judged.decisions[0].evidence.mean.half_width / effect.bound
+    width = result.decisions[0].evidence.mean.half_width / effect.bound
     assert found.half_width == pytest.approx(width)
 
 
 def test_rows_follow_the_verdicts_and_do_not_overlap() -> None:
     rows = figure_rows(all_verdicts())
-    assert [row.judged.tested.name for row in rows] == ["holds", "part", "refuted", "open"]
+    assert [row.result.tested.name for row in rows] == ["holds", "part", "refuted", "open"]
     for above, below in itertools.pairwise(rows):
         assert below.top == pytest.approx(above.top + above.height)
     assert rows[1].height > rows[0].height, "it has three contrasts"
 
 
 def test_every_contrast_with_values_is_drawn_within_the_axis() -> None:
-    claims = make_judged({"one": [Effect(50.0), Effect(None)], "two": [Effect(-0.01, 0.2)]})
+    claims = with_verdicts({"one": [Effect(50.0), Effect(None)], "two": [Effect(-0.01, 0.2)]})
     ax = claims_figure(claims).axes[0]
     marks = [line for line in ax.lines if line.get_marker() not in ("None", None, "")]
     assert sorted(float(line.get_xdata()[0]) for line in marks) == pytest.approx([-0.1, 500])
@@ -64,7 +64,7 @@ def test_every_contrast_with_values_is_drawn_within_the_axis() -> None:
 
 def test_twenty_claims_are_legible_in_the_width_of_a_readme() -> None:
     titles = {f"c{i}": {"title": "Some method is better than another " * 3} for i in range(20)}
-    figure = claims_figure(make_judged(dict.fromkeys(titles, [Effect(0.5)] * 2), titles))
+    figure = claims_figure(with_verdicts(dict.fromkeys(titles, [Effect(0.5)] * 2), titles))
     width, height = figure.get_size_inches()
     assert width == WIDTH and height < 11
     scale = 880 / (72 * width)
@@ -74,7 +74,7 @@ def test_twenty_claims_are_legible_in_the_width_of_a_readme() -> None:
 
 def test_titles_fit_left_of_the_axis_and_within_the_figure() -> None:
     title = "Reward-model over-optimization sets in later with more labels, and much later still"
-    figure = claims_figure(make_judged({"one": [Effect(0.5)]}, {"one": {"title": title}}))
+    figure = claims_figure(with_verdicts({"one": [Effect(0.5)]}, {"one": {"title": title}}))
     with rc_context(RC):
         figure.draw_without_rendering()
     ax = figure.axes[0]
@@ -92,7 +92,10 @@ def test_hostile_titles_are_cut_and_shown_as_they_are(tmp_path: Path) -> None:
     assert max(map(len, title_lines("w" * 10_000))) < 50
     assert title_lines("\u202ea") == ["[U+202E]a"] and title_lines(" ")
     with rc_context(RC):
-        claims = [*hostile_claims(), *make_judged({"m": [Effect(1)]}, {"m": {"title": "$\\x$"}})]
+        claims = [
+            *hostile_claims(),
+            *with_verdicts({"m": [Effect(1)]}, {"m": {"title": "$\\x$"}}),
+        ]
         save(claims_figure(claims), tmp_path, "claims")
         first = (tmp_path / "claims.svg").read_bytes()
         save(claims_figure(claims), tmp_path, "claims")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from helpers.claims import Effect, all_verdicts, hostile_claims, make_judged
+from helpers.claims import Effect, all_verdicts, hostile_claims, with_verdicts
 from helpers.synthetic_hostile import SCRIPT
 
 from bench.report.claims.markdown import render_claims_markdown
@@ -95,24 +95,26 @@ def test_a_claim_links_its_report_where_it_has_one() -> None:
 
 
 def test_what_was_checked_is_shown_where_it_was_noted() -> None:
-    claims = make_judged({"one": [Effect(-0.5)], "two": [Effect(-0.5)]}, {"two": {"checked": "so"}})
+    claims = with_verdicts(
+        {"one": [Effect(-0.5)], "two": [Effect(-0.5)]}, {"two": {"checked": "so"}}
+    )
     assert page_of(claims).texts("dd", "checked") == ["so"]
 
 
 def test_tables_hold_what_decides() -> None:
     effects = [Effect(0.5), Effect(0.0, predicted="not lower"), Effect(1.0, levels=True, seeds=6)]
-    [judged] = make_judged({"one": effects})
-    table = contrast_table(judged)
+    [result] = with_verdicts({"one": effects})
+    table = contrast_table(result)
     names = [column.name for column in table.columns]
     assert "not_lower_p" in names and "not_higher_p" not in names
     assert [row["not_lower_p"] == "—" for row in table.rows] == [True, False, True]
     assert [row["seeds"] for row in table.rows] == ["8", "8", "6"]
     assert [row["predicted"] for row in table.rows] == ["higher", "not lower", "higher"]
-    conditions = condition_table(judged).rows
+    conditions = condition_table(result).rows
     assert {row["contrast"] for row in conditions} == {"contrast 3"}, "others have one task"
     assert [row["level"] for row in conditions] == ["0", "0.1", "0.2", "0.4"]
     assert [row["effect"].value for row in conditions] == pytest.approx([0.0, 0.1, 0.2, 0.4])
-    assert "6 to 8 seeds" in render_claims_page([judged], set())
+    assert "6 to 8 seeds" in render_claims_page([result], set())
 
 
 def test_texts_only_show() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from helpers.claims import Effect, all_verdicts, make_judged
+from helpers.claims import Effect, all_verdicts, with_verdicts
 
 from bench.report.claims.words import grounds, headline, two_methods
 
 
 def ground_of(effect: Effect) -> str:
-    [judged] = make_judged({"one": [effect]})
-    [ground] = grounds(judged)
-    assert ground.outcome == judged.decisions[0].outcome
+    [result] = with_verdicts({"one": [effect]})
+    [ground] = grounds(result)
+    assert ground.outcome == result.decisions[0].outcome
     return ground.text
 
 
@@ -53,17 +53,17 @@ def test_a_sentence_says_who_is_above_whom(effect: Effect, expected: str) -> Non
 
 
 def test_a_task_is_named_where_there_are_several() -> None:
-    [judged] = make_judged({"one": [Effect(0.5), Effect(0.5, levels=True)]})
-    assert grounds(judged)[0].text.endswith("above ppo in reward on polite")
+    [result] = with_verdicts({"one": [Effect(0.5), Effect(0.5, levels=True)]})
+    assert grounds(result)[0].text.endswith("above ppo in reward on polite")
 
 
 def test_more_than_a_number_is_not_said_of_the_methods_alone() -> None:
-    contrast = make_judged({"one": [Effect(0.5)]})[0].tested.claim.contrasts[0]
+    contrast = with_verdicts({"one": [Effect(0.5)]})[0].tested.claim.contrasts[0]
     assert two_methods(contrast) == ("dpo", "ppo")
     assert two_methods(contrast.model_copy(update={"than": 0.3})) is None
 
 
 def test_a_claim_that_holds_in_part_has_a_contrast_for_each_part() -> None:
-    part = next(judged for judged in all_verdicts() if judged.verdict == "holds in part")
+    part = next(result for result in all_verdicts() if result.verdict == "holds in part")
     assert [ground.outcome for ground in grounds(part)] == ["holds", "refuted"]
     assert ["above" in ground.text for ground in grounds(part)] == [True, False]
