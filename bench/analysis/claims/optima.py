@@ -45,14 +45,10 @@ def least_kl(results: Results, side: Side) -> pd.Series:
 
 def _optima(policies: ndarray, side: Side) -> ndarray:
     """Return those of the policies [N, 3] at which the loss of a side's method is least."""
-    from bench.evaluation.optimal.bandit import pair_loss
-    from methods.dpo import DPO
-    from methods.ipo import IPO
+    from bench.evaluation.optimal.bandit import dpo_loss, ipo_loss
 
-    beta = side.params.get("beta", BETA)
-    # The responses have one token each.
-    method = DPO(beta=beta) if side.method == "dpo" else IPO(beta=beta, average=False)
-    losses = pair_loss(policies, method)
+    loss = dpo_loss if side.method == "dpo" else ipo_loss
+    losses = loss(policies, side.params.get("beta", BETA))
     optima: ndarray = policies[losses == np.nanmin(losses)]
     return optima
 

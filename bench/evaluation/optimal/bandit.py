@@ -11,7 +11,8 @@ from numpy import ndarray
 from scipy.special import log_softmax, rel_entr
 
 from methods.core.training.logprobs import PairLogprobs
-from methods.toolkit.offline import PairLoss
+from methods.dpo import DPO
+from methods.ipo import IPO
 
 REFERENCE = np.array([0.5, 0.5, 0.0])
 
@@ -23,17 +24,34 @@ def simplex(steps: int) -> ndarray:
     return np.stack([y1, y2, steps - y1 - y2], axis=1) / steps
 
 
-def pair_loss(policies: ndarray, method: PairLoss) -> ndarray:
-    """Return a method's loss on the label, such as DPO's.
+def dpo_loss(policies: ndarray, beta: float) -> ndarray:
+    """Return DPO's loss on the label.
 
     Args:
         policies: Probabilities of y1, y2 and y3, [..., 3].
-        method: Its loss may not depend on single tokens.
+        beta: DPO's.
 
     Returns:
-        [...]; the infimum of DPO's is 0. It is nan where a policy gives neither y1 nor y2: it has
-        no odds.
+        [...]; its infimum is 0. It is nan where a policy gives neither y1 nor y2: it has no odds.
     """
+    return _loss(policies, DPO(beta=beta))
+
+
+def ipo_loss(policies: ndarray, beta: float) -> ndarray:
+    """Return IPO's loss on the label.
+
+    Args:
+        policies: Probabilities of y1, y2 and y3, [..., 3].
+        beta: IPO's.
+
+    Returns:
+        [...], nan as above. It is 0 where the log-odds of y1 over y2 are 1 / (2 beta).
+    """
+    # A response has one token, so that sum and mean are the same.
+    return _loss(policies, IPO(beta=beta, average=False))
+
+
+def _loss(policies: ndarray, method: DPO | IPO) -> ndarray:
     import torch
 
     logprobs = torch.from_numpy(np.asarray(policies, dtype=float)).log()

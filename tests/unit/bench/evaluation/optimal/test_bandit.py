@@ -9,15 +9,14 @@ import pytest
 
 from bench.evaluation.optimal.bandit import (
     REFERENCE,
+    dpo_loss,
     fitted_rewards,
+    ipo_loss,
     kls_to_reference,
-    pair_loss,
     ppo_objective,
     ppo_optimum,
     simplex,
 )
-from methods.dpo import DPO
-from methods.ipo import IPO
 
 BETA = 0.1
 FINE = simplex(200)
@@ -32,17 +31,15 @@ def test_the_simplex_holds_every_policy_once() -> None:
 
 def test_dpo_loss_by_hand() -> None:
     """At the reference it is log 2; odds of 3 to 1 with beta 1 make it log(1 + 1/3)."""
-    assert pair_loss(REFERENCE, DPO(beta=BETA)) == pytest.approx(math.log(2), abs=1e-12)
-    assert pair_loss(np.array([0.3, 0.1, 0.6]), DPO(beta=1.0)) == pytest.approx(
-        math.log(4 / 3), abs=1e-12
-    )
+    assert dpo_loss(REFERENCE, BETA) == pytest.approx(math.log(2), abs=1e-12)
+    assert dpo_loss(np.array([0.3, 0.1, 0.6]), 1.0) == pytest.approx(math.log(4 / 3), abs=1e-12)
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.1, 1.0])
 def test_dpo_is_optimal_wherever_y2_is_never_given(beta: float) -> None:
     """The paper's (0.1, 0, 0.9) too; every policy that gives y2 has a loss above the infimum."""
-    assert pair_loss(np.array([0.1, 0.0, 0.9]), DPO(beta=beta)) == pytest.approx(0, abs=1e-6)
-    losses, y1, y2 = pair_loss(FINE, DPO(beta=beta)), FINE[:, 0], FINE[:, 1]
+    assert dpo_loss(np.array([0.1, 0.0, 0.9]), beta) == pytest.approx(0, abs=1e-6)
+    losses, y1, y2 = dpo_loss(FINE, beta), FINE[:, 0], FINE[:, 1]
     np.testing.assert_allclose(losses[(y2 == 0) & (y1 > 0)], 0, atol=1e-6)
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.log1p((y2 / y1) ** beta)
@@ -85,10 +82,10 @@ def test_with_a_certain_label_dpo_leaves_the_reference_at_any_beta_and_ipo_does_
 ) -> None:
     policies = FINE[FINE[:, 2] == 0]
     kls = kls_to_reference(policies)
-    dpo = pair_loss(policies, DPO(beta=beta))
+    dpo = dpo_loss(policies, beta)
     # At the infimum y2 is never given.
     assert kls[np.nanargmin(dpo)] == pytest.approx(math.log(2), abs=1e-9)
-    ipo = pair_loss(policies, IPO(beta=beta, average=False))
+    ipo = ipo_loss(policies, beta)
     odds = math.exp(1 / (2 * beta))
     y1 = policies[np.nanargmin(ipo), 0]
     assert y1 == pytest.approx(odds / (1 + odds), abs=0.003)  # the grid's steps are 0.005
