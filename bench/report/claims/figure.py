@@ -24,7 +24,7 @@ NAME = "claims"
 # Inches. The README shows figures about 880 pixels wide.
 WIDTH, LINE, GAP = 9.8, 0.165, 0.12
 # Above and below the rows.
-ABOVE, BELOW = 0.3, 0.85
+ABOVE, BELOW = 0.3, 1.0
 # Shares of the width where the axis starts and ends; titles are left of it, verdicts right.
 LEFT, RIGHT = 0.40, 0.83
 TITLE_WIDTH, TITLE_LINES = 46, 2
