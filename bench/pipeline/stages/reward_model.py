@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, reason_of
-from bench.pipeline.stages.accuracy import (
-    gold_order_accuracy,
-    held_out_accuracy,
-    pair_margins,
-    wrong,
-)
+from bench.pipeline.stages.accuracy import gold_order_accuracy, held_out_accuracy
 from bench.pipeline.stages.feedback import HELD_OUT_PAIRS
 from bench.pipeline.stages.training.reward_training import train_reward_model
 from methods.core.feedback import Label, Unpaired, derive
@@ -40,10 +35,10 @@ def make_simulated(pipeline: SimulatedPipeline, folder: Path) -> dict[str, Any]:
     choices, training = pipeline.feedback("choices"), pipeline.task.reward_model
     reward = pipeline.fit("reward_model", train, pipeline.folder("sft"), choices, training)
     reward.save(folder)
-    held_out = pipeline.held_out_pairs("test")
+    on_labels = held_out_accuracy(reward, pipeline.held_out_pairs("test"))
     return {
         "reward_accuracy": _agreement_with_gold(pipeline, reward),
-        "label_accuracy": 1 - float(wrong(pair_margins(reward, held_out)).mean()),
+        "label_accuracy": on_labels.reward_accuracy,
     }
 
 

@@ -33,17 +33,12 @@ def choices(claims: Sequence[ClaimResult]) -> list[str]:
     Args:
         claims: Tested claims with their verdicts.
     """
-    # Two claims may say the same.
-    texts: dict[frozenset[str], dict[str, None]] = {}
-    names: dict[frozenset[str], tuple[str, str]] = {}
+    # By pair; two claims may say the same.
+    texts: dict[str, dict[str, None]] = {}
     for result in claims:
         for methods, text in _comparisons(result):
-            pair = frozenset(methods)
-            names.setdefault(pair, methods)
-            texts.setdefault(pair, {})[text] = None
-    return [
-        f"{' and '.join(names[pair])}: {'; '.join(of_pair)}." for pair, of_pair in texts.items()
-    ]
+            texts.setdefault(" and ".join(sorted(methods)), {})[text] = None
+    return [f"{pair}: {'; '.join(of_pair)}." for pair, of_pair in texts.items()]
 
 
 def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
