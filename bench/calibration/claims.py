@@ -30,11 +30,14 @@ from bench.analysis.statistics import (
 from bench.calibration.contrasts import (
     EFFECTS,
     GRIDS,
+    REWARDS,
     UNEQUAL_GRIDS,
+    UNEQUAL_REWARDS,
     Values,
     interaction,
     paired,
     same_frontier,
+    selected,
     trend,
 )
 from bench.calibration.summary import share
@@ -45,7 +48,7 @@ POWER = 0.8
 # On differences that matter: of one contrast, and of many, whose levels are lower.
 BOUND, FAMILY_BOUND = 1.0, 1.5
 # About as many as the built-in claims have.
-FAMILY = 60
+FAMILY = 80
 COLUMNS = [
     *("kind", "contrasts", "effects", "seeds", "looks"),
     *("comparisons", "false", "truth", "right", "of"),
@@ -86,6 +89,8 @@ KINDS = (
     Kind("not lower", paired, "not lower"),
     Kind("difference, 3 looks", paired, looks=LOOKS),
     Kind("equivalence, 3 looks", paired, "equivalence", LOOKS),
+    Kind("difference, settings selected", selected(REWARDS)),
+    Kind("difference, settings selected, unlike", selected(UNEQUAL_REWARDS)),
 )
 
 

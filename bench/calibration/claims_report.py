@@ -29,6 +29,10 @@ def claims_text(claims: dict[str, Any]) -> str:
         f"with {len(LOOKS)} looks; their bound, if they have one, is {family_bound}, and a family "
         "is counted as false if any of its findings is. At equal KL, both methods have the same "
         "frontier and 5 settings each; where these are unlike, those of one method lie far apart. "
+        "Where settings are selected, each method has 4 and is compared at the one with the "
+        "highest mean over the same seeds, as where validation and test prompts are the same; "
+        "where they are unlike, those of one method are all equal and one of the other's is far "
+        "the best. "
         "The last columns are the true mean at which a finding is right, and how often it is "
         f"found: a difference where the t-test at that many seeds has a power of {percent(POWER)}."
     )

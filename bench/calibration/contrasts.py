@@ -26,11 +26,36 @@ Values = Callable[[np.random.Generator, Draw, Size], ndarray]
 # KLs of the settings of two methods, in nats. They vary by 15% from seed to seed.
 GRIDS = ((0.5, 1, 2, 4, 8), (1, 2, 3.5, 6, 10))
 UNEQUAL_GRIDS = ((0.2, 1, 3, 6, 12), (1, 1.5, 2, 2.5, 3))
+# True rewards of the settings of two methods, below that of the best.
+REWARDS = ((0, -0.5, -2, -6), (-6, -2, -0.5, 0))
+UNEQUAL_REWARDS = ((0, 0, 0, 0), (-6, -4, -4, 0))
 
 
 def paired(random: np.random.Generator, effects: Draw, size: Size) -> ndarray:
     """Return differences of two methods."""
     return effects(random, size)
+
+
+def selected(rewards: tuple[tuple[float, ...], ...]) -> Values:
+    """Return what draws differences of two methods at the settings that are best over the seeds.
+
+    The rewards that are compared are those that selected: as where the validation prompts are the
+    test prompts. Those of a method's settings vary together as much as each by itself.
+
+    Args:
+        rewards: True rewards of each method's settings, of which the best are equal.
+    """
+
+    def differences(random: np.random.Generator, effects: Draw, size: Size) -> ndarray:
+        sides = []
+        for of_settings in rewards:
+            of_method = effects(random, (*size, 1))
+            values = np.array(of_settings) + of_method + effects(random, (*size, len(of_settings)))
+            best = values.mean(1).argmax(-1)
+            sides.append(np.take_along_axis(values, best[:, None, None], axis=-1)[..., 0])
+        return sides[0] - sides[1]
+
+    return differences
 
 
 def interaction(random: np.random.Generator, effects: Draw, size: Size) -> ndarray:

@@ -28,7 +28,7 @@ from bench.calibration.claims import (
     summarize_claims,
 )
 from bench.calibration.claims_report import claims_table, claims_text
-from bench.calibration.contrasts import EFFECTS, frontier, interaction, trend
+from bench.calibration.contrasts import EFFECTS, frontier, interaction, selected, trend
 from bench.report.sections.calibration import claims_sentence
 from bench.results.manifest import Claims
 
@@ -96,6 +96,17 @@ def test_what_seeds_share_cancels() -> None:
         assert draw(np.random.default_rng(0), none, (5, 12)) == pytest.approx(0)
 
 
+def test_the_best_of_more_equal_settings_is_above_that_of_one_by_the_expected_maximum() -> None:
+    random = np.random.default_rng(5)
+    of_equals, of_one = (0.0, 0.0, 0.0, 0.0), (-9.0, -9.0, -9.0, 0.0)
+    gaps = selected((of_equals, of_one))(random, EFFECTS["normal"], (20_000, 12))
+    # The mean of the largest of four standard normal numbers, of which each is a mean of 12.
+    assert gaps.mean() == pytest.approx(1.0294 / 12**0.5, abs=0.01)
+    same = selected((of_equals, of_equals))(random, EFFECTS["normal"], (20_000, 12))
+    assert same.mean() == pytest.approx(0, abs=0.01)
+    assert same.var() == pytest.approx(4, abs=0.1)
+
+
 def test_the_frontier_is_concave_and_rises() -> None:
     steps = np.diff(frontier(np.linspace(0.01, 15, 200)))
     assert (steps > 0).all() and (np.diff(steps) < 0).all()
@@ -124,4 +135,4 @@ def test_the_report_shows_every_kind() -> None:
     # A manifest may quote it.
     Claims.model_validate(summary)
     sentence = claims_sentence(summary)
-    assert "of 10 kinds" in sentence and "families of 60 contrasts" in sentence
+    assert "of 12 kinds" in sentence and "families of 80 contrasts" in sentence
