@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.calibration.claims import FAMILIES, KINDS
+from bench.calibration.contrasts import EFFECTS
 from bench.calibration.design import ITSELF
 from bench.calibration.verdicts import CALIBRATION_COLUMNS
 from bench.cli import main
@@ -45,7 +47,8 @@ def test_a_small_calibration_for_real(
     assert "## Seeds that share test prompts" in report
     assert len(summary["shared_prompts"]["cells"]) == 8
     assert "## Contrasts of claims" in report
-    assert len(summary["claims"]["kinds"]) == 39
+    simulated = {(row["kind"], row["effects"]) for row in summary["claims"]["kinds"]}
+    assert simulated == {(kind.name, name) for kind in (*KINDS, *FAMILIES) for name in EFFECTS}
     assert (out / "calibration.png").stat().st_size > 0
     assert (out / "calibration.svg").stat().st_size > 0
     assert json.loads((out / "manifest.json").read_text())["failed_runs"] == 0

@@ -17,6 +17,7 @@ import typer.main
 import yaml
 
 from bench.analysis.claims.quantities import QUANTITIES
+from bench.calibration.contrasts import EFFECTS
 from bench.cli import app
 from bench.config.claim import Claim, ClaimContrast, Side, load_claim, parse_claim
 from bench.config.experiment import Evaluation, Experiment, TaskEntry
@@ -29,6 +30,7 @@ from bench.tasks.labeling import Annotator, FeedbackFormat, ResponseSource
 from methods.core.models.loading import Loading
 
 ROOT = Path(__file__).parents[2]
+SELECTED = "difference, settings selected"
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = {
@@ -282,6 +284,7 @@ def test_the_quoted_contrasts_of_claims_are_the_committed_ones() -> None:
             if (kind["effects"], kind["contrasts"]) == (effects, contrasts)
             and looks in (0, kind["looks"])
             and kind["kind"].startswith(starts or "")
+            and ("settings selected" in kind["kind"]) == (starts == (SELECTED,))
         ]
         return [f"{100 * share:.1f}%" for share in found]
 
@@ -298,9 +301,12 @@ def test_the_quoted_contrasts_of_claims_are_the_committed_ones() -> None:
     assert '"not lower" in {} to {}.'.format(*one_sided) in page
     cancel = ends(shares("skewed", "interaction", "difference at equal KL"))
     assert "cancel, are at {} to {}.".format(*cancel) in page
-    none, _, at_bound = shares("normal", looks=3, contrasts=60)
+    selected = [share for effects in EFFECTS for share in shares(effects, SELECTED)]
+    assert "settings alike, {} to {} of findings are false".format(*ends(selected[::2])) in page
+    assert "only one, it is {} to {},".format(*ends(selected[1::2])) in page
+    none, _, at_bound = shares("normal", looks=3, contrasts=80)
     assert f"in {none} of cases; if all lie at the bound of equivalence, in {at_bound}" in page
-    none, _, at_bound = shares("skewed", looks=3, contrasts=60)
+    none, _, at_bound = shares("skewed", looks=3, contrasts=80)
     assert f"make it {none} and {at_bound}" in page
 
 

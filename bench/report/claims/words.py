@@ -48,8 +48,8 @@ LIMITS = (
     "them, so that rewards of the selected ones are a little too high.",
     "Equal KL compares frontiers through each method's own settings, where both reach.",
     "Sampling is cheap here, which favors on-policy methods.",
-    "The chance of any false verdict is at most 5%, unless a number is very skewed over seeds: see "
-    "the calibration in docs/report.md.",
+    "The chance of any false verdict is about 5%, and more where a number is very skewed over "
+    "seeds or one method has several equally good settings: see the calibration in docs/report.md.",
     "Effects are in units of this gold reward. Their sizes do not carry over to other tasks.",
 )
 
