@@ -43,7 +43,8 @@ def choices(claims: Sequence[ClaimResult]) -> list[str]:
 
 def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
     claim = result.tested.claim
-    names_task = len(claim.experiment["tasks"]) > 1
+    # What the tasks of a claim are called says little without its file.
+    names_condition = len(claim.experiment["tasks"]) > 1
     for contrast, decision in zip(claim.contrasts, result.decisions, strict=True):
         methods = two_methods(contrast)
         if not methods or result.tested.privileged & set(methods):
@@ -51,7 +52,7 @@ def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
         if contrast.quantity not in REWARDS or decision.finding == "none":
             continue
         where = " at equal KL" if contrast.quantity == AT_EQUAL_KL else ""
-        where += f" on {contrast.task}" if names_task else ""
+        where += f" ({contrast.name})" if names_condition else ""
         mean = decision.evidence.mean
         if decision.finding == "equal":
             text = f"no difference above {parameter(contrast.bound)} in reward{where}"

@@ -88,28 +88,28 @@ def grounds(result: ClaimResult) -> list[Ground]:
         next(((contrast, d) for contrast, d in pairs if d.outcome == outcome), None)
         for outcome in GROUNDS[result.verdict]
     ]
-    names_task = len(claim.experiment["tasks"]) > 1
+    several_tasks = len(claim.experiment["tasks"]) > 1
     return [
-        Ground(decision.outcome, ground_text(contrast, decision, names_task))
+        Ground(decision.outcome, ground_text(contrast, decision, several_tasks))
         for contrast, decision in filter(None, firsts)
     ]
 
 
-def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -> str:
+def ground_text(contrast: ClaimContrast, decision: Decision, several_tasks: bool) -> str:
     """Return what a contrast shows, as a sentence without its point.
 
-    Both sides are named where they are two methods on one task and one is higher; else the
-    contrast is.
+    Both sides are named where they are two methods, the claim has one task and one is higher; else
+    the contrast is.
 
     Args:
         contrast: What is compared.
         decision: What is said of it.
-        names_task: Whether the task must be named, since the claim has several.
+        several_tasks: Whether the claim has more than one.
     """
     mean, name = decision.evidence.mean, f"{contrast.name[:1].upper()}{contrast.name[1:]}"
     if effect_text(decision) == MISSING:
         return f"{name}: no seed has a value"
-    sides = two_methods(contrast)
+    sides = None if several_tasks else two_methods(contrast)
     if decision.finding == "equal":
         text = f"{name}: {signed(mean)} in {measured(contrast)}, too small to matter"
         text += f" (bound {parameter(contrast.bound)})"
@@ -118,7 +118,6 @@ def ground_text(contrast: ClaimContrast, decision: Decision, names_task: bool) -
         size = mean if above else mirrored(mean)
         where = f"{bracketed(size)} {'above' if above else 'below'}"
         text = f"{sides[0]} is {where} {sides[1]} in {measured(contrast)}"
-        text += f" on {contrast.task}" if names_task else ""
     else:
         text = f"{name}: {signed(mean)} in {measured(contrast)}"
     return f"{text}; predicted: {contrast.predicted}" if decision.outcome == "refuted" else text

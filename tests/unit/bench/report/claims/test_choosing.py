@@ -29,7 +29,7 @@ def test_a_method_that_was_given_the_gold_reward_cannot_be_chosen(privileged: st
     assert choices(with_verdicts({"one": [Effect(0.5)]}, privileged=frozenset({privileged}))) == []
 
 
-def test_two_methods_have_one_sentence_and_one_of_several_tasks_is_named() -> None:
+def test_two_methods_have_one_sentence_that_says_which_of_several_conditions() -> None:
     claims = {
         "few": [Effect(0.5)],
         "the same": [Effect(0.5)],
@@ -37,5 +37,5 @@ def test_two_methods_have_one_sentence_and_one_of_several_tasks_is_named() -> No
     }
     assert choices(with_verdicts(claims)) == [
         "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; dpo has 0.70 [0.69, 0.71] more reward "
-        "on polite; ppo has 0.30 [0.29, 0.31] more reward on polite."
+        "(contrast 1); ppo has 0.30 [0.29, 0.31] more reward (contrast 2)."
     ]

@@ -52,9 +52,9 @@ def test_a_sentence_says_who_is_above_whom(effect: Effect, expected: str) -> Non
     assert ground_of(effect) == expected
 
 
-def test_a_task_is_named_where_there_are_several() -> None:
+def test_the_contrast_is_named_where_there_are_several_tasks() -> None:
     [result] = with_verdicts({"one": [Effect(0.5), Effect(0.5, levels=True)]})
-    assert grounds(result)[0].text.endswith("above ppo in reward on polite")
+    assert grounds(result)[0].text == "Contrast 1: +0.50 [0.49, 0.51] in reward"
 
 
 def test_more_than_a_number_is_not_said_of_the_methods_alone() -> None:
