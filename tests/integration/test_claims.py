@@ -34,9 +34,11 @@ CERTAIN = {
     "predicted": "higher",
     "bound": 0.01,
 }
-# Three seeds cannot tell.
-OPEN = {
-    "name": "open",
+# Two seeds cannot tell, but three can.
+OPEN = CERTAIN | {"name": "open", "quantity": "response_tokens", "minus": None}
+# A third seed would not tell either.
+HOPELESS = {
+    "name": "hopeless",
     "quantity": "reward",
     "of": "dpo",
     "minus": "best_of_n",
@@ -71,14 +73,16 @@ def looks(folder: Path, name: str) -> list[int]:
 
 
 def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
-    files = write(tmp_path, certain=CERTAIN, open=OPEN)
+    files = write(tmp_path, certain=CERTAIN, hopeless=HOPELESS, open=OPEN)
     ended = claims(tmp_path, *files, "--until-decided")
     assert ended.returncode == 0, ended.stderr
-    assert "certain: holds here" in ended.stdout and "open: not decided" in ended.stdout
-    assert looks(tmp_path, "certain") == [2] and looks(tmp_path, "open") == [2, 3]
+    assert "certain: holds here" in ended.stdout and "hopeless: not decided" in ended.stdout
+    assert looks(tmp_path, "certain") == looks(tmp_path, "hopeless") == [2]
+    assert looks(tmp_path, "open") == [2, 3]
     table = pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
-    assert table["seeds"].to_dict() == {"certain": 2, "open": 3}
-    assert table["outcome"].to_dict() == {"certain": "holds", "open": "not decided"}
+    assert table["seeds"].to_dict() == {"certain": 2, "hopeless": 2, "open": 3}
+    outcomes = {"certain": "holds", "hopeless": "not decided", "open": "holds"}
+    assert table["outcome"].to_dict() == outcomes
     for name in ("certain", "open"):
         assert (tmp_path / "out" / name / "report.html").stat().st_size > 0
     # All is kept, and what the two claims share was made once.
@@ -89,7 +93,7 @@ def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
         table, pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
     )
     # Fewer seeds would lose what is there; more are one look more.
-    fewer = claims(tmp_path, files[1], "--seeds", "2")
+    fewer = claims(tmp_path, files[2], "--seeds", "2")
     assert fewer.returncode == 2 and "has open with 3 seeds" in fewer.stderr
     assert looks(tmp_path, "open") == [2, 3]
     policies = tmp_path / "cache" / "policy"
@@ -110,7 +114,7 @@ def test_a_run_that_fails_at_each_look_counts_once(tmp_path: Path) -> None:
 
 
 def test_the_plan_counts_shared_work_once_and_runs_nothing(tmp_path: Path) -> None:
-    files = write(tmp_path, certain=CERTAIN, open=OPEN)
+    files = write(tmp_path, certain=CERTAIN, hopeless=HOPELESS, open=OPEN)
     one, both = (claims(tmp_path, *some, "--plan") for some in (files[:1], files))
     assert one.returncode == both.returncode == 0
     assert "certain: 3 seeds; 9 runs, 9 to do" in both.stdout

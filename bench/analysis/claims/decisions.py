@@ -16,6 +16,7 @@ from bench.analysis.statistics import (
     Finding,
     Interval,
     above_p,
+    chance_of_rejection,
     decision_p,
     difference_p,
     equivalence_p,
@@ -31,6 +32,8 @@ Outcome = Literal["holds", "refuted", "not decided"]
 ClaimVerdict = Literal["holds here", "holds in part", "does not hold here", "not decided"]
 # A claim's name, and that of its contrast.
 Key = tuple[str, str]
+# No seeds are added for a smaller chance that they decide a contrast.
+LEAST_CHANCE = 0.1
 
 
 class Evidence(NamedTuple):
@@ -87,6 +90,19 @@ class Evidence(NamedTuple):
             return False
         may_turn = level < self.equivalence_p <= SIGNIFICANCE
         return self.within_and_beyond(predicted) is not None or not may_turn
+
+    def is_hopeless(self, predicted: Prediction, fraction: float, level: float) -> bool:
+        """Return whether more seeds would hardly decide the contrast, if they are like these.
+
+        Of a contrast without values nothing can be said: its runs may fail no more.
+
+        Args:
+            predicted: Of the contrast.
+            fraction: The share of the planned seeds that these are, which were tested once.
+            level: At which the contrast is tested in the end.
+        """
+        chance = chance_of_rejection(self.decided_at(predicted), fraction, level)
+        return len(self.values) > 1 and chance < LEAST_CHANCE
 
 
 class Decision(NamedTuple):
@@ -178,17 +194,28 @@ def claim_verdict(outcomes: Sequence[Outcome]) -> ClaimVerdict:
     return "does not hold here" if "refuted" in there else "not decided"
 
 
-def is_decided(
-    contrasts: Sequence[ClaimContrast], evidences: Sequence[Evidence], of_all: int
+def needs_no_seeds(
+    contrasts: Sequence[ClaimContrast],
+    evidences: Sequence[Evidence],
+    last_looks: Sequence[Evidence],
+    of_all: int,
+    fraction: float,
 ) -> bool:
-    """Return whether more seeds are not needed: whatever other claims show, all is decided.
+    """Return whether each contrast of a claim is decided, or will hardly ever be.
+
+    Whatever other claims show, a decision stays. To stop where there is little chance of one makes
+    no false finding more likely.
 
     Args:
         contrasts: Those of one claim.
-        evidences: Of each.
+        evidences: Of each, over all looks.
+        last_looks: What the seeds of the last look say alone.
         of_all: How many contrasts all claims have.
+        fraction: The share of the planned seeds that were tested.
     """
+    level = SIGNIFICANCE / of_all
     return all(
-        each.is_final(contrast.predicted, SIGNIFICANCE / of_all)
-        for contrast, each in zip(contrasts, evidences, strict=True)
+        each.is_final(contrast.predicted, level)
+        or last.is_hopeless(contrast.predicted, fraction, level)
+        for contrast, each, last in zip(contrasts, evidences, last_looks, strict=True)
     )

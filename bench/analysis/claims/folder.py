@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.claims.checking import check_contrasts
-from bench.analysis.claims.decisions import is_decided
 from bench.analysis.claims.results import (
     ClaimResult,
     Tested,
@@ -34,11 +33,11 @@ def load_claim_results(folder: Path) -> list[ClaimResult]:
     return claim_results(claims, declared_contrasts(claims))
 
 
-def decided_claims(folder: Path, names: Iterable[str]) -> set[str]:
-    """Return which of these claims below a folder have no contrast that is not decided."""
+def finished_claims(folder: Path, names: Iterable[str]) -> set[str]:
+    """Return which of these claims below a folder need no more seeds; see `needs_no_seeds`."""
     claims = [_load(folder / name) for name in names]
     of_all = len(declared_contrasts(claims))
-    return {c.name for c in claims if is_decided(c.claim.contrasts, c.evidences(), of_all)}
+    return {claim.name for claim in claims if claim.needs_no_seeds(of_all)}
 
 
 def claim_text(claim: Claim, looks: Sequence[int]) -> str:

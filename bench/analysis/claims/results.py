@@ -15,6 +15,7 @@ from bench.analysis.claims.decisions import (
     claim_verdict,
     decide,
     evidence,
+    needs_no_seeds,
 )
 from bench.analysis.claims.shares import Share, variance_shares
 from bench.analysis.claims.values import by_condition, by_seed
@@ -54,11 +55,29 @@ class Tested(NamedTuple):
 
     def evidences(self) -> list[Evidence]:
         """Return what the seeds say of each contrast."""
-        most = max(self.claim.seeds[-1], self.looks[-1])
         return [
-            evidence(at_looks, self.looks, most, contrast.bound)
+            evidence(at_looks, self.looks, self.most, contrast.bound)
             for contrast, at_looks in zip(self.claim.contrasts, self.values, strict=True)
         ]
+
+    def needs_no_seeds(self, of_all: int) -> bool:
+        """Return whether each contrast is decided, or will hardly ever be.
+
+        Args:
+            of_all: How many contrasts all claims have.
+        """
+        contrasts, look = self.claim.contrasts, self.looks[-1]
+        last_looks = [
+            evidence(at_looks[-1:], [look], look, contrast.bound)
+            for contrast, at_looks in zip(contrasts, self.values, strict=True)
+        ]
+        fraction = look / self.most
+        return needs_no_seeds(contrasts, self.evidences(), last_looks, of_all, fraction)
+
+    @property
+    def most(self) -> int:
+        """The number of seeds at the last look that there may be."""
+        return max(self.claim.seeds[-1], self.looks[-1])
 
 
 class ClaimResult(NamedTuple):

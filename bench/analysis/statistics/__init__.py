@@ -37,6 +37,7 @@ from bench.analysis.statistics.intervals import (
 )
 from bench.analysis.statistics.power import MOST_SEEDS, seeds_needed, t_test_power
 from bench.analysis.statistics.sequential import (
+    chance_of_rejection,
     nominal_levels,
     one_sided_sequential_p,
     one_sided_sequential_ps,
@@ -72,6 +73,7 @@ __all__ = [
     "above_ps",
     "area_share",
     "best_of_k",
+    "chance_of_rejection",
     "collapses",
     "crossed_interval",
     "crossed_mean",

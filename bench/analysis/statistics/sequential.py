@@ -134,6 +134,25 @@ def seeds_sequential_ps(
     return np.minimum(1.0, MARGIN_OF_T_TESTS * p) if p_values.shape[-1] > 1 else p
 
 
+def chance_of_rejection(p: float, fraction: float, level: float) -> float:
+    """Return the chance that a test rejects at fraction 1, if the effect is as large as it seems.
+
+    Then the score S = Z sqrt(t) is normal at t = 1, with mean Z / sqrt(t) and variance 1 - t. This
+    is the conditional power under the current trend (Lan & Wittes, 1988).
+
+    Args:
+        p: Two-sided, of what was seen so far alone. A one-sided p gives a slightly larger chance.
+        fraction: The information fraction t of what was seen, at most 1.
+        level: At which the test is made in the end.
+    """
+    from scipy.stats import norm
+
+    if fraction >= 1:
+        return float(p <= level)
+    missing = norm.isf(level / 2) - norm.isf(p / 2) / fraction**0.5
+    return float(norm.sf(missing / (1 - fraction) ** 0.5))
+
+
 @lru_cache(maxsize=64)
 def _table(fractions: tuple[float, ...]) -> tuple[ndarray, ndarray]:
     """Return quantiles of a / 4, ascending, and the bounds at them, [quantiles, looks]."""

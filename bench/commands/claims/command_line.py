@@ -21,7 +21,8 @@ def claims(
     until_decided: Annotated[
         bool,
         typer.Option(
-            "--until-decided", help="Add seeds in stages, and no more once a claim is decided."
+            "--until-decided",
+            help="Add seeds in stages, and no more once they decide nothing.",
         ),
     ] = False,
     seeds: Annotated[

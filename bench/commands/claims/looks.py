@@ -63,22 +63,22 @@ def only_stage(
 def stages_until_decided(
     claims: Sequence[NamedClaim], before: Mapping[str, list[int]], folder: Path
 ) -> Iterator[Stage]:
-    """Yield what is to be run next: all claims, then those not yet decided with more seeds.
+    """Yield what is to be run next: all claims, then those that need it with more seeds.
 
     Args:
         claims: What is tested.
         before: The looks at each claim so far. The first stage repeats the last of them.
         folder: Where each stage leaves its results before the next is asked for.
     """
-    from bench.analysis.claims.folder import decided_claims
+    from bench.analysis.claims.folder import finished_claims
 
     stage = [(claim, before[claim.name] or claim.claim.seeds[:1]) for claim in claims]
     while stage:
         yield stage
-        decided = decided_claims(folder, [claim.name for claim, _ in stage])
+        done = finished_claims(folder, [claim.name for claim, _ in stage])
         stage = [
             (claim, [*looks, more[0]])
             for claim, looks in stage
-            if claim.name not in decided
+            if claim.name not in done
             and (more := [seeds for seeds in claim.claim.seeds if seeds > looks[-1]])
         ]

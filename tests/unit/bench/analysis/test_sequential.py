@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.special import ndtr
 
 from bench.analysis.statistics import (
+    chance_of_rejection,
     nominal_levels,
     one_sided_sequential_p,
     one_sided_sequential_ps,
@@ -112,3 +113,18 @@ def test_looks_cost_little_power() -> None:
     found = sequential_ps(2 * stats.norm.sf(np.abs(statistics(50_000, effect=2.8))), LOOKS)
     # One look would find 80%.
     assert 0.77 < (found <= 0.05).mean() < 0.80
+
+
+@pytest.mark.parametrize("mean", [0.3, 0.6, 1.0])
+def test_the_chance_of_a_rejection_is_that_of_simulated_seeds(mean: float) -> None:
+    # 12 seeds of known deviation 1 have this mean, and 6 more are drawn around it.
+    p = 2 * stats.norm.sf(mean * 12**0.5)
+    more = np.random.default_rng(0).normal(mean, size=(100_000, 6)).sum(1)
+    z = (12 * mean + more) / 18**0.5
+    simulated = (z > stats.norm.isf(0.001 / 2)).mean()
+    assert chance_of_rejection(p, 12 / 18, 0.001) == pytest.approx(simulated, abs=0.005)
+
+
+def test_at_the_last_look_a_rejection_is_certain_or_impossible() -> None:
+    assert [chance_of_rejection(p, 1.0, 0.05) for p in (0.0, 0.05, 0.06)] == [1.0, 1.0, 0.0]
+    assert chance_of_rejection(0.0, 0.5, 0.05) == 1.0

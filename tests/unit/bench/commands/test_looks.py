@@ -78,7 +78,7 @@ def test_seeds_are_added_from_where_they_are(
     def decided(folder: Path, names: list[str]) -> set[str]:
         return set(names) if seen[-1][-1] == decided_at else set()
 
-    monkeypatch.setattr("bench.analysis.claims.folder.decided_claims", decided)
+    monkeypatch.setattr("bench.analysis.claims.folder.finished_claims", decided)
     for [(_, looks)] in stages_until_decided([claim], {NAME: before}, tmp_path):
         seen.append(looks)
     assert seen == stages

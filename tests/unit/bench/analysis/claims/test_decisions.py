@@ -15,7 +15,7 @@ from bench.analysis.claims.decisions import (
     claim_verdict,
     decide,
     evidence,
-    is_decided,
+    needs_no_seeds,
 )
 from bench.analysis.claims.results import Tested, claim_results, declared_contrasts, measured
 from bench.analysis.claims.values import CONDITION_COLUMNS
@@ -134,11 +134,29 @@ def test_without_seeds_nothing_is_decided() -> None:
     assert outcome("equal", 0.0, 1.0, looks=[1]) == "not decided"
 
 
-def test_seeds_are_added_until_all_contrasts_are_decided() -> None:
-    clear, noise = (at_looks(pd.Series(NOISE + m), [12], 12, 0.01) for m in (3.0, 0.0))
-    contrasts = [contrast("higher", 0.01), contrast("lower", 0.01)]
-    assert is_decided(contrasts, [clear, clear], 40)
-    assert not is_decided(contrasts, [clear, noise], 2)
+def needs_more(*means: float, look: int = 12, most: int = 18) -> bool:
+    """Return whether a claim needs more seeds, one of its contrasts having each of these means."""
+    values = [pd.Series(NOISE[:look] + mean, dtype=float) for mean in means]
+    return not needs_no_seeds(
+        [contrast("higher", 0.01) for _ in means],
+        [at_looks(seen, [look], most, 0.01) for seen in values],
+        [at_looks(seen, [look], look, 0.01) for seen in values],
+        of_all=40,
+        fraction=look / most,
+    )
+
+
+def test_seeds_are_added_while_one_contrast_may_be_decided() -> None:
+    assert not needs_more(3.0, -3.0)
+    assert needs_more(3.0, 0.22)
+    # The third will not be decided by six more seeds.
+    assert not needs_more(3.0, 0.05)
+    assert needs_more(3.0, 0.05, 0.22)
+
+
+def test_of_a_contrast_without_values_nothing_is_said() -> None:
+    nothing = at_looks(pd.Series(dtype=float), [12], 12, 1.0)
+    assert not nothing.is_hopeless("higher", 0.5, 0.05)
 
 
 @pytest.mark.parametrize(
