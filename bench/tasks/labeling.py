@@ -78,7 +78,7 @@ class ResponseSource:
             begins with another word is drawn again, so it gets no label. For embedded tasks only.
         distinct: Whether all responses of a label differ: equal ones are drawn again.
         shared_start: Share of the labels whose responses all begin with the same word: others are
-            drawn again.
+            drawn again, and the first too where its word is very rare.
     """
 
     policy: Literal["sft", "base_model"] = "sft"

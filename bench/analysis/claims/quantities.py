@@ -73,7 +73,8 @@ def _of_side(frame: pd.DataFrame, side: Side) -> pd.DataFrame:
 
 def _with_params(rows: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
     having = [params.items() <= json.loads(text or "{}").items() for text in rows["params"]]
-    return rows[having]
+    # Without rows, an empty list would select no columns.
+    return rows.loc[having]
 
 
 def _by_seed(rows: pd.DataFrame) -> dict[int, float]:

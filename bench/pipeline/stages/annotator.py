@@ -18,6 +18,8 @@ from methods.core.models.sampling import SamplingParams, derive_seed
 
 # How often responses are drawn again. Half a percent of allowed responses are enough.
 MOST_ROUNDS = 2000
+# After so many rounds a request whose first response begins with a rare word is drawn anew.
+ROUNDS_OF_A_START = 200
 
 Reward = Callable[[Sequence[str], Sequence[str]], list[float]]
 
@@ -72,6 +74,8 @@ def sample_requests(
         places = not_allowed(task, responses, count)
         if not places:
             break
+        if (attempt + 1) % ROUNDS_OF_A_START == 0:
+            places = with_starts(task, places, count, per_prompt)
         again = [repeated[i] for i in places]
         drawn_again = policy.generate(again, derive_seed("again", attempt, seed), sampling)
         for i, response in zip(places, drawn_again, strict=True):
@@ -110,6 +114,19 @@ def not_allowed(task: Simulated, responses: Sequence[str], count: int) -> list[i
             and first_word(response) != first_word(responses[i % count])
         )
     ]
+
+
+def with_starts(task: Simulated, places: Sequence[int], count: int, per_prompt: int) -> list[int]:
+    """Return places of responses, with all others of their requests if these must begin alike.
+
+    Args:
+        task: Says which requests must.
+        places: Of some responses.
+        count: Number of requests.
+        per_prompt: Responses in each request.
+    """
+    alike = {i % count for i in places if task.response_source.shares_start(i % count)}
+    return sorted({*places, *(i + count * n for i in alike for n in range(per_prompt))})
 
 
 def annotate(

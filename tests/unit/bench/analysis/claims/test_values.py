@@ -72,6 +72,14 @@ def test_a_setting_can_be_named() -> None:
     assert found == [1.0] * SEEDS
 
 
+def test_runs_that_all_failed_have_no_number() -> None:
+    runs = runs_of(REWARDS)
+    runs.loc[runs["method"] == "dpo", "status"] = "failed"
+    results = make_results({"runs": runs})
+    for side in ("dpo", {"method": "dpo", "params": {"beta": 1.0}}):
+        assert numbers(results, contrast(quantity="reward", of=side, task="a")) == []
+
+
 def test_an_interaction_is_a_difference_of_differences() -> None:
     results = make_results({"runs": runs_of(REWARDS)})
     of = contrast(quantity="reward", minus="ppo", weights={"a": 1.0, "b": -1.0})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import sha256
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ from bench.pipeline.stages.annotator import (
     choose,
     not_allowed,
     rank,
+    sample_requests,
     tilted,
 )
 from bench.tasks.exact import Exact
 from bench.tasks.labeling import Annotator, FeedbackFormat, ResponseSource
 from methods.core.feedback import Choice, Label, Pair, Ranking, derive
+from methods.core.models.sampling import SamplingParams
 
 GOLD = (1.0, 0.0, -0.5)
 DRAWS = 20_000
@@ -196,3 +199,30 @@ def test_the_response_source_says_which_responses_are_drawn_again() -> None:
     half = Exact(response_source=ResponseSource(coverage=0.5))
     outside = [i for i, response in enumerate(responses) if not half.is_covered(response)]
     assert not_allowed(half, responses, 2) == outside != []
+
+
+class Letters:
+    """A policy that begins one response in many thousand with a rare letter: the very first."""
+
+    def __init__(self) -> None:
+        self.sampled = 0
+
+    def generate(self, prompts: Sequence[str], seed: int, sampling: SamplingParams) -> list[str]:
+        random = Random(seed)
+        responses = [f"a {random.choice('abc')} </answer>" for _ in prompts]
+        if not self.sampled:
+            responses[0] = "f a </answer>"
+        self.sampled += len(prompts)
+        return responses
+
+
+def test_a_start_that_no_other_response_has_is_given_up() -> None:
+    task = Exact(length=2, response_source=ResponseSource(distinct=True, shared_start=1.0))
+    policy: Any = Letters()
+    gold = task.gold
+    requests = sample_requests(task, gold, policy, task.prompts("train"), 20, 2, seed=0)
+    pairs = [request.responses for request in requests]
+    assert len(pairs) == 20 and all(first != second for first, second in pairs)
+    assert {response[0] for pair in pairs for response in pair} == {"a"}
+    # One request was sampled some hundred times, and no other was.
+    assert policy.sampled < 400
