@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.analysis.claims.results import ClaimResult
 from bench.report.claims.choosing import choices
-from bench.report.claims.words import LIMITS, VERDICTS, grounds, headline
+from bench.report.claims.words import LIMITS, VERDICTS, grounds, headline, tally
 from bench.report.content.display import file_link, linked, visible
 from bench.report.content.section import Column, Table
 from bench.report.markdown import markdown_cell, markdown_table, markdown_text
@@ -16,7 +16,8 @@ COLUMNS = (
     Column("claim", "claim", "long"),
     Column("paper", "paper", "long"),
     Column("verdict", "verdict", "text"),
-    Column("effect", "what it rests on: mean [95% interval]", "long"),
+    Column("contrasts", "contrasts", "text"),
+    Column("effect", "the clearest: mean [95% interval]", "long"),
     Column("seeds", "seeds"),
 )
 
@@ -35,6 +36,7 @@ def render_claims_markdown(claims: Sequence[ClaimResult], page: str, figure: str
             "claim": result.tested.claim.title,
             "paper": linked(visible(result.tested.claim.paper), result.tested.claim.url),
             "verdict": result.verdict,
+            "contrasts": tally(result),
             "effect": " / ".join(ground.text for ground in grounds(result)),
             "seeds": str(result.tested.looks[-1]),
         }

@@ -30,7 +30,7 @@ GROUNDS: dict[ClaimVerdict, tuple[Outcome, ...]] = {
     "holds here": ("holds",),
     "holds in part": ("holds", "refuted"),
     "does not hold here": ("refuted",),
-    "not decided": ("not decided",),
+    "not decided": ("holds", "not decided"),
 }
 # How a contrast's outcome is shown.
 OUTCOMES: dict[Outcome, str] = {
@@ -48,8 +48,13 @@ LIMITS = (
     "them, so that rewards of the selected ones are a little too high.",
     "Equal KL compares frontiers through each method's own settings, where both reach.",
     "Sampling is cheap here, which favors on-policy methods.",
-    "The chance of any false verdict is about 5%, and more where a number is very skewed over "
-    "seeds or one method has several equally good settings: see the calibration in docs/report.md.",
+    "The chance that one or more of all contrasts are decided falsely is about 5%. It is higher "
+    "where numbers are very skewed over seeds, or one method has several equally good settings: "
+    "see the calibration in docs/report.md.",
+    "Intervals are those of one contrast, and verdicts are corrected for all contrasts and looks: "
+    "an interval can exclude 0 without a verdict.",
+    "That a contrast is not decided is no evidence against a claim. So few seeds can rarely show "
+    "that two methods are equal.",
     "Effects are in units of this gold reward. Their sizes do not carry over to other tasks.",
 )
 
@@ -81,18 +86,28 @@ def counted(number: int, name: str) -> str:
 
 
 def grounds(result: ClaimResult) -> list[Ground]:
-    """Return the first contrast with each outcome that the verdict rests on."""
+    """Return the clearest contrast with each outcome that the verdict rests on."""
     claim = result.tested.claim
     pairs = list(zip(claim.contrasts, result.decisions, strict=True))
-    firsts = [
-        next(((contrast, d) for contrast, d in pairs if d.outcome == outcome), None)
-        for outcome in GROUNDS[result.verdict]
-    ]
     several_tasks = len(claim.experiment["tasks"]) > 1
     return [
-        Ground(decision.outcome, ground_text(contrast, decision, several_tasks))
-        for contrast, decision in filter(None, firsts)
+        Ground(outcome, ground_text(*min(of_outcome, key=_unclear), several_tasks))
+        for outcome in GROUNDS[result.verdict]
+        if (of_outcome := [pair for pair in pairs if pair[1].outcome == outcome])
     ]
+
+
+def _unclear(pair: tuple[ClaimContrast, Decision]) -> float:
+    """Return the level from which on a contrast is decided: the smaller, the clearer it is."""
+    contrast, decision = pair
+    return decision.evidence.decided_at(contrast.predicted)
+
+
+def tally(result: ClaimResult) -> str:
+    """Return how many contrasts of a claim have which outcome."""
+    outcomes = [decision.outcome for decision in result.decisions]
+    numbers = {outcome: outcomes.count(outcome) for outcome in OUTCOMES}
+    return ", ".join(f"{n} {OUTCOMES[outcome]}" for outcome, n in numbers.items() if n)
 
 
 def ground_text(contrast: ClaimContrast, decision: Decision, several_tasks: bool) -> str:

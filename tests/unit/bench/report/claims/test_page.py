@@ -143,6 +143,7 @@ def test_the_short_form_has_a_row_for_each_claim() -> None:
     ]
     assert "[Author (2024), Title](https://example.org/paper)" in rows[0]
     assert "above ppo in reward / dpo is" in rows[1]
+    assert "1 as predicted, 1 not as predicted" in rows[1]
     assert "(claims.svg)" in text and "[claims.html](./claims.html)" in text
 
 
@@ -153,4 +154,4 @@ def test_texts_only_show_in_the_short_form() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     # Heading, rule, and four claims: no text breaks out of its cell.
     assert len(rows) == 6
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.claims import Effect, all_verdicts, with_verdicts
 
-from bench.report.claims.words import grounds, headline, two_methods
+from bench.report.claims.words import grounds, headline, tally, two_methods
 
 
 def ground_of(effect: Effect) -> str:
@@ -67,3 +67,13 @@ def test_a_claim_that_holds_in_part_has_a_contrast_for_each_part() -> None:
     part = next(result for result in all_verdicts() if result.verdict == "holds in part")
     assert [ground.outcome for ground in grounds(part)] == ["holds", "refuted"]
     assert ["above" in ground.text for ground in grounds(part)] == [True, False]
+
+
+def test_the_clearest_contrast_is_shown_of_what_is_decided_and_of_what_is_not() -> None:
+    effects = [Effect(0.05, 0.6), Effect(0.2, 0.6), Effect(0.5, 0.2), Effect(0.5)]
+    [result] = with_verdicts({"one": effects})
+    outcomes = [decision.outcome for decision in result.decisions]
+    assert outcomes == ["not decided", "not decided", "holds", "holds"]
+    shown = [ground.text for ground in grounds(result)]
+    assert shown[0].startswith("dpo is 0.50 [0.49, 0.51] above") and "+0.20" in shown[1]
+    assert tally(result) == "2 as predicted, 2 not decided"
