@@ -91,19 +91,6 @@ class Evidence(NamedTuple):
         may_turn = level < self.equivalence_p <= SIGNIFICANCE
         return self.within_and_beyond(predicted) is not None or not may_turn
 
-    def is_hopeless(self, predicted: Prediction, fraction: float, level: float) -> bool:
-        """Return whether more seeds would hardly decide the contrast, if they are like these.
-
-        Of a contrast without values nothing can be said: its runs may fail no more.
-
-        Args:
-            predicted: Of the contrast.
-            fraction: The share of the planned seeds that these are, which were tested once.
-            level: At which the contrast is tested in the end.
-        """
-        chance = chance_of_rejection(self.decided_at(predicted), fraction, level)
-        return len(self.values) > 1 and chance < LEAST_CHANCE
-
 
 class Decision(NamedTuple):
     """What is said of a contrast.
@@ -197,7 +184,6 @@ def claim_verdict(outcomes: Sequence[Outcome]) -> ClaimVerdict:
 def needs_no_seeds(
     contrasts: Sequence[ClaimContrast],
     evidences: Sequence[Evidence],
-    last_looks: Sequence[Evidence],
     of_all: int,
     fraction: float,
 ) -> bool:
@@ -208,14 +194,32 @@ def needs_no_seeds(
 
     Args:
         contrasts: Those of one claim.
-        evidences: Of each, over all looks.
-        last_looks: What the seeds of the last look say alone.
+        evidences: Of each.
         of_all: How many contrasts all claims have.
         fraction: The share of the planned seeds that were tested.
     """
     level = SIGNIFICANCE / of_all
     return all(
-        each.is_final(contrast.predicted, level)
-        or last.is_hopeless(contrast.predicted, fraction, level)
-        for contrast, each, last in zip(contrasts, evidences, last_looks, strict=True)
+        each.is_final(contrast.predicted, level) or is_hopeless(contrast, each, fraction, level)
+        for contrast, each in zip(contrasts, evidences, strict=True)
     )
+
+
+def is_hopeless(contrast: ClaimContrast, found: Evidence, fraction: float, level: float) -> bool:
+    """Return whether more seeds would hardly decide a contrast, if they are like those so far.
+
+    Of a contrast without values nothing can be said: its runs may fail no more.
+
+    Args:
+        contrast: What is compared.
+        found: What is known of it.
+        fraction: The share of the planned seeds that were tested.
+        level: At which the contrast is tested in the end.
+    """
+    seeds = len(found.values)
+    if seeds < 2:
+        return False
+    # The last look as if it were the only one.
+    alone = evidence([pd.Series(found.values)], [seeds], seeds, contrast.bound)
+    chance = chance_of_rejection(alone.decided_at(contrast.predicted), fraction, level)
+    return chance < LEAST_CHANCE

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.claims.checking import check_contrasts
+from bench.analysis.claims.decisions import needs_no_seeds
 from bench.analysis.claims.results import (
     ClaimResult,
     Tested,
@@ -37,7 +38,11 @@ def finished_claims(folder: Path, names: Iterable[str]) -> set[str]:
     """Return which of these claims below a folder need no more seeds; see `needs_no_seeds`."""
     claims = [_load(folder / name) for name in names]
     of_all = len(declared_contrasts(claims))
-    return {claim.name for claim in claims if claim.needs_no_seeds(of_all)}
+    return {
+        of.name
+        for of in claims
+        if needs_no_seeds(of.claim.contrasts, of.evidences(), of_all, of.looks[-1] / of.most)
+    }
 
 
 def claim_text(claim: Claim, looks: Sequence[int]) -> str:

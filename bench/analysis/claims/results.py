@@ -15,7 +15,6 @@ from bench.analysis.claims.decisions import (
     claim_verdict,
     decide,
     evidence,
-    needs_no_seeds,
 )
 from bench.analysis.claims.shares import Share, variance_shares
 from bench.analysis.claims.values import by_condition, by_seed
@@ -59,20 +58,6 @@ class Tested(NamedTuple):
             evidence(at_looks, self.looks, self.most, contrast.bound)
             for contrast, at_looks in zip(self.claim.contrasts, self.values, strict=True)
         ]
-
-    def needs_no_seeds(self, of_all: int) -> bool:
-        """Return whether each contrast is decided, or will hardly ever be.
-
-        Args:
-            of_all: How many contrasts all claims have.
-        """
-        contrasts, look = self.claim.contrasts, self.looks[-1]
-        last_looks = [
-            evidence(at_looks[-1:], [look], look, contrast.bound)
-            for contrast, at_looks in zip(contrasts, self.values, strict=True)
-        ]
-        fraction = look / self.most
-        return needs_no_seeds(contrasts, self.evidences(), last_looks, of_all, fraction)
 
     @property
     def most(self) -> int:
