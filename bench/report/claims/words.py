@@ -40,13 +40,14 @@ OUTCOMES: dict[Outcome, str] = {
 }
 # What no result on the page can say.
 LIMITS = (
-    "Models are tiny and tasks are made up. How methods compare may change with size.",
+    "Models are tiny and tasks are made up. How methods compare may change with size, and the sizes "
+    "of effects, in units of this gold reward, do not carry over.",
     "The gold reward is a program. No people judged any response.",
     "Each seed has its own random instance of the task exact. Other tasks have one for all.",
-    "A method is as good as the settings that were tried, and no better.",
+    "A method is as good as the settings that were tried. Equal KL compares frontiers through these "
+    "settings, at the KLs that both methods reach.",
     "In exact and bandit all splits have the same prompts: settings are selected and measured on "
     "them, so that rewards of the selected ones are a little too high.",
-    "Equal KL compares frontiers through each method's own settings, where both reach.",
     "Sampling is cheap here, which favors on-policy methods.",
     "The chance that one or more of all contrasts are decided falsely is about 5%. It is higher "
     "where numbers are very skewed over seeds, or one method has several equally good settings: "
@@ -55,7 +56,6 @@ LIMITS = (
     "an interval can exclude 0 without a verdict.",
     "That a contrast is not decided is no evidence against a claim. So few seeds can rarely show "
     "that two methods are equal.",
-    "Effects are in units of this gold reward. Their sizes do not carry over to other tasks.",
 )
 
 
