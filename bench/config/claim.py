@@ -274,6 +274,8 @@ def _check_side(side: Side, experiment: Experiment, place: str) -> None:
     if side.task not in experiment.tasks:
         known = ", ".join(experiment.tasks)
         raise UserError(f"{place}: unknown task {shown(side.task)}; it has {known}")
+    if experiment.leaves_out(side.method, side.task):
+        raise UserError(f"{place}: the experiment leaves {side.method} out on {shown(side.task)}")
     if side.params and not matching_settings(side, experiment):
         raise UserError(f"{place}: no setting of {side.method} has {shown(side.params)}")
 

@@ -72,12 +72,13 @@ class TaskEntry(Strict):
         task: The task's name, if the entry has another one. One task can have several entries with
             different options.
         options: The task's options.
-        methods: Settings of methods on this task; they take precedence over the experiment's.
+        methods: Settings of methods on this task; they take precedence over the experiment's. None
+            leaves a method out.
     """
 
     task: str | None = None
     options: dict[str, Any] = {}
-    methods: dict[str, dict[str, Any]] = {}
+    methods: dict[str, dict[str, Any] | None] = {}
 
 
 class Experiment(Strict):
@@ -129,8 +130,13 @@ class Experiment(Strict):
         """Yield each method's settings on a task."""
         overrides = self.tasks[task].methods
         for name, entry in self.methods.items():
-            method = find_method(name, "methods")
-            yield from settings_of(name, method, entry, overrides.get(name, {}))
+            if not self.leaves_out(name, task):
+                method = find_method(name, "methods")
+                yield from settings_of(name, method, entry, overrides.get(name) or {})
+
+    def leaves_out(self, method: str, task: str) -> bool:
+        """Return whether a method of the experiment does not run on a task."""
+        return self.tasks[task].methods.get(method, {}) is None
 
     def check(self) -> Experiment:
         """Return the experiment.
@@ -141,6 +147,8 @@ class Experiment(Strict):
         for name, entry in self.tasks.items():
             if unknown := set(entry.methods) - set(self.methods):
                 self._unknown_method(f"tasks.{name}.methods", min(unknown))
+            if self.leaves_out("sft", name):
+                raise UserError(f"tasks.{name}.methods.sft: cannot be left out: it is the baseline")
         settings = 0
         for name, task in self.task_objects.items():
             for setting in self.settings(name):

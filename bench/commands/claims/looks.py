@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.config.claim import Claim, NamedClaim
+from bench.config.claim import NamedClaim, matching_settings
+from bench.config.settings import Setting
 from bench.errors import UserError
 
 # Claims, and the numbers of seeds at which each is tested up to now.
@@ -21,17 +22,34 @@ def looks_before(claims: Sequence[NamedClaim], folder: Path) -> dict[str, list[i
     from bench.analysis.claims.folder import looks_by_claim
 
     kept = looks_by_claim(folder)
-    return {
-        claim.name: kept[claim.name][1]
-        if claim.name in kept and _tests(kept[claim.name][0]) == _tests(claim.claim)
-        else []
-        for claim in claims
-    }
+    before = {}
+    for claim in claims:
+        there, looks = kept.get(claim.name, (None, []))
+        same = there and _tests(NamedClaim(claim.name, there)) == _tests(claim)
+        before[claim.name] = looks if same else []
+    return before
 
 
-def _tests(claim: Claim) -> tuple[object, ...]:
-    """Return what a claim tests, without its texts."""
-    return claim.shared, claim.experiment, claim.contrasts
+def _tests(claim: NamedClaim) -> tuple[object, ...]:
+    """Return what a claim tests, without its texts and without what no contrast reads."""
+    experiment = claim.experiment(claim.claim.seeds[0])
+    tasks = {task: experiment.task_objects[task] for task, _ in settings_read(claim)}
+    content = claim.claim
+    measured = experiment.evaluation, experiment.budget
+    return content.contrasts, content.factors, tasks, settings_read(claim), measured
+
+
+def settings_read(claim: NamedClaim) -> list[tuple[str, Setting]]:
+    """Return the tasks and settings that a claim's contrasts and factors read."""
+    contrasts, factors = claim.claim.contrasts, claim.claim.factors.values()
+    sides = [side for each in contrasts for task in each.tasks for side in each.sides(task)]
+    sides += [side for each in factors for side in (each.better, each.worse)]
+    experiment = claim.experiment(claim.claim.seeds[0])
+    return [
+        (side.task, setting)
+        for side in filter(None, sides)
+        for setting in matching_settings(side, experiment)
+    ]
 
 
 def only_stage(

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.claims.folder import FILE, claim_text
-from bench.commands.claims.looks import looks_before, only_stage, stages_until_decided
-from bench.config.claim import NamedClaim, load_claim
+from bench.commands.claims.looks import (
+    looks_before,
+    only_stage,
+    settings_read,
+    stages_until_decided,
+)
+from bench.config.claim import NamedClaim, claim_names, load_claim, parse_claim
 from bench.errors import UserError
 
 NAME = "kto_no_worse_than_dpo"
@@ -32,6 +37,26 @@ def test_looks_count_unless_something_else_is_tested(tmp_path: Path, claim: Name
     fewer = claim.claim.model_copy(update={"contrasts": claim.claim.contrasts[:1]})
     keep(tmp_path, claim._replace(claim=fewer), [12, 18])
     assert looks_before([claim], tmp_path) == {NAME: []}
+
+
+@pytest.mark.parametrize(("task", "looks"), [("half_liked", []), ("tenth_liked", [12, 18])])
+def test_looks_count_where_what_was_changed_is_read_by_no_contrast(
+    tmp_path: Path, claim: NamedClaim, task: str, looks: list[int]
+) -> None:
+    content = claim.claim.model_dump()
+    methods = content["experiment"]["tasks"][task].setdefault("methods", {})
+    methods["dpo"] = {"grid": {"beta": [0.3]}}
+    keep(tmp_path, NamedClaim(NAME, parse_claim(content, "here")), [12, 18])
+    assert looks_before([claim], tmp_path) == {NAME: looks}
+
+
+@pytest.mark.parametrize("name", claim_names())
+def test_a_built_in_claim_runs_nothing_that_no_contrast_reads(name: str) -> None:
+    claim = load_claim(name)
+    read, experiment = settings_read(claim), claim.experiment(6)
+    runs = [(task, setting) for task in experiment.tasks for setting in experiment.settings(task)]
+    unread = [(task, setting) for task, setting in runs if (task, setting) not in read]
+    assert [(task, each.name, each.params) for task, each in unread if each.name != "sft"] == []
 
 
 @pytest.mark.parametrize(

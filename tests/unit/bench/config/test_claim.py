@@ -30,7 +30,11 @@ GOOD: dict[str, Any] = {
     "refuted_by": "It has less.",
     "shared": {"task": "exact", "options": {"length": 3, "architecture": {"layers": 1}}},
     "experiment": {
-        "tasks": {"small": {}, "wide": {"options": {"architecture": {"hidden": 16}}}},
+        "tasks": {
+            "small": {},
+            "wide": {"options": {"architecture": {"hidden": 16}}},
+            "without": {"methods": {"best_of_n": None}},
+        },
         "methods": {"dpo": {}, "best_of_n": {}},
     },
     "contrasts": [CONTRAST],
@@ -65,7 +69,7 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
     experiment = claim.experiment(9)
     assert experiment.seeds == 9 and list(experiment.methods) == ["sft", "dpo", "best_of_n"]
     architectures = [task.architecture for task in experiment.task_objects.values()]  # type: ignore[attr-defined]
-    assert [(a.layers, a.hidden) for a in architectures] == [(1, 32), (1, 16)]
+    assert [(a.layers, a.hidden) for a in architectures] == [(1, 32), (1, 16), (1, 32)]
     assert {task.length for task in experiment.task_objects.values()} == {3}  # type: ignore[attr-defined]
 
 
@@ -85,7 +89,10 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
         (with_contrast(predicted="more"), ["predicted", "'higher', 'lower', 'equal'"]),
         (with_contrast(bound=0), ["bound", "greater than 0"]),
         (with_contrast(of="ppp"), ["contrasts.0", "unknown method 'ppp'", "dpo"]),
-        (with_contrast(task="large"), ["contrasts.0", "unknown task 'large'", "small, wide"]),
+        (
+            with_contrast(task="large"),
+            ["contrasts.0", "unknown task 'large'", "small, wide, without"],
+        ),
         (with_contrast(task=None), ["contrasts.0", "task, weights or levels"]),
         (with_contrast(weights={"small": 1.0}), ["contrasts.0", "task, weights or levels"]),
         (with_contrast(task=None, levels=LEVELS), ["contrasts.0.levels", "4 different levels"]),
@@ -98,6 +105,10 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
         (
             with_contrast(task=None, levels=FOUR, of={"method": "dpo", "task": "small"}),
             ["contrasts.0", "its own task", "levels"],
+        ),
+        (
+            with_contrast(task="without"),
+            ["contrasts.0", "leaves best_of_n out on 'without'"],
         ),
         (with_factor(method="ppp", task="small"), ["factors.it", "unknown method 'ppp'", "dpo"]),
         (with_factor(method="dpo"), ["factors.it", "unknown task ''", "small, wide"]),

@@ -42,6 +42,14 @@ def test_settings_come_from_method_then_task_then_grid(tmp_path: Path) -> None:
     assert len([1 for n, _, _ in experiment.settings("polite") if n == "dpo"]) == 5
 
 
+def test_a_task_can_leave_a_method_out(tmp_path: Path) -> None:
+    experiment = load_experiment(
+        write(tmp_path, changed("tasks", "exact", "methods", "dpo", value=None))
+    )
+    assert {setting.name for setting in experiment.settings("exact")} == {"sft"}
+    assert {setting.name for setting in experiment.settings("polite")} == {"sft", "dpo"}
+
+
 def test_a_task_can_have_several_entries(tmp_path: Path) -> None:
     content = changed(
         "tasks", value={"few": {"task": "exact", "options": {"labels": 64}}, "exact": {}}

@@ -35,6 +35,10 @@ from bench.errors import UserError
             ["polite.options.sft.examples", "greater than 0"],
         ),
         (changed("tasks", "exact", "methods", value={"ppo": {}}), ["unknown method 'ppo'"]),
+        (
+            changed("tasks", "exact", "methods", value={"sft": None}),
+            ["tasks.exact.methods.sft", "baseline"],
+        ),
         (changed("tasks", "mine", value={"task": "no"}), ["tasks.mine", "unknown task 'no'"]),
         (changed("tasks", "a b", value={"task": "exact"}), ["tasks.a b", "pattern"]),
         (
