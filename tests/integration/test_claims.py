@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,29 @@ def write(folder: Path, **contrasts: dict[str, Any]) -> list[str]:
     return files
 
 
-def claims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "bench", "claims", *arguments]
-    return subprocess.run(
+    return subprocess.Popen(
         [*command, "--out", str(folder / "out"), "--jobs", "2", "--device", "cpu"],
         env={"PREFRONTIER_CACHE": str(folder / "cache"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def end(running: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    stdout, stderr = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, stdout, stderr)
+
+
+def claims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return end(start(folder, *arguments))
+
+
+def seeds_on_page(folder: Path) -> dict[str, int]:
+    table = pd.read_csv(folder / "out" / "claims.csv").set_index("claim")
+    return dict(table["seeds"])
 
 
 def looks(folder: Path, name: str) -> list[int]:
@@ -74,13 +90,18 @@ def looks(folder: Path, name: str) -> list[int]:
 
 def test_seeds_are_added_until_a_claim_is_decided(tmp_path: Path) -> None:
     files = write(tmp_path, certain=CERTAIN, hopeless=HOPELESS, open=OPEN)
-    ended = claims(tmp_path, *files, "--until-decided")
+    running = start(tmp_path, *files, "--until-decided")
+    # Whoever stops it later finds the page of all claims, with the seeds of the first look.
+    while running.poll() is None and not (tmp_path / "out" / "claims.csv").exists():
+        time.sleep(0.05)
+    assert seeds_on_page(tmp_path) == {"certain": 2, "hopeless": 2, "open": 2}
+    ended = end(running)
     assert ended.returncode == 0, ended.stderr
     assert "certain: holds here" in ended.stdout and "hopeless: not decided" in ended.stdout
     assert looks(tmp_path, "certain") == looks(tmp_path, "hopeless") == [2]
     assert looks(tmp_path, "open") == [2, 3]
     table = pd.read_csv(tmp_path / "out" / "claims.csv").set_index("claim")
-    assert table["seeds"].to_dict() == {"certain": 2, "hopeless": 2, "open": 3}
+    assert seeds_on_page(tmp_path) == {"certain": 2, "hopeless": 2, "open": 3}
     outcomes = {"certain": "holds", "hopeless": "not decided", "open": "holds"}
     assert table["outcome"].to_dict() == outcomes
     for name in ("certain", "open"):
@@ -118,6 +139,8 @@ def test_the_plan_counts_shared_work_once_and_runs_nothing(tmp_path: Path) -> No
     one, both = (claims(tmp_path, *some, "--plan") for some in (files[:1], files))
     assert one.returncode == both.returncode == 0
     assert "certain: 3 seeds; 9 runs, 9 to do" in both.stdout
+    first = claims(tmp_path, *files, "--plan", "--until-decided")
+    assert "certain: 2 seeds; 6 runs, 6 to do" in first.stdout
     rows = [[line for line in of.stdout.splitlines() if "dpo" in line] for of in (one, both)]
     assert rows[0][-1:] == rows[1][-1:]
     assert not (tmp_path / "out").exists()

@@ -33,7 +33,7 @@ ClaimVerdict = Literal["holds here", "holds in part", "does not hold here", "not
 # A claim's name, and that of its contrast.
 Key = tuple[str, str]
 # No seeds are added for a smaller chance that they decide a contrast.
-LEAST_CHANCE = 0.1
+LEAST_CHANCE = 0.2
 
 
 class Evidence(NamedTuple):

@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bench.cache.files import check_can_be_made, check_writable
-from bench.commands.claims.looks import looks_before, only_stage, stages_until_decided
+from bench.commands.claims.looks import (
+    Stage,
+    looks_before,
+    only_stage,
+    stages_until_decided,
+)
 from bench.commands.experiments.options import Options, check_executor, stay_offline
 from bench.commands.experiments.run import say_failure
 from bench.config.claim import NamedClaim, claim_names, load_claim
@@ -18,6 +24,9 @@ from bench.config.validation import check_count
 from bench.errors import Missing, Unusable, UserError
 from bench.interrupt import exit_status_of
 from methods.core.models import distributed
+
+if TYPE_CHECKING:
+    from bench.analysis.claims.results import ClaimResult
 
 
 def run_claims(
@@ -30,7 +39,7 @@ def run_claims(
         options: Seeds, jobs, device and executor.
         folder: Where the results go, a folder for each claim.
         until_decided: Whether seeds are added in stages.
-        only_plan: Whether to print the plan alone.
+        only_plan: Whether to print the plan alone: with until_decided, that of the first look.
 
     Returns:
         The exit status: 1 if a run failed, 130 or 143 if it was interrupted.
@@ -48,27 +57,36 @@ def run_claims(
     claims = load_claims(names)
     check_can_be_made(folder)
     before = looks_before(claims, folder)
-    once = only_stage(claims, options.seeds, before)
+    stages = (
+        stages_until_decided(claims, before, folder)
+        if until_decided
+        else iter([only_stage(claims, options.seeds, before)])
+    )
     stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
     # These import torch, for which a message about a wrong option should not wait.
     from bench.cache.default import default_store
     from bench.commands.claims.stage import print_stage, run_stage
     from bench.execution.executors.process import silence_libraries
     from bench.execution.scheduling.scheduler import Stopped
+    from bench.report.claims.terminal import verdict_table
 
     silence_libraries()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     default_store().check()
     if only_plan:
-        print_stage(once, options, console)
+        print_stage(next(stages), options, console)
         return 0
     check_writable(folder, default_store().root)
     # A run that failed is tried again at the next look.
     failed: dict[str, bool] = {}
     try:
-        for stage in stages_until_decided(claims, before, folder) if until_decided else [once]:
+        for stage in stages:
             failed |= run_stage(stage, options, folder, console)
-        return show(claims, folder, console, sum(failed.values()))
+            # Whoever stops here has all claims, with the seeds so far.
+            page, results = write_pages(stage, folder)
+        tested = {claim.name for claim in claims}
+        console.print(verdict_table(each for each in results if each.tested.name in tested))
+        return say_end(page, sum(failed.values()), console)
     except KeyboardInterrupt as interrupt:
         console.print("interrupted: finished work is kept; the same command resumes it")
         return exit_status_of(interrupt)
@@ -92,18 +110,24 @@ def load_claims(names: Sequence[str]) -> list[NamedClaim]:
     return claims
 
 
-def show(claims: Sequence[NamedClaim], folder: Path, console: Console, failures: int) -> int:
-    """Build the reports, print the verdicts, and return the exit status: 1 if a run failed."""
+def write_pages(stage: Stage, folder: Path) -> tuple[Path, list[ClaimResult]]:
+    """Build the reports of a stage's claims, and the page of all claims in the folder.
+
+    Returns:
+        The page, and what it shows.
+    """
     from bench.analysis.claims.folder import load_claim_results
     from bench.report.build import build_report
     from bench.report.claims.build import build_claims_page
-    from bench.report.claims.terminal import verdict_table
 
-    for claim in claims:
+    for claim, _ in stage:
         build_report(folder / claim.name)
-    results, names = load_claim_results(folder), {claim.name for claim in claims}
-    page = build_claims_page(folder, results)
-    console.print(verdict_table(each for each in results if each.tested.name in names))
+    results = load_claim_results(folder)
+    return build_claims_page(folder, results), results
+
+
+def say_end(page: Path, failures: int, console: Console) -> int:
+    """Say where the page is; return the exit status: 1 if a run failed."""
     if failures:
         console.print(f"[red]{failures} runs failed[/]: the report of each claim lists them")
     console.print(f"claims: {page}", soft_wrap=True)
