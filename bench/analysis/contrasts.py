@@ -212,7 +212,9 @@ def all_with_verdict(results: Results) -> dict[str, list[Comparison]]:
 
 def _pairs(results: Results, task: str) -> list[tuple[str, str]]:
     if pairs := declared(results):
-        return pairs
+        # Those whose runs failed are among them; those that the task leaves out are not.
+        ran = set(results.methods_on(task))
+        return [pair for pair in pairs if set(pair) <= ran]
     order = order_by_validation(results.runs, task, results.privileged)
     return [(order[0], order[1])] if len(order) > 1 else []
 

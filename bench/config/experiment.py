@@ -138,6 +138,10 @@ class Experiment(Strict):
         """Return whether a method of the experiment does not run on a task."""
         return self.tasks[task].methods.get(method, {}) is None
 
+    def both_run(self, pair: tuple[str, str], task: str) -> bool:
+        """Return whether two methods of the experiment run on a task."""
+        return not any(self.leaves_out(method, task) for method in pair)
+
     def check(self) -> Experiment:
         """Return the experiment.
 
@@ -149,6 +153,9 @@ class Experiment(Strict):
                 self._unknown_method(f"tasks.{name}.methods", min(unknown))
             if self.leaves_out("sft", name):
                 raise UserError(f"tasks.{name}.methods.sft: cannot be left out: it is the baseline")
+        for method in self.methods:
+            if all(self.leaves_out(method, name) for name in self.tasks):
+                raise UserError(f"methods.{method}: every task leaves it out")
         settings = 0
         for name, task in self.task_objects.items():
             for setting in self.settings(name):
@@ -177,6 +184,8 @@ class Experiment(Strict):
                 self._unknown_method(where, unknown[0])
             if pair[0] == pair[1]:
                 raise UserError(f"{where}: must name two different methods, not '{pair[0]}' twice")
+            if not any(self.both_run(pair, task) for task in self.tasks):
+                raise UserError(f"{where}: no task has both {pair[0]} and {pair[1]}")
             if frozenset(pair) in seen:
                 raise UserError(f"{where}: {pair[0]} and {pair[1]} are declared already")
             seen.add(frozenset(pair))

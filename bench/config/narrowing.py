@@ -22,7 +22,8 @@ def narrow(
 
     A task or method that the experiment lacks is added with its defaults. An added method gets its
     grid only where the experiment tries several settings of some method. SFT stays, because all
-    others are compared with it. Contrasts of removed methods are removed.
+    others are compared with it. Methods that all remaining
+    tasks leave out are removed, unless they are named, and so are contrasts of removed methods.
 
     Args:
         experiment: The whole experiment.
@@ -49,6 +50,7 @@ def narrow(
     for entry in content["tasks"].values():
         overrides = entry.get("methods", {})
         entry["methods"] = {n: overrides[n] for n in overrides if n in content["methods"]}
+    _drop_left_out(content, methods or [])
     if seeds is not None:
         content["seeds"] = seeds
     if keep:
@@ -56,6 +58,21 @@ def narrow(
             raise UserError(f"--keep: must be all, selected or none, not '{keep}'")
         content["keep"] = keep
     return validated(content, "options")
+
+
+def _drop_left_out(content: dict[str, Any], named: list[str]) -> None:
+    """Drop methods that every task leaves out, unless named, and contrasts that no task has."""
+    left_out = [
+        {name for name, entry in task["methods"].items() if entry is None}
+        for task in content["tasks"].values()
+    ]
+    for name in set.intersection(*left_out) - set(named):
+        del content["methods"][name]
+        for task in content["tasks"].values():
+            del task["methods"][name]
+    content["contrasts"] = [
+        pair for pair in content["contrasts"] if any(not out & set(pair) for out in left_out)
+    ]
 
 
 def _chosen(experiment: Experiment, methods: list[str]) -> list[str]:

@@ -37,7 +37,7 @@ def load_claim_results(folder: Path) -> list[ClaimResult]:
 def finished_claims(folder: Path, names: Iterable[str]) -> set[str]:
     """Return which of these claims below a folder need no more seeds; see `needs_no_seeds`."""
     claims = [_load(folder / name) for name in names]
-    of_all = len(declared_contrasts(claims))
+    of_all = len(declared_contrasts(load_tested(folder)))
     return {
         of.name
         for of in claims

@@ -22,7 +22,7 @@ def claims(
         bool,
         typer.Option(
             "--until-decided",
-            help="Add seeds in stages, and no more once they decide nothing.",
+            help="Add seeds in stages, until each contrast is decided or hardly can be.",
         ),
     ] = False,
     seeds: Annotated[

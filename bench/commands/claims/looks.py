@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.config.claim import NamedClaim, matching_settings
-from bench.config.settings import Setting
 from bench.errors import UserError
 
 # Claims, and the numbers of seeds at which each is tested up to now.
@@ -14,7 +13,9 @@ Stage = list[tuple[NamedClaim, list[int]]]
 
 
 def looks_before(claims: Sequence[NamedClaim], folder: Path) -> dict[str, list[int]]:
-    """Return the looks at each claim that are in a folder; none at a claim that tests otherwise.
+    """Return the looks at each claim that are in a folder.
+
+    They are empty where the claim in the folder tests something else.
 
     Raises:
         UserError: A file in the folder is damaged.
@@ -31,25 +32,16 @@ def looks_before(claims: Sequence[NamedClaim], folder: Path) -> dict[str, list[i
 
 
 def _tests(claim: NamedClaim) -> tuple[object, ...]:
-    """Return what a claim tests, without its texts and without what no contrast reads."""
-    experiment = claim.experiment(claim.claim.seeds[0])
-    tasks = {task: experiment.task_objects[task] for task, _ in settings_read(claim)}
-    content = claim.claim
-    measured = experiment.evaluation, experiment.budget
-    return content.contrasts, content.factors, tasks, settings_read(claim), measured
+    """Return what a claim tests, without its texts, its factors and what no contrast reads.
 
-
-def settings_read(claim: NamedClaim) -> list[tuple[str, Setting]]:
-    """Return the tasks and settings that a claim's contrasts and factors read."""
-    contrasts, factors = claim.claim.contrasts, claim.claim.factors.values()
-    sides = [side for each in contrasts for task in each.tasks for side in each.sides(task)]
-    sides += [side for each in factors for side in (each.better, each.worse)]
-    experiment = claim.experiment(claim.claim.seeds[0])
-    return [
-        (side.task, setting)
-        for side in filter(None, sides)
-        for setting in matching_settings(side, experiment)
-    ]
+    Where samples of all methods are pooled, what no contrast reads has a share in its numbers, too
+    small to forget looks for.
+    """
+    experiment, contrasts = claim.experiment(claim.claim.seeds[0]), claim.claim.contrasts
+    sides = [side for each in contrasts for task in each.tasks for side in each.sides(task) if side]
+    tasks = {side.task: experiment.task_objects[side.task] for side in sides}
+    settings = [matching_settings(side, experiment) for side in sides]
+    return contrasts, tasks, settings, experiment.evaluation, experiment.budget
 
 
 def only_stage(

@@ -39,7 +39,7 @@ def run_claims(
         options: Seeds, jobs, device and executor.
         folder: Where the results go, a folder for each claim.
         until_decided: Whether seeds are added in stages.
-        only_plan: Whether to print the plan alone: with until_decided, that of the first look.
+        only_plan: Whether to print the plan alone: with until_decided, that of the first stage.
 
     Returns:
         The exit status: 1 if a run failed, 130 or 143 if it was interrupted.
@@ -64,6 +64,7 @@ def run_claims(
     )
     stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
     # These import torch, for which a message about a wrong option should not wait.
+    from bench.analysis.claims.folder import load_claim_results
     from bench.cache.default import default_store
     from bench.commands.claims.stage import print_stage, run_stage
     from bench.execution.executors.process import silence_libraries
@@ -77,12 +78,14 @@ def run_claims(
         print_stage(next(stages), options, console)
         return 0
     check_writable(folder, default_store().root)
+    # A damaged folder of another claim is found now, not after hours.
+    load_claim_results(folder)
     # A run that failed is tried again at the next look.
     failed: dict[str, bool] = {}
     try:
         for stage in stages:
             failed |= run_stage(stage, options, folder, console)
-            # Whoever stops here has all claims, with the seeds so far.
+            # If the user stops after this, the page has all claims with the seeds so far.
             page, results = write_pages(stage, folder)
         tested = {claim.name for claim in claims}
         console.print(verdict_table(each for each in results if each.tested.name in tested))

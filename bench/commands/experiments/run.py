@@ -157,7 +157,12 @@ def contrasts_line(experiment: Experiment) -> str:
 
     pairs = [" vs ".join(pair) for pair in experiment.contrasts]
     # Holm corrects for the contrasts of all tasks together.
-    needed = seeds_for_verdict(len(pairs) * len(experiment.tasks))
+    tested = sum(
+        experiment.both_run(pair, task)
+        for pair in experiment.contrasts
+        for task in experiment.tasks
+    )
+    needed = seeds_for_verdict(tested)
     too_few = f"; a verdict needs {needed} seeds, not {experiment.seeds}"
     return f"contrasts: {', '.join(pairs)}{too_few if experiment.seeds < needed else ''}"
 

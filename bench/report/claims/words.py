@@ -40,8 +40,8 @@ OUTCOMES: dict[Outcome, str] = {
 }
 # What no result on the page can say.
 LIMITS = (
-    "Models are tiny and tasks are made up. How methods compare may change with size, and sizes of "
-    "effects, in units of this gold reward, do not carry over.",
+    "Models are tiny and tasks are made up. How methods compare may change with the model's size. "
+    "Effects are in units of this gold reward, and do not carry over.",
     "The gold reward is a program. No people judged any response.",
     "Each seed has its own random instance of the task exact. Other tasks have one for all.",
     "A method is as good as the settings that were tried. Equal KL compares frontiers through "

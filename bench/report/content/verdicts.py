@@ -6,6 +6,7 @@ from bench.analysis.contrasts import (
     Comparison,
     Contrast,
     all_with_verdict,
+    declared,
     number_of_contrasts,
     seeds_to_tell,
     with_verdict,
@@ -29,6 +30,8 @@ MAIN_SOURCE = 0.5
 def verdict_statement(results: Results, task: str) -> str:
     """Return the verdict on the first contrast that may have one, with its size, in words."""
     comparisons = with_verdict(results, task)
+    if not comparisons and declared(results):
+        return "No verdict: no contrast is declared of methods that ran here."
     if not comparisons:
         [only, *_] = order_by_validation(results.runs, task, results.privileged)
         if set(results.failed(task)) - results.privileged:

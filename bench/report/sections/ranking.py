@@ -129,6 +129,8 @@ def _why_unranked(results: Results, method: str) -> str:
     """Return why a method has no rank, in the rank's cell."""
     if method in results.failed():
         return "failed"
+    if any(method not in results.methods_on(task) for task in results.tasks):
+        return "not on all tasks"
     lost = any(seeds_lost(results.runs, task).get(method) for task in results.tasks)
     return "lost seeds" if lost and method not in results.privileged else MISSING
 

@@ -21,6 +21,7 @@ from bench.analysis.statistics import (
     verdict,
 )
 from bench.errors import UserError
+from bench.report.content.verdicts import verdict_statement
 from bench.results.loading import Results, load_results
 from bench.results.schema import RUNS
 
@@ -62,6 +63,17 @@ def test_without_a_declared_contrast_the_best_two_are_tested(tmp_path: Path) -> 
 
 def test_a_contrast_of_a_method_that_was_not_run_is_left_out(tmp_path: Path) -> None:
     assert declared(ordered(tmp_path, [("dpo", "other")])) == []
+
+
+def test_a_contrast_is_not_tested_where_the_task_leaves_a_method_out(tmp_path: Path) -> None:
+    runs = make_runs(["polite", "exact"], ["sft", "dpo", "ppo"], 6)
+    runs = runs[(runs["task"] == "polite") | (runs["method"] != "ppo")]
+    runs.loc[runs["method"] == "ppo", "reward"] += 2.0
+    results = load_results(write_folder(tmp_path, runs, [("ppo", "dpo")]))
+    [only] = with_verdict(results, "polite")
+    assert only.holm_p == pytest.approx(2 / 64) and only.verdict == "better"
+    assert with_verdict(results, "exact") == []
+    assert verdict_statement(results, "exact").startswith("No verdict: no contrast is declared of")
 
 
 def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.claims.folder import FILE, claim_text
-from bench.commands.claims.looks import (
-    looks_before,
-    only_stage,
-    settings_read,
-    stages_until_decided,
+from bench.commands.claims.looks import looks_before, only_stage, stages_until_decided
+from bench.config.claim import (
+    NamedClaim,
+    claim_names,
+    load_claim,
+    matching_settings,
+    parse_claim,
 )
-from bench.config.claim import NamedClaim, claim_names, load_claim, parse_claim
 from bench.errors import UserError
 
 NAME = "kto_no_worse_than_dpo"
@@ -39,24 +40,54 @@ def test_looks_count_unless_something_else_is_tested(tmp_path: Path, claim: Name
     assert looks_before([claim], tmp_path) == {NAME: []}
 
 
-@pytest.mark.parametrize(("task", "looks"), [("half_liked", []), ("tenth_liked", [12, 18])])
-def test_looks_count_where_what_was_changed_is_read_by_no_contrast(
-    tmp_path: Path, claim: NamedClaim, task: str, looks: list[int]
-) -> None:
+def changed(claim: NamedClaim, *path: str, value: object) -> NamedClaim:
     content = claim.claim.model_dump()
-    methods = content["experiment"]["tasks"][task].setdefault("methods", {})
-    methods["dpo"] = {"grid": {"beta": [0.3]}}
-    keep(tmp_path, NamedClaim(NAME, parse_claim(content, "here")), [12, 18])
+    part = content
+    for key in path[:-1]:
+        part = part.setdefault(key, {})
+    part[path[-1]] = value
+    return NamedClaim(claim.name, parse_claim(content, "here"))
+
+
+TASKS = ("experiment", "tasks")
+DPO = {"grid": {"beta": [0.3]}}
+SIDE = {"method": "dpo", "task": "half_liked"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "looks"),
+    [
+        ((*TASKS, "half_liked", "methods", "dpo"), DPO, []),
+        ((*TASKS, "half_liked", "options", "labels"), 64, []),
+        (("shared", "options", "labels"), 64, []),
+        (("experiment", "evaluation", "responses_per_prompt"), 3, []),
+        (("experiment", "budget"), 128, []),
+        # No contrast reads these.
+        ((*TASKS, "tenth_liked", "methods", "dpo"), DPO, [12, 18]),
+        ((*TASKS, "another"), {}, [12, 18]),
+        (("factors", "labels"), {"better": SIDE, "worse": SIDE}, [12, 18]),
+    ],
+)
+def test_looks_count_unless_something_that_a_contrast_reads_was_changed(
+    tmp_path: Path, claim: NamedClaim, path: tuple[str, ...], value: object, looks: list[int]
+) -> None:
+    keep(tmp_path, changed(claim, *path, value=value), [12, 18])
     assert looks_before([claim], tmp_path) == {NAME: looks}
 
 
 @pytest.mark.parametrize("name", claim_names())
 def test_a_built_in_claim_runs_nothing_that_no_contrast_reads(name: str) -> None:
-    claim = load_claim(name)
-    read, experiment = settings_read(claim), claim.experiment(6)
-    runs = [(task, setting) for task in experiment.tasks for setting in experiment.settings(task)]
-    unread = [(task, setting) for task, setting in runs if (task, setting) not in read]
-    assert [(task, each.name, each.params) for task, each in unread if each.name != "sft"] == []
+    claim, experiment = load_claim(name).claim, load_claim(name).experiment(6)
+    sides = [side for each in claim.contrasts for task in each.tasks for side in each.sides(task)]
+    sides += [side for each in claim.factors.values() for side in (each.better, each.worse)]
+    read = [(side.task, matching_settings(side, experiment)) for side in sides if side]
+    unread = [
+        (task, setting.name, setting.params)
+        for task in experiment.tasks
+        for setting in experiment.settings(task)
+        if setting.name != "sft" and not any(task == t and setting in some for t, some in read)
+    ]
+    assert unread == []
 
 
 @pytest.mark.parametrize(

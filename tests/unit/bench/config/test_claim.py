@@ -73,6 +73,17 @@ def test_tasks_share_options_and_keep_their_own(tmp_path: Path) -> None:
     assert {task.length for task in experiment.task_objects.values()} == {3}  # type: ignore[attr-defined]
 
 
+def test_a_method_that_all_tasks_leave_out_can_be_in_again_on_one() -> None:
+    tasks = {"small": {"methods": {"best_of_n": {}}}, "wide": {}}
+    content = GOOD | {
+        "shared": GOOD["shared"] | {"methods": {"best_of_n": None}},
+        "experiment": GOOD["experiment"] | {"tasks": tasks},
+    }
+    experiment = NamedClaim("mine", parse_claim(content, "mine.yaml")).experiment(6)
+    assert not experiment.leaves_out("best_of_n", "small")
+    assert experiment.leaves_out("best_of_n", "wide")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

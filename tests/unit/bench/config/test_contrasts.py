@@ -9,7 +9,7 @@ from helpers.experiments import changed, write
 
 from bench.commands.experiments.run import contrasts_line
 from bench.config.contrasts import declare
-from bench.config.experiment import Experiment
+from bench.config.experiment import Experiment, validated
 from bench.config.files import load_experiment
 from bench.config.narrowing import narrow
 
@@ -93,3 +93,6 @@ def test_contrasts_on_several_tasks_need_more_seeds() -> None:
     two = ("polite", "exact")
     assert contrasts_line(seeded(6, tasks=two)).endswith("; a verdict needs 7 seeds, not 6")
     assert contrasts_line(seeded(7, tasks=two)) == "contrasts: dpo vs ppo"
+    without = seeded(6, tasks=two).model_dump()
+    without["tasks"]["exact"]["methods"] = {"ppo": None}
+    assert contrasts_line(validated(without, "here")) == "contrasts: dpo vs ppo"

@@ -10,6 +10,8 @@ from helpers.experiments import GOOD, changed, write
 
 from bench.cache.store import Store
 from bench.config.files import BUILT_IN, load_experiment
+from bench.config.narrowing import narrow
+from bench.errors import UserError
 from bench.execution.plan import Plan
 from bench.tasks.base import Training
 from bench.tasks.exact import Exact
@@ -48,6 +50,24 @@ def test_a_task_can_leave_a_method_out(tmp_path: Path) -> None:
     )
     assert {setting.name for setting in experiment.settings("exact")} == {"sft"}
     assert {setting.name for setting in experiment.settings("polite")} == {"sft", "dpo"}
+    # Where only such tasks are left, so is the method, unless it is asked for.
+    assert list(narrow(experiment, tasks=["exact"]).methods) == ["sft"]
+    with pytest.raises(UserError, match=r"methods\.dpo: every task leaves it out"):
+        narrow(experiment, tasks=["exact"], methods=["dpo"])
+
+
+def test_a_contrast_needs_a_task_that_has_both(tmp_path: Path) -> None:
+    tasks = {"polite": {"methods": {"ipo": None}}, "exact": {"methods": {"dpo": None}}}
+    content = changed("tasks", value=tasks) | {
+        "methods": {"dpo": {}, "ipo": {}},
+        "contrasts": [["dpo", "ipo"]],
+    }
+    with pytest.raises(UserError, match=r"contrasts\.0: no task has both dpo and ipo"):
+        load_experiment(write(tmp_path, content))
+    tasks["haiku"] = {}
+    experiment = load_experiment(write(tmp_path, content))
+    assert narrow(experiment, tasks=["haiku"]).contrasts == [("dpo", "ipo")]
+    assert narrow(experiment, tasks=["polite", "exact"]).contrasts == []
 
 
 def test_a_task_can_have_several_entries(tmp_path: Path) -> None:
