@@ -22,8 +22,8 @@ def narrow(
 
     A task or method that the experiment lacks is added with its defaults. An added method gets its
     grid only where the experiment tries several settings of some method. SFT stays, because all
-    others are compared with it. Methods that all remaining
-    tasks leave out are removed, unless they are named, and so are contrasts of removed methods.
+    others are compared with it. Methods that all remaining tasks leave out are removed unless they
+    are named, and contrasts of removed methods are removed.
 
     Args:
         experiment: The whole experiment.

@@ -36,12 +36,13 @@ def load_claim_results(folder: Path) -> list[ClaimResult]:
 
 def finished_claims(folder: Path, names: Iterable[str]) -> set[str]:
     """Return which of these claims below a folder need no more seeds; see `needs_no_seeds`."""
-    claims = [_load(folder / name) for name in names]
-    of_all = len(declared_contrasts(load_tested(folder)))
+    there, asked = load_tested(folder), set(names)
+    of_all = len(declared_contrasts(there))
     return {
         of.name
-        for of in claims
-        if needs_no_seeds(of.claim.contrasts, of.evidences(), of_all, of.looks[-1] / of.most)
+        for of in there
+        if of.name in asked
+        and needs_no_seeds(of.claim.contrasts, of.evidences(), of_all, of.looks[-1] / of.most)
     }
 
 

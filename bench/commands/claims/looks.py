@@ -32,11 +32,7 @@ def looks_before(claims: Sequence[NamedClaim], folder: Path) -> dict[str, list[i
 
 
 def _tests(claim: NamedClaim) -> tuple[object, ...]:
-    """Return what a claim tests, without its texts, its factors and what no contrast reads.
-
-    Where samples of all methods are pooled, what no contrast reads has a share in its numbers, too
-    small to forget looks for.
-    """
+    """Return what a claim tests, without its texts, its factors and what no contrast reads."""
     experiment, contrasts = claim.experiment(claim.claim.seeds[0]), claim.claim.contrasts
     sides = [side for each in contrasts for task in each.tasks for side in each.sides(task) if side]
     tasks = {side.task: experiment.task_objects[side.task] for side in sides}

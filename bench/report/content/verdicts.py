@@ -31,7 +31,7 @@ def verdict_statement(results: Results, task: str) -> str:
     """Return the verdict on the first contrast that may have one, with its size, in words."""
     comparisons = with_verdict(results, task)
     if not comparisons and declared(results):
-        return "No verdict: no contrast is declared of methods that ran here."
+        return "No verdict: no declared contrast is between two methods that ran on this task."
     if not comparisons:
         [only, *_] = order_by_validation(results.runs, task, results.privileged)
         if set(results.failed(task)) - results.privileged:

@@ -73,7 +73,7 @@ def test_a_contrast_is_not_tested_where_the_task_leaves_a_method_out(tmp_path: P
     [only] = with_verdict(results, "polite")
     assert only.holm_p == pytest.approx(2 / 64) and only.verdict == "better"
     assert with_verdict(results, "exact") == []
-    assert verdict_statement(results, "exact").startswith("No verdict: no contrast is declared of")
+    assert verdict_statement(results, "exact").startswith("No verdict: no declared contrast")
 
 
 def test_a_declared_contrast_that_was_lost_still_counts(tmp_path: Path) -> None:
