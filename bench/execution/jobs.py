@@ -121,7 +121,7 @@ def _preparation(pipeline: Pipeline, samples: ReferenceSamples) -> Iterator[Job]
             needs=needs,
             kind=kind,
             label=f"{pipeline.name} {kind}, seed {pipeline.seed}",
-            estimate_key=f"{pipeline.name} {kind} {digest(task=pipeline.task)}",
+            estimate_key=f"{pipeline.name} {kind} {digest(task=pipeline.task.at_any_seed())}",
             store=pipeline.store,
         )
 
@@ -152,7 +152,7 @@ def run_job(run: Run) -> Job:
         needs=(*stages, artifact(REFERENCE_SAMPLES, run.reference_samples.key)),
         kind=run.name,
         label=f"{run.label}, seed {pipeline.seed}",
-        estimate_key=f"{run.label} {digest(task=pipeline.task, settings=run.method)}",
+        estimate_key=f"{run.label} {digest(task=pipeline.task.at_any_seed(), settings=run.method)}",
         isolated=True,
         store=pipeline.store,
     )
@@ -171,7 +171,7 @@ def _pool(samples: ReferenceSamples, runs: Sequence[Run]) -> Iterator[Job]:
         after=tuple(artifact(METRICS, run.key) for run in runs),
         kind=FRONTIER,
         label=f"{pipeline.name} {FRONTIER}, seed {pipeline.seed}",
-        estimate_key=f"{pipeline.name} {FRONTIER} {digest(task=pipeline.task)}",
+        estimate_key=f"{pipeline.name} {FRONTIER} {digest(task=pipeline.task.at_any_seed())}",
         isolated=True,
         store=pipeline.store,
     )

@@ -140,6 +140,10 @@ class Task(ABC):
         """Return the task as it is at a seed; most are the same at all."""
         return self
 
+    def at_any_seed(self) -> Self:
+        """Return what the task is at all seeds: jobs at one take as long as at another."""
+        return self
+
     def external_sources(self) -> list[str]:
         """Return the data and models that come from files, folders or the hub, by name."""
         return []

@@ -80,6 +80,9 @@ class Exact(Embedded):
     def at_seed(self, seed: int) -> Exact:
         return replace(self, instance=seed) if self.instance is None else self
 
+    def at_any_seed(self) -> Exact:
+        return replace(self, instance=None)
+
     @property
     def max_new_tokens(self) -> int:
         return self.length

@@ -83,14 +83,25 @@ def test_what_two_works_share_is_done_once(tiny_exact: Exact, tmp_path: Path) ->
     assert labels.count("more dpo, seed 1") == 1
 
 
+def on_two_seeds(instance: int | None, store: Store) -> Plan:
+    content = {"tasks": {"exact": {"options": {"instance": instance}}}, "methods": {"sft": {}}}
+    return Plan.of(validated({"name": "it", "seeds": 2, **content}, "it"), store, "cpu")
+
+
 def test_seeds_may_have_instances_of_their_own(tmp_path: Path) -> None:
     def golds(instance: int | None) -> list[float]:
-        content = {"tasks": {"exact": {"options": {"instance": instance}}}, "methods": {"sft": {}}}
-        experiment = validated({"name": "it", "seeds": 2, **content}, "it")
-        plan = Plan.of(experiment, Store(tmp_path), "cpu")
-        return [pipeline.reward(["a b"], ["a"])[0] for pipeline in plan.pipelines]
+        pipelines = on_two_seeds(instance, Store(tmp_path)).pipelines
+        return [pipeline.reward(["a b"], ["a"])[0] for pipeline in pipelines]
 
     assert golds(None) == [golds(0)[0], golds(1)[1]] and golds(0)[0] == golds(0)[1] != golds(1)[0]
+
+
+def test_a_job_at_one_seed_tells_how_long_it_takes_at_another(tmp_path: Path) -> None:
+    jobs = jobs_of(on_two_seeds(None, Store(tmp_path)))
+    keys = {job.label.partition(",")[0]: job.estimate_key for job in jobs}
+    assert len(jobs) == 2 * len(keys)
+    assert all(job.estimate_key == keys[job.label.partition(",")[0]] for job in jobs)
+    assert len({*keys.values()}) == len(keys)
 
 
 def test_of_two_runs_that_share_a_training_the_second_waits(
