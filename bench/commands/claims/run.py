@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,13 +47,7 @@ def run_claims(
     Raises:
         UserError: The input is not valid.
     """
-    check_count("--seeds", options.seeds, MOST_SEEDS)
-    check_count("--jobs", options.jobs, MOST_JOBS)
-    check_executor(options)
-    if distributed.is_distributed():
-        raise UserError("claims: it starts processes itself; start it without accelerate launch")
-    if until_decided and options.seeds:
-        raise UserError("claims: --seeds is for one stage; leave it or --until-decided out")
+    _check(options, until_decided=until_decided)
     claims = load_claims(names)
     check_can_be_made(folder)
     before = looks_before(claims, folder)
@@ -64,12 +58,9 @@ def run_claims(
     )
     stay_offline(claim.experiment(claim.claim.seeds[-1]) for claim in claims)
     # These import torch, for which a message about a wrong option should not wait.
-    from bench.analysis.claims.folder import load_claim_results
     from bench.cache.default import default_store
-    from bench.commands.claims.stage import print_stage, run_stage
+    from bench.commands.claims.stage import print_stage
     from bench.execution.executors.process import silence_libraries
-    from bench.execution.scheduling.scheduler import Stopped
-    from bench.report.claims.terminal import verdict_table
 
     silence_libraries()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
@@ -78,6 +69,27 @@ def run_claims(
         print_stage(next(stages), options, console)
         return 0
     check_writable(folder, default_store().root)
+    return _run_stages(stages, {claim.name for claim in claims}, options, folder, console)
+
+
+def _check(options: Options, *, until_decided: bool) -> None:
+    check_count("--seeds", options.seeds, MOST_SEEDS)
+    check_count("--jobs", options.jobs, MOST_JOBS)
+    check_executor(options)
+    if distributed.is_distributed():
+        raise UserError("claims: it starts processes itself; start it without accelerate launch")
+    if until_decided and options.seeds:
+        raise UserError("claims: --seeds is for one stage; leave it or --until-decided out")
+
+
+def _run_stages(
+    stages: Iterator[Stage], names: Set[str], options: Options, folder: Path, console: Console
+) -> int:
+    from bench.analysis.claims.folder import load_claim_results
+    from bench.commands.claims.stage import run_stage
+    from bench.execution.scheduling.scheduler import Stopped
+    from bench.report.claims.terminal import verdict_table
+
     # A damaged folder of another claim is found now, not after hours.
     load_claim_results(folder)
     # A run that failed is tried again at the next look.
@@ -87,8 +99,7 @@ def run_claims(
             failed |= run_stage(stage, options, folder, console)
             # If the user stops after this, the page has all claims with the seeds so far.
             page, results = write_pages(stage, folder)
-        tested = {claim.name for claim in claims}
-        console.print(verdict_table(each for each in results if each.tested.name in tested))
+        console.print(verdict_table(each for each in results if each.tested.name in names))
         return say_end(page, sum(failed.values()), console)
     except KeyboardInterrupt as interrupt:
         console.print("interrupted: finished work is kept; the same command resumes it")
