@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from bench.analysis.claims.quantities import AT_EQUAL_KL, OF_ALL_SETTINGS, QUANTITIES
+from bench.analysis.claims.quantities import (
+    AREA,
+    AT_EQUAL_KL,
+    LOST_AT_THE_WEAKEST,
+    OF_ALL_SETTINGS,
+    QUANTITIES,
+)
+from bench.config.catalog import find_method
 from bench.config.claim import ClaimContrast, NamedClaim, Side, matching_settings
 from bench.config.experiment import Experiment
 from bench.errors import UserError, shown
@@ -45,6 +52,12 @@ def _check_quantity(contrast: ClaimContrast, place: str) -> None:
 
 
 def _check_side(quantity: str, side: Side, experiment: Experiment, place: str) -> None:
+    if side.along == "training" and quantity not in (AT_EQUAL_KL, AREA):
+        raise UserError(
+            f"{place}: `along: training` is for {AT_EQUAL_KL} and {AREA}, not for {quantity}"
+        )
+    if quantity == LOST_AT_THE_WEAKEST and not find_method(side.method, place).strength_reduces_kl:
+        raise UserError(f"{place}: a larger strength of {side.method} does not reduce the KL")
     if side.params and quantity not in OF_ALL_SETTINGS:
         count = len(matching_settings(side, experiment))
         if count > 1:

@@ -6,6 +6,7 @@ Every numeric column of runs.csv is a quantity too, on test prompts at the chose
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from bench.config.claim import Side
 from bench.results.loading import Results
 
 AT_EQUAL_KL = "reward at equal KL"
+TURNING_KL = "KL at which gold turns"
+AREA = "area under the frontier"
+LOST_AT_THE_WEAKEST = "reward lost at the weakest strength"
 Points = list[tuple[float, float]]
 
 
@@ -100,7 +104,7 @@ def _of_regret(column: str) -> Callable[[Results, Side], pd.Series]:
 
 
 def _turning_kl(results: Results, side: Side) -> pd.Series:
-    """Return the KL at which the fitted reward turns; the furthest one where it does not.
+    """Return the KL at which the fitted reward turns; infinity where it does not.
 
     Over all settings and checkpoints of a seed. A seed with a poor fit has no number.
     """
@@ -109,11 +113,18 @@ def _turning_kl(results: Results, side: Side) -> pd.Series:
         turn = turn_of(side.method, rows)
         if turn is None or turn.error_share > GOOD_FIT:
             continue
-        furthest = reach(rows["d"].to_numpy()) ** 2
         # A gain that falls from the start turns at 0.
         turning = turn.kl if turn.fits[0].turn > 0 else 0.0
-        turns[seed] = furthest if turn.why_not == "poor fit" else min(turning, furthest)
+        turns[seed] = math.inf if turn.why_not == "poor fit" else turning
     return pd.Series(turns, dtype=float)
+
+
+def furthest_kls(results: Results, side: Side) -> pd.Series:
+    """Return the furthest KL among all settings and checkpoints of a side, by seed."""
+    by_seed = _gains_of_side(results, side).groupby("seed")
+    return pd.Series(
+        {seed: reach(rows["d"].to_numpy()) ** 2 for seed, rows in by_seed}, dtype=float
+    )
 
 
 def _excess_error_of_form(results: Results, side: Side) -> pd.Series:
@@ -140,7 +151,7 @@ def _lost_at_the_weakest(results: Results, side: Side) -> pd.Series:
 
     No setting is selected by its reward: the best of several exceeds another one by chance.
     """
-    rows = _of_side(results.runs, side)
+    rows = _with_params(_of_side(results.runs, side), side.params)
     table = rows.pivot_table(index="seed", columns="strength", values="reward")
     strengths = sorted(table.columns)
     if len(strengths) < 2:
@@ -171,13 +182,13 @@ def _share_of_optimal_gain(results: Results, side: Side) -> pd.Series:
 
 
 QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
-    "area under the frontier": _area,
+    AREA: _area,
     "optimization error": _of_regret("optimization_error"),
     "reward-model error": _of_regret("reward_model_error"),
     "share of the optimum": _of_regret("share"),
-    "KL at which gold turns": _turning_kl,
+    TURNING_KL: _turning_kl,
     "reward model accuracy": _reward_model_accuracy,
-    "reward lost at the weakest strength": _lost_at_the_weakest,
+    LOST_AT_THE_WEAKEST: _lost_at_the_weakest,
     "held-out error of Gao's form minus a quadratic's": _excess_error_of_form,
     "most unlabeled mass at an optimum": most_unlabeled_mass,
     "least KL at an optimum": least_kl,
@@ -187,8 +198,8 @@ QUANTITIES: dict[str, Callable[[Results, Side], pd.Series]] = {
 # Those that read all settings of a method, instead of the one that is named or selected.
 OF_ALL_SETTINGS = (
     AT_EQUAL_KL,
-    "area under the frontier",
-    "KL at which gold turns",
-    "reward lost at the weakest strength",
+    AREA,
+    TURNING_KL,
+    LOST_AT_THE_WEAKEST,
     "held-out error of Gao's form minus a quadratic's",
 )

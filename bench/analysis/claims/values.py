@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
-from bench.analysis.claims.quantities import AT_EQUAL_KL, frontier_points, quantity
+from bench.analysis.claims.quantities import (
+    AT_EQUAL_KL,
+    TURNING_KL,
+    frontier_points,
+    furthest_kls,
+    quantity,
+)
 from bench.analysis.statistics import mean_gap, slope_weights
 from bench.config.claim import ClaimContrast, Side
 from bench.results.loading import Results
@@ -25,7 +32,7 @@ def by_condition(results: Results, contrast: ClaimContrast) -> pd.DataFrame:
         [side.task, contrast.levels.get(side.task), weight, seed, float(value)]
         for task, weight in weights(contrast).items()
         for side, other in [contrast.sides(task)]
-        for seed, value in _difference(results, contrast.quantity, side, other).dropna().items()
+        for seed, value in _difference(results, contrast, side, other).dropna().items()
     ]
     return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
 
@@ -55,11 +62,37 @@ def by_seed(contrast: ClaimContrast, conditions: pd.DataFrame) -> pd.Series:
     return table.dropna().sum(axis="columns") - contrast.than
 
 
-def _difference(results: Results, name: str, side: Side, other: Side | None) -> pd.Series:
-    if name == AT_EQUAL_KL:
+def _difference(
+    results: Results, contrast: ClaimContrast, side: Side, other: Side | None
+) -> pd.Series:
+    if contrast.quantity == AT_EQUAL_KL:
         return _at_equal_kl(results, side, other or side)
-    ours = quantity(results, name, side)
-    return ours - quantity(results, name, other) if other else ours
+    ours = _value(results, contrast, side)
+    return ours - _value(results, contrast, other) if other else ours
+
+
+def _value(results: Results, contrast: ClaimContrast, side: Side) -> pd.Series:
+    values = quantity(results, contrast.quantity, side)
+    if contrast.quantity != TURNING_KL:
+        return values
+    limits = _turning_limits(results, contrast)
+    return values.reindex(limits.index).clip(upper=limits)
+
+
+def _turning_limits(results: Results, contrast: ClaimContrast) -> pd.Series:
+    """Return the KL that all sides of a contrast reach, by seed, where gold turns before it.
+
+    Beyond it, gold could seem to turn later for the side that trains further. Where gold turns on
+    no side before it, nothing is known of the difference.
+    """
+    sides = [side for task in weights(contrast) for side in contrast.sides(task) if side]
+    reached = _least(furthest_kls(results, side) for side in sides)
+    turning = _least(quantity(results, contrast.quantity, side) for side in sides)
+    return reached[turning.reindex(reached.index) < reached]
+
+
+def _least(of_sides: Iterable[pd.Series]) -> pd.Series:
+    return pd.concat(list(of_sides)).groupby(level=0).min()
 
 
 def _at_equal_kl(results: Results, side: Side, other: Side) -> pd.Series:

@@ -8,17 +8,17 @@ from typing import NamedTuple
 from bench.analysis.claims.quantities import AT_EQUAL_KL
 from bench.analysis.claims.results import ClaimResult
 from bench.report.claims.words import mirrored, two_methods
-from bench.report.content.display import bracketed, parameter
+from bench.report.content.display import bracketed, parameter, signed
 
 REWARDS = ("reward", AT_EQUAL_KL)
 
 
 class Comparison(NamedTuple):
-    """Two methods whose rewards the seeds tell apart, or show to be equal.
+    """Two methods whose rewards were compared.
 
     Attributes:
         methods: Both methods.
-        text: Which has more reward, by how much, and where.
+        text: Which has more reward, by how much, and where; empty if the seeds do not tell.
     """
 
     methods: tuple[str, str]
@@ -26,19 +26,27 @@ class Comparison(NamedTuple):
 
 
 def choices(claims: Sequence[ClaimResult]) -> list[str]:
-    """Return a sentence for each two methods that were told apart, or shown to be equal.
+    """Return what was found of each two methods in reward, and which were not told apart.
 
     Methods that were given the gold reward cannot be chosen, and are left out.
 
     Args:
         claims: Tested claims with their verdicts.
+
+    Returns:
+        A sentence for each two methods that were told apart, or shown to be equal, and one for all
+        others.
     """
     # By pair; two claims may say the same.
     texts: dict[str, dict[str, None]] = {}
     for result in claims:
         for methods, text in _comparisons(result):
-            texts.setdefault(" and ".join(sorted(methods)), {})[text] = None
-    return [f"{pair}: {'; '.join(of_pair)}." for pair, of_pair in texts.items()]
+            of_pair = texts.setdefault(" and ".join(sorted(methods)), {})
+            if text:
+                of_pair[text] = None
+    told = [f"{pair}: {'; '.join(found)}." for pair, found in texts.items() if found]
+    open_pairs = [pair for pair, found in texts.items() if not found]
+    return told + ([f"Not told apart in reward: {'; '.join(open_pairs)}."] if open_pairs else [])
 
 
 def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
@@ -49,12 +57,15 @@ def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
         methods = two_methods(contrast)
         if not methods or result.tested.privileged & set(methods):
             continue
-        if contrast.quantity not in REWARDS or decision.finding == "none":
+        if contrast.quantity not in REWARDS:
             continue
         where = " at equal KL" if contrast.quantity == AT_EQUAL_KL else ""
-        where += f" ({contrast.name})" if names_condition else ""
         mean = decision.evidence.mean
-        if decision.finding == "equal":
+        if decision.finding == "none":
+            text = ""
+        elif names_condition:
+            text = f"{contrast.name}: {signed(mean)} in reward{where}"
+        elif decision.finding == "equal":
             text = f"no difference above {parameter(contrast.bound)} in reward{where}"
         else:
             higher = decision.finding == "higher"

@@ -135,7 +135,7 @@ def ground_text(contrast: ClaimContrast, decision: Decision, several_tasks: bool
         text = f"{sides[0]} is {where} {sides[1]} in {measured(contrast)}"
     else:
         text = f"{name}: {signed(mean)} in {measured(contrast)}"
-    return f"{text}; predicted: {contrast.predicted}" if decision.outcome == "refuted" else text
+    return text if decision.outcome == "holds" else f"{text}; predicted: {contrast.predicted}"
 
 
 def two_methods(contrast: ClaimContrast) -> tuple[str, str] | None:

@@ -147,6 +147,14 @@ def test_an_unknown_claim_is_said_with_those_that_there_are() -> None:
         ),
         ({"quantity": "reward at equal KL", "minus": None}, "contrasts.0.minus: .* needs `minus`"),
         ({"quantity": "least KL at an optimum"}, "known of dpo and ipo on bandit alone"),
+        (
+            {"of": {"method": "dpo", "along": "training"}},
+            "contrasts.0: `along: training` is for reward at equal KL and area .*, not for reward",
+        ),
+        (
+            {"of": "best_of_n", "quantity": "reward lost at the weakest strength"},
+            "contrasts.0: a larger strength of best_of_n does not reduce the KL",
+        ),
     ],
 )
 def test_a_quantity_that_cannot_be_measured_is_said(fields: dict[str, Any], words: str) -> None:

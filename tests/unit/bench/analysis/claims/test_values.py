@@ -113,18 +113,35 @@ def test_the_optima_of_the_bandit_are_those_of_the_paper() -> None:
     assert of_ipo == pytest.approx([0.0003] * SEEDS, abs=2e-4)
 
 
-@pytest.mark.parametrize(("a", "b", "turn"), [(-0.1, 0.2, 0.0), (1.6, 0.4, 4.0), (1.0, 0.1, 9.0)])
-def test_gold_turns_where_it_is_highest_at_0_where_it_only_falls(
-    a: float, b: float, turn: float
-) -> None:
-    ds = [0.3 * i for i in range(1, 11)]
-    rewards = {("a", "dpo", 1 / d**2): d * (a - b * d) for d in ds} | {("a", "sft", 1.0): 0.0}
+def turning(*curves: tuple[str, float, float, int]) -> Results:
+    """Return results where dpo has d (a - b d) on each task, at so many distances d."""
+    rewards = {(task, "sft", 1.0): 0.0 for task, *_ in curves}
+    for task, a, b, count in curves:
+        ds = [0.3 * i for i in range(1, count + 1)]
+        rewards |= {(task, "dpo", 1 / d**2): d * (a - b * d) for d in ds}
     runs = runs_of(rewards, proxy_reward=0.0)
     runs.loc[runs["method"] == "sft", ["params", "kl"]] = ["{}", 0.0]
-    results = make_results({"runs": runs})
-    found = numbers(results, contrast(quantity="KL at which gold turns", task="a"))
-    # At most the furthest that was seen.
-    assert found == pytest.approx([turn] * SEEDS, abs=1e-6)
+    return make_results({"runs": runs})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "turns"), [(-0.1, 0.2, [0.0]), (1.6, 0.4, [4.0]), (1.0, 0.1, [])]
+)
+def test_gold_turns_where_it_is_highest_at_0_where_it_only_falls(
+    a: float, b: float, turns: list[float]
+) -> None:
+    of = contrast(quantity="KL at which gold turns", task="a")
+    assert numbers(turning(("a", a, b, 10)), of) == pytest.approx(turns * SEEDS, abs=1e-6)
+
+
+def test_gold_turns_no_later_for_a_side_that_only_goes_further() -> None:
+    of = contrast(quantity="KL at which gold turns", weights={"b": 1.0, "a": -1.0})
+    rises, falls = (1.0, 0.1), (1.6, 0.4)
+    # The KL that both reach is 5.76; on the first it turns at 4, on the second not before 5.76.
+    found = numbers(turning(("a", *falls, 8), ("b", *rises, 12)), of)
+    assert found == pytest.approx([1.76] * SEEDS, abs=1e-6)
+    # The second turns at 6.25, where the first has not been.
+    assert numbers(turning(("a", *rises, 7), ("b", 2.0, 0.4, 12)), of) == []
 
 
 def test_sides_may_have_tasks_of_their_own() -> None:

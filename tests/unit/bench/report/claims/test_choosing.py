@@ -14,8 +14,9 @@ from bench.report.claims.choosing import choices
         ([Effect(0.5)], ["dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward."]),
         ([Effect(-0.5)], ["dpo and ppo: ppo has 0.50 [0.49, 0.51] more reward."]),
         ([Effect(0.01)], ["dpo and ppo: no difference above 0.1 in reward."]),
-        ([Effect(0.05, 0.6)], []),
-        ([Effect(None)], []),
+        ([Effect(0.05, 0.6)], ["Not told apart in reward: dpo and ppo."]),
+        ([Effect(0.05, 0.6), Effect(0.5)], ["dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward."]),
+        ([Effect(None)], ["Not told apart in reward: dpo and ppo."]),
         # A slope is no comparison of two methods.
         ([Effect(-5.0, levels=True)], []),
     ],
@@ -36,6 +37,6 @@ def test_two_methods_have_one_sentence_that_says_which_of_several_conditions() -
         "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
     }
     assert choices(with_verdicts(claims)) == [
-        "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; dpo has 0.70 [0.69, 0.71] more reward "
-        "(contrast 1); ppo has 0.30 [0.29, 0.31] more reward (contrast 2)."
+        "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; contrast 1: +0.70 [0.69, 0.71] in "
+        "reward; contrast 2: -0.30 [-0.31, -0.29] in reward."
     ]

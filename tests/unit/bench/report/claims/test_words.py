@@ -40,7 +40,7 @@ def test_the_headline_counts_verdicts() -> None:
             "Contrast 1: -0.02 [-0.03, -0.01] in reward, too small to matter (bound 0.1); "
             "predicted: higher",
         ),
-        (Effect(0.05, 0.6), "Contrast 1: +0.05 [-0.30, 0.40] in reward"),
+        (Effect(0.05, 0.6), "Contrast 1: +0.05 [-0.30, 0.40] in reward; predicted: higher"),
         (Effect(None), "Contrast 1: no seed has a value"),
         (
             Effect(-5.0, levels=True),
