@@ -27,6 +27,7 @@ from bench.report.claims.words import (
     headline,
     looks_text,
     measured,
+    turn_text,
 )
 from bench.report.content.display import Link, count, file_link, linked, seconds
 from bench.report.content.section import Table
@@ -47,6 +48,7 @@ class ContrastView(NamedTuple):
         outcome_text: The same in words.
         forest: Its chart.
         dose: Its chart by level; empty where it has no levels.
+        turn: At which levels one side is ahead; empty where there are no levels or no sides.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ContrastView(NamedTuple):
     outcome_text: str
     forest: Markup
     dose: Markup
+    turn: str
 
 
 class ClaimView(NamedTuple):
@@ -137,6 +140,7 @@ def _contrast_views(result: ClaimResult) -> Iterable[ContrastView]:
     for contrast, decision, frame in zip(
         tested.claim.contrasts, result.decisions, tested.conditions, strict=True
     ):
+        conditions = conditions_of(frame) if contrast.levels else []
         yield ContrastView(
             contrast.name,
             measured(contrast),
@@ -144,7 +148,8 @@ def _contrast_views(result: ClaimResult) -> Iterable[ContrastView]:
             decision.outcome,
             OUTCOMES[decision.outcome],
             forest(contrast, decision),
-            dose(conditions_of(frame)) if contrast.levels else Markup(""),
+            dose(conditions),
+            turn_text(conditions) if contrast.minus else "",
         )
 
 

@@ -9,6 +9,7 @@ from bench.analysis.claims.decisions import ClaimVerdict, Decision, Outcome
 from bench.analysis.claims.results import ClaimResult
 from bench.analysis.statistics import Interval
 from bench.config.claim import ClaimContrast
+from bench.report.claims.rows import Condition
 from bench.report.content.display import MISSING, bracketed, listed, parameter, signed
 
 # In the order in which a page shows them.
@@ -164,6 +165,16 @@ def measured(contrast: ClaimContrast) -> str:
     if contrast.weights:
         return f"{contrast.quantity}, a weighted sum over {len(contrast.weights)} tasks"
     return contrast.quantity
+
+
+def turn_text(conditions: Sequence[Condition]) -> str:
+    """Return at which levels of a condition the difference is above or below 0, by its interval."""
+    levels: dict[str, list[str]] = {"above 0": [], "below 0": [], "either side of 0": []}
+    for each in sorted(conditions, key=lambda condition: condition.level):
+        low, high = each.interval.low, each.interval.high
+        side = "above 0" if low > 0 else "below 0" if high < 0 else "either side of 0"
+        levels[side].append(parameter(each.level))
+    return "; ".join(f"{side} at {listed(at)}" for side, at in levels.items() if at)
 
 
 def looks_text(looks: Sequence[int]) -> str:

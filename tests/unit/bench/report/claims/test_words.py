@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from helpers.claims import Effect, all_verdicts, with_verdicts
 
-from bench.report.claims.words import grounds, headline, tally, two_methods
+from bench.analysis.statistics import Interval
+from bench.report.claims.rows import Condition
+from bench.report.claims.words import grounds, headline, tally, turn_text, two_methods
 
 
 def ground_of(effect: Effect) -> str:
@@ -77,3 +79,15 @@ def test_the_clearest_contrast_is_shown_of_what_is_decided_and_of_what_is_not() 
     shown = [ground.text for ground in grounds(result)]
     assert shown[0].startswith("dpo is 0.50 [0.49, 0.51] above") and "+0.20" in shown[1]
     assert tally(result) == "2 as predicted, 2 not decided"
+
+
+def test_the_levels_at_which_one_side_is_ahead_are_said() -> None:
+    def condition(level: float, low: float, high: float) -> Condition:
+        return Condition("any", level, 1.0, Interval((low + high) / 2, low, high, 3))
+
+    ahead, behind = condition(0.5, 0.1, 0.2), condition(-1.0, -0.3, -0.1)
+    unclear = [condition(0.2, -0.1, 0.1), condition(0.0, 0.0, 0.0)]
+    assert turn_text([ahead, *unclear, behind]) == (
+        "above 0 at 0.5; below 0 at -1; either side of 0 at 0 and 0.2"
+    )
+    assert turn_text([ahead]) == "above 0 at 0.5" and turn_text([]) == ""
