@@ -174,7 +174,10 @@ def turn_text(conditions: Sequence[Condition]) -> str:
         low, high = each.interval.low, each.interval.high
         side = "above 0" if low > 0 else "below 0" if high < 0 else "either side of 0"
         levels[side].append(parameter(each.level))
-    return "; ".join(f"{side} at {listed(at)}" for side, at in levels.items() if at)
+    found = {side: at for side, at in levels.items() if at}
+    if len(found) == 1:
+        return f"{next(iter(found))} at every level"
+    return "; ".join(f"{side} at {listed(at)}" for side, at in found.items())
 
 
 def looks_text(looks: Sequence[int]) -> str:

@@ -90,4 +90,4 @@ def test_the_levels_at_which_one_side_is_ahead_are_said() -> None:
     assert turn_text([ahead, *unclear, behind]) == (
         "above 0 at 0.5; below 0 at -1; either side of 0 at 0 and 0.2"
     )
-    assert turn_text([ahead]) == "above 0 at 0.5" and turn_text([]) == ""
+    assert turn_text([ahead, ahead]) == "above 0 at every level" and turn_text([]) == ""
