@@ -28,11 +28,13 @@ def by_condition(results: Results, contrast: ClaimContrast) -> pd.DataFrame:
         A row for each, with the columns task, level, weight, seed and value. A seed without a
         value on a task, such as one whose run failed, has no row.
     """
+    name = contrast.quantity
+    limits = _turning_limits(results, contrast) if name == TURNING_KL else None
     rows = [
         [side.task, contrast.levels.get(side.task), weight, seed, float(value)]
         for task, weight in weights(contrast).items()
         for side, other in [contrast.sides(task)]
-        for seed, value in _difference(results, contrast, side, other).dropna().items()
+        for seed, value in _difference(results, name, side, other, limits).dropna().items()
     ]
     return pd.DataFrame(rows, columns=CONDITION_COLUMNS)
 
@@ -63,20 +65,17 @@ def by_seed(contrast: ClaimContrast, conditions: pd.DataFrame) -> pd.Series:
 
 
 def _difference(
-    results: Results, contrast: ClaimContrast, side: Side, other: Side | None
+    results: Results, name: str, side: Side, other: Side | None, limits: pd.Series | None
 ) -> pd.Series:
-    if contrast.quantity == AT_EQUAL_KL:
+    if name == AT_EQUAL_KL:
         return _at_equal_kl(results, side, other or side)
-    ours = _value(results, contrast, side)
-    return ours - _value(results, contrast, other) if other else ours
+    ours = _value(results, name, side, limits)
+    return ours - _value(results, name, other, limits) if other else ours
 
 
-def _value(results: Results, contrast: ClaimContrast, side: Side) -> pd.Series:
-    values = quantity(results, contrast.quantity, side)
-    if contrast.quantity != TURNING_KL:
-        return values
-    limits = _turning_limits(results, contrast)
-    return values.reindex(limits.index).clip(upper=limits)
+def _value(results: Results, name: str, side: Side, limits: pd.Series | None) -> pd.Series:
+    values = quantity(results, name, side)
+    return values if limits is None else values.reindex(limits.index).clip(upper=limits)
 
 
 def _turning_limits(results: Results, contrast: ClaimContrast) -> pd.Series:

@@ -63,10 +63,11 @@ def _comparisons(result: ClaimResult) -> Iterator[Comparison]:
         mean = decision.evidence.mean
         if decision.finding == "none":
             text = ""
+        elif decision.finding == "equal":
+            about = f"{contrast.name}: " if names_condition else ""
+            text = f"{about}no difference above {parameter(contrast.bound)} in reward{where}"
         elif names_condition:
             text = f"{contrast.name}: {signed(mean)} in reward{where}"
-        elif decision.finding == "equal":
-            text = f"no difference above {parameter(contrast.bound)} in reward{where}"
         else:
             higher = decision.finding == "higher"
             size = mean if higher else mirrored(mean)

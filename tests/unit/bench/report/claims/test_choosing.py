@@ -34,9 +34,10 @@ def test_two_methods_have_one_sentence_that_says_which_of_several_conditions() -
     claims = {
         "few": [Effect(0.5)],
         "the same": [Effect(0.5)],
-        "many": [Effect(0.7), Effect(-0.3), Effect(1.0, levels=True)],
+        "many": [Effect(0.7), Effect(-0.3), Effect(0.01), Effect(1.0, levels=True)],
     }
     assert choices(with_verdicts(claims)) == [
         "dpo and ppo: dpo has 0.50 [0.49, 0.51] more reward; contrast 1: +0.70 [0.69, 0.71] in "
-        "reward; contrast 2: -0.30 [-0.31, -0.29] in reward."
+        "reward; contrast 2: -0.30 [-0.31, -0.29] in reward; contrast 3: no difference above 0.1 "
+        "in reward."
     ]
